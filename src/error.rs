@@ -1,0 +1,289 @@
+//! The errors of the library: what, where, expected and found, and a hint a person can act on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+
+/// What can go wrong in a run.
+///
+/// Messages say what happened; [`Error::hint`] says what to do about it, where that is known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("failed to {action} {}", path.display())]
+    Io {
+        /// A verb phrase: `read`, `create`.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The path is no OCI image layout directory.
+    #[error("{} is not an OCI image layout: {problem}", path.display())]
+    NotALayout {
+        /// The path.
+        path: PathBuf,
+        /// What it is or lacks.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The layout's version.
+    #[error("{}: image layout version: expected \"1.0.0\", found {found:?}", path.display())]
+    LayoutVersion {
+        /// The `oci-layout` file.
+        path: PathBuf,
+        /// The version in it.
+        found: String,
+    },
+    /// A document is not what it should be.
+    #[error("{place}: {problem}")]
+    Document {
+        /// The file or blob.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A JSON document cannot be read.
+    #[error("{place} is not valid: {source}")]
+    Json {
+        /// The file or blob.
+        place: String,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// A digest that cannot be used.
+    #[error("{place}: digest {value:?} cannot be used: {source}")]
+    InvalidDigest {
+        /// The document it stands in.
+        place: String,
+        /// The text.
+        value: String,
+        /// Why.
+        source: crate::digest::ParseDigestError,
+    },
+    /// A blob that is referenced but not there.
+    #[error("blob {digest} is missing (referenced by {referrer})")]
+    BlobMissing {
+        /// The blob.
+        digest: Digest,
+        /// Who refers to it.
+        referrer: String,
+    },
+    /// A blob that is no regular file.
+    #[error("blob {digest} is {found}, not a regular file")]
+    BlobType {
+        /// The blob.
+        digest: Digest,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A blob whose size is not the descriptor's.
+    #[error("blob {digest}: size: expected {expected} bytes (by its descriptor), found {found}")]
+    BlobSize {
+        /// The blob.
+        digest: Digest,
+        /// By the descriptor.
+        expected: u64,
+        /// On disk.
+        found: u64,
+    },
+    /// A blob whose content is not that of its digest.
+    #[error("blob {digest} is corrupt: its content has the digest {found}")]
+    BlobDigest {
+        /// The blob.
+        digest: Digest,
+        /// Digest of its content.
+        found: Digest,
+    },
+    /// A layer whose content is no layer.
+    #[error("layer {digest} is corrupt{}: {problem}", at(*.offset, *.uncompressed_offset))]
+    CorruptLayer {
+        /// The layer's blob.
+        digest: Digest,
+        /// Where in the blob, in bytes.
+        offset: Option<u64>,
+        /// Where in the uncompressed archive, in bytes.
+        uncompressed_offset: Option<u64>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A layer that cannot be indexed, under `strict`.
+    #[error("layer {digest} cannot be indexed: {reason}")]
+    UnsupportedLayer {
+        /// The layer.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// A zTOC beyond the format's limit.
+    #[error("layer {digest}: {source}")]
+    ZtocTooLarge {
+        /// The layer.
+        digest: Digest,
+        /// The limit.
+        source: crate::ztoc::ZtocTooLarge,
+    },
+    /// Something foreign exceeds a limit of this program.
+    #[error("{place}: {what} exceeds the limit of {limit} (found {found})")]
+    Limit {
+        /// Where.
+        place: String,
+        /// What.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// The value, or the first one beyond the limit.
+        found: u64,
+    },
+    /// No image of that name.
+    #[error("no image named {name:?} in the layout (found: {})", list(found))]
+    NoSuchRef {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        found: Vec<String>,
+    },
+    /// No image for that platform.
+    #[error("no image for platform {platform} in the layout (found: {})", list(found))]
+    NoSuchPlatform {
+        /// The platform asked for.
+        platform: String,
+        /// The platforms there are.
+        found: Vec<String>,
+    },
+    /// The layout has no image at all.
+    #[error("{} holds no container image", path.display())]
+    NoImage {
+        /// The layout.
+        path: PathBuf,
+    },
+    /// V1 in the tagged shape for an image without a name.
+    #[error("the image {digest} has no name in index.json, and the tagged V1 shape needs one")]
+    NeedsName {
+        /// Digest of the entry.
+        digest: Digest,
+    },
+    /// A name was given where it cannot be used.
+    #[error("the name {name:?} cannot be given: {problem}")]
+    CannotName {
+        /// The name.
+        name: String,
+        /// Why.
+        problem: String,
+    },
+    /// An option's value.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Somebody else works on the layout.
+    #[error("the layout is locked by another process ({})", path.display())]
+    Locked {
+        /// What is locked.
+        path: PathBuf,
+    },
+    /// Somebody changed the layout during the run.
+    #[error("{} was changed by another process during the run; nothing was committed", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The run was cancelled.
+    #[error("cancelled; the layout is as before")]
+    Cancelled,
+}
+
+fn at(offset: Option<u64>, uncompressed: Option<u64>) -> String {
+    match (offset, uncompressed) {
+        (Some(offset), _) => format!(" at byte {offset}"),
+        (None, Some(offset)) => format!(" at uncompressed byte {offset}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn list(found: &[String]) -> String {
+    if found.is_empty() { "none".to_owned() } else { found.join(", ") }
+}
+
+impl Error {
+    /// Wraps an operating system error; for use with `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Wraps a JSON error; for use with `map_err`.
+    pub(crate) fn json(place: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
+        let place = place.into();
+        move |source| Self::Json { place, source }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { source, .. } => return io_hint(source),
+            Self::NotALayout { hint, .. } => hint.clone(),
+            Self::LayoutVersion { .. } => {
+                "only version 1.0.0 of the OCI image layout exists; was it written by another kind of tool?"
+                    .to_owned()
+            }
+            Self::InvalidDigest { source: crate::digest::ParseDigestError::Algorithm(_), .. } => {
+                "rebuild or copy the image with sha256 digests (the default of every builder)".to_owned()
+            }
+            Self::BlobMissing { .. } => {
+                "the layout is incomplete: export or copy it again (skopeo copy --all, crane pull --format oci), \
+                 or pick what is there with --platform"
+                    .to_owned()
+            }
+            Self::BlobType { .. } => {
+                "links are not followed out of a layout; copy the file into blobs/sha256 instead".to_owned()
+            }
+            Self::BlobSize { .. } | Self::BlobDigest { .. } | Self::CorruptLayer { .. } => {
+                "the layout is damaged or was not written completely; export the image again".to_owned()
+            }
+            Self::UnsupportedLayer { .. } => {
+                "without --strict such a layer is skipped and the others are indexed".to_owned()
+            }
+            Self::ZtocTooLarge { .. } => {
+                "a larger --span-size makes fewer checkpoints; a layer of so many files has to be split"
+                    .to_owned()
+            }
+            Self::NoImage { .. } => {
+                "was it exported with an image? A build cache or an artifact alone cannot be indexed".to_owned()
+            }
+            Self::NeedsName { .. } => {
+                "give it one with --name NAME, or use --v1-shape nested".to_owned()
+            }
+            Self::Locked { .. } => {
+                "wait for the other process (a build that exports here, another soci-layout) and try again"
+                    .to_owned()
+            }
+            Self::Changed { .. } => "run it again when the other process has finished".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+fn io_hint(source: &io::Error) -> Option<String> {
+    let hint = match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "the layout must be writable for you: it is edited in place (copy it to a directory of yours)"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the layout is edited in place: copy it to a writable file system first"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "zTOCs take about 1 % of the layers' size; free some space and run it again (the layout is as before)"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,272 @@
+//! Documents in the form in which Go's `encoding/json` writes the OCI structs: the reference's form
+//! (`soci-formats` 5.1), which its reader demands of a SOCI index.
+//!
+//! The reference drops members it does not know; here they are kept, behind the known ones and in
+//! their order, as nothing of a foreign document may get lost.
+
+use std::borrow::Cow;
+
+use super::{elements, members, parse_string, write_string};
+
+/// Kind of a known value.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// Kept as it stands (numbers).
+    Raw,
+    /// A string.
+    Text,
+    /// An array of strings.
+    Texts,
+    /// An object of strings, sorted by name.
+    Map,
+    /// A struct.
+    Struct(&'static Schema),
+    /// An array of structs.
+    Structs(&'static Schema),
+}
+
+/// A Go struct: fields in their order.
+#[derive(Debug)]
+pub struct Schema(&'static [Field]);
+
+#[derive(Debug)]
+struct Field {
+    name: &'static str,
+    shape: Shape,
+    /// Written when the document does not have the field; `None` for `omitempty`.
+    absent: Option<&'static str>,
+}
+
+const fn required(name: &'static str, shape: Shape, absent: &'static str) -> Field {
+    Field { name, shape, absent: Some(absent) }
+}
+
+const fn optional(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, absent: None }
+}
+
+/// `Platform` of image-spec 1.1.1.
+pub static PLATFORM: Schema = Schema(&[
+    required("architecture", Shape::Text, "\"\""),
+    required("os", Shape::Text, "\"\""),
+    optional("os.version", Shape::Text),
+    optional("os.features", Shape::Texts),
+    optional("variant", Shape::Text),
+]);
+
+/// `Descriptor` of image-spec 1.1.1.
+pub static DESCRIPTOR: Schema = Schema(&[
+    required("mediaType", Shape::Text, "\"\""),
+    required("digest", Shape::Text, "\"\""),
+    required("size", Shape::Raw, "0"),
+    optional("urls", Shape::Texts),
+    optional("annotations", Shape::Map),
+    optional("data", Shape::Text),
+    optional("platform", Shape::Struct(&PLATFORM)),
+    optional("artifactType", Shape::Text),
+]);
+
+const EMPTY_DESCRIPTOR: &str = r#"{"mediaType":"","digest":"","size":0}"#;
+
+/// `Manifest` of image-spec 1.1.1.
+pub static MANIFEST: Schema = Schema(&[
+    required("schemaVersion", Shape::Raw, "0"),
+    optional("mediaType", Shape::Text),
+    optional("artifactType", Shape::Text),
+    required("config", Shape::Struct(&DESCRIPTOR), EMPTY_DESCRIPTOR),
+    required("layers", Shape::Structs(&DESCRIPTOR), "null"),
+    optional("subject", Shape::Struct(&DESCRIPTOR)),
+    optional("annotations", Shape::Map),
+]);
+
+/// `Index` of image-spec 1.1.1.
+pub static INDEX: Schema = Schema(&[
+    required("schemaVersion", Shape::Raw, "0"),
+    optional("mediaType", Shape::Text),
+    optional("artifactType", Shape::Text),
+    required("manifests", Shape::Structs(&DESCRIPTOR), "null"),
+    optional("subject", Shape::Struct(&DESCRIPTOR)),
+    optional("annotations", Shape::Map),
+]);
+
+/// Writes the object `text` in the form of `schema`.
+///
+/// # Errors
+/// When `text` is no object, or a known member is of another kind than the schema says.
+pub fn encode(text: &str, schema: &Schema) -> Result<String, serde_json::Error> {
+    let mut out = String::with_capacity(text.len());
+    write_struct(&mut out, text, schema)?;
+    Ok(out)
+}
+
+fn write_struct(out: &mut String, text: &str, schema: &Schema) -> Result<(), serde_json::Error> {
+    let object = members(text)?;
+    let known = |name: &str| schema.0.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+    let start = out.len();
+    for field in schema.0 {
+        // Go matches names without regard to case.
+        let member = object.iter().find(|member| member.name.eq_ignore_ascii_case(field.name));
+        let value = member.map(|member| member.value).filter(|value| *value != "null");
+        let place = out.len();
+        out.push(if place == start { '{' } else { ',' });
+        write_string(out, field.name);
+        out.push(':');
+        let empty = match value {
+            Some(value) => write_value(out, value, field.shape)?,
+            None => true,
+        };
+        match (empty, field.absent) {
+            (true, None) => out.truncate(place),
+            (true, Some(absent)) if value.is_none() => out.push_str(absent),
+            _ => {}
+        }
+    }
+    for member in object.iter().filter(|member| !known(&member.name)) {
+        out.push(if out.len() == start { '{' } else { ',' });
+        write_string(out, &member.name);
+        out.push(':');
+        out.push_str(&compact(member.value));
+    }
+    if out.len() == start {
+        out.push('{');
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Writes a value; tells whether Go would call it empty.
+fn write_value(out: &mut String, value: &str, shape: Shape) -> Result<bool, serde_json::Error> {
+    match shape {
+        Shape::Raw => {
+            let number: serde_json::Number = serde_json::from_str(value)?;
+            out.push_str(value);
+            Ok(number.as_u64() == Some(0))
+        }
+        Shape::Text => {
+            let text = parse_string(value)?;
+            write_string(out, &text);
+            Ok(text.is_empty())
+        }
+        Shape::Texts => {
+            let list: Vec<String> = serde_json::from_str(value)?;
+            write_list(out, &list, |out, text| {
+                write_string(out, text);
+                Ok(())
+            })?;
+            Ok(list.is_empty())
+        }
+        Shape::Map => {
+            let mut pairs = Vec::new();
+            for member in members_exact(value)? {
+                pairs.push(member);
+            }
+            pairs.sort();
+            out.push('{');
+            for (index, (name, text)) in pairs.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(out, name);
+                out.push(':');
+                write_string(out, text);
+            }
+            out.push('}');
+            Ok(pairs.is_empty())
+        }
+        Shape::Struct(schema) => {
+            write_struct(out, value, schema)?;
+            Ok(false)
+        }
+        Shape::Structs(schema) => {
+            let list = elements(value)?;
+            write_list(out, &list, |out, element| write_struct(out, element.value, schema))?;
+            Ok(list.is_empty())
+        }
+    }
+}
+
+fn write_list<T>(
+    out: &mut String,
+    list: &[T],
+    mut write: impl FnMut(&mut String, &T) -> Result<(), serde_json::Error>,
+) -> Result<(), serde_json::Error> {
+    out.push('[');
+    for (index, item) in list.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(out, item)?;
+    }
+    out.push(']');
+    Ok(())
+}
+
+/// The pairs of an object of strings. Unlike field names, keys of a map differ by case; of equal ones
+/// the last counts, as in Go. A `null` value is the empty string there.
+fn members_exact(text: &str) -> Result<Vec<(String, String)>, serde_json::Error> {
+    let map: std::collections::BTreeMap<String, Option<String>> = serde_json::from_str(text)?;
+    Ok(map.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
+}
+
+/// A valid JSON text without white space between tokens.
+fn compact(text: &str) -> Cow<'_, str> {
+    if !text.contains([' ', '\n', '\r', '\t']) {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut in_string, mut escaped) = (String::with_capacity(text.len()), false, false);
+    for c in text.chars() {
+        if !in_string && c.is_ascii_whitespace() {
+            continue;
+        }
+        in_string ^= c == '"' && !escaped;
+        escaped = in_string && c == '\\' && !escaped;
+        out.push(c);
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_members_in_order_unknown_ones_kept() {
+        let text = r#"{ "annotations": {"b":"<2>","a":"1"}, "x-mine": { "k" : [1, "a \" b"] },
+            "layers":[{"size":3,"digest":"d","mediaType":"m","urls":[],"data":"","z":1e2}],
+            "config": {"mediaType":"c","size":0,"digest":"e"}, "SchemaVersion": 2, "mediaType": "t" }"#;
+        assert_eq!(
+            encode(text, &MANIFEST).expect("valid"),
+            concat!(
+                r#"{"schemaVersion":2,"mediaType":"t","config":{"mediaType":"c","digest":"e","size":0},"#,
+                r#""layers":[{"mediaType":"m","digest":"d","size":3,"z":1e2}],"#,
+                r#""annotations":{"a":"1","b":"\u003c2\u003e"},"x-mine":{"k":[1,"a \" b"]}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn absent_members_as_go_writes_them() {
+        assert_eq!(
+            encode(r#"{"layers":null,"annotations":{},"mediaType":""}"#, &MANIFEST).expect("valid"),
+            r#"{"schemaVersion":0,"config":{"mediaType":"","digest":"","size":0},"layers":null}"#
+        );
+        assert_eq!(
+            encode(r#"{"manifests":[]}"#, &INDEX).expect("valid"),
+            r#"{"schemaVersion":0,"manifests":[]}"#
+        );
+    }
+
+    #[test]
+    fn is_idempotent_and_refuses_other_kinds() {
+        let once = encode(
+            r#"{"schemaVersion":2,"manifests":[{"platform":{"os":"linux","features":["x"]}}]}"#,
+            &INDEX,
+        )
+        .expect("valid");
+        assert_eq!(encode(&once, &INDEX).expect("valid"), once);
+        assert!(once.contains(r#""platform":{"architecture":"","os":"linux","features":["x"]}"#));
+        for bad in [r#"{"manifests":{}}"#, r#"{"mediaType":1}"#, r#"{"annotations":[]}"#] {
+            assert!(encode(bad, &INDEX).is_err(), "{bad}");
+        }
+    }
+}

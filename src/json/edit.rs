@@ -1,0 +1,185 @@
+//! Changes to a JSON text that touch nothing else: white space, order, escapes and unknown members of
+//! everything around them stay byte for byte.
+
+use std::ops::Range;
+
+use super::{elements, members, string};
+
+type Result<T> = std::result::Result<T, serde_json::Error>;
+
+/// Sets the member `name` of the object `text` to the JSON text `value`, in its place or behind the
+/// last member.
+///
+/// # Errors
+/// When `text` is no object.
+pub fn set_member(text: &str, name: &str, value: &str) -> Result<String> {
+    let object = members(text)?;
+    if let Some(member) = object.iter().find(|member| member.name == name) {
+        return Ok(splice(text, member.range.clone(), value));
+    }
+    let name = string(name);
+    Ok(match object.last() {
+        Some(last) => {
+            // The new member is set off as the last one is.
+            let before = object.len().checked_sub(2).map_or(0, |i| object[i].range.end);
+            let gap = gap_before(text, before, '"');
+            let colon = gap_after_colon(text, last.range.start);
+            let end = last.range.end;
+            splice(text, end..end, &format!(",{gap}{name}:{colon}{value}"))
+        }
+        None => {
+            let open = text.find('{').map_or(0, |at| at + 1);
+            splice(text, open..open, &format!("{name}:{value}"))
+        }
+    })
+}
+
+/// Removes the member `name` of the object `text`, if it is there.
+///
+/// # Errors
+/// When `text` is no object.
+pub fn remove_member(text: &str, name: &str) -> Result<String> {
+    let object = members(text)?;
+    let Some(index) = object.iter().position(|member| member.name == name) else {
+        return Ok(text.to_owned());
+    };
+    let range = match (index.checked_sub(1), object.get(index + 1)) {
+        (Some(previous), _) => object[previous].range.end..object[index].range.end,
+        (None, Some(_)) => {
+            let key = quote_from(text, 0);
+            key..quote_from(text, object[index].range.end)
+        }
+        (None, None) => quote_from(text, 0)..object[index].range.end,
+    };
+    Ok(splice(text, range, ""))
+}
+
+/// Replaces elements of the array `text` by position (`None` leaves one as it is, an empty text
+/// removes it) and appends others.
+///
+/// # Errors
+/// When `text` is no array.
+pub fn edit_array(
+    text: &str,
+    replacements: &[Option<String>],
+    appended: &[String],
+) -> Result<String> {
+    let list = elements(text)?;
+    let open = text.find('[').map_or(0, |at| at + 1);
+    let close = text.rfind(']').unwrap_or(text.len());
+    let first_gap = list.first().map_or("", |first| &text[open..first.range.start]);
+    let next_gap = match list.as_slice() {
+        [.., before, last] => between(&text[before.range.end..last.range.start]),
+        _ => first_gap,
+    };
+    let tail = list.last().map_or(&text[open..close], |last| &text[last.range.end..close]);
+    let mut out = text[..open].to_owned();
+    let mut previous: Option<usize> = None;
+    let mut empty = true;
+    for (index, element) in list.iter().enumerate() {
+        let value = match replacements.get(index).and_then(Option::as_deref) {
+            Some("") => continue,
+            Some(value) => value,
+            None => element.value,
+        };
+        if empty {
+            out.push_str(first_gap);
+        } else if previous == index.checked_sub(1) {
+            out.push_str(&text[list[index - 1].range.end..element.range.start]);
+        } else {
+            out.push(',');
+            out.push_str(next_gap);
+        }
+        out.push_str(value);
+        previous = Some(index);
+        empty = false;
+    }
+    for value in appended {
+        if !empty {
+            out.push(',');
+        }
+        out.push_str(if empty { first_gap } else { next_gap });
+        out.push_str(value);
+        empty = false;
+    }
+    out.push_str(tail);
+    out.push_str(&text[close..]);
+    Ok(out)
+}
+
+/// What stands between two values besides their comma.
+fn between(gap: &str) -> &str {
+    gap.split_once(',').map_or(gap, |(_, after)| after)
+}
+
+fn splice(text: &str, range: Range<usize>, value: &str) -> String {
+    let mut out = String::with_capacity(text.len() + value.len());
+    out.push_str(&text[..range.start]);
+    out.push_str(value);
+    out.push_str(&text[range.end..]);
+    out
+}
+
+/// White space between `from` (behind a value, or an object's start) and the next name.
+fn gap_before(text: &str, from: usize, stop: char) -> &str {
+    let gap = &text[from..text[from..].find(stop).map_or(from, |at| from + at)];
+    gap.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '{')
+        .strip_prefix(',')
+        .unwrap_or(gap.split_once('{').map_or(gap, |(_, after)| after))
+}
+
+fn gap_after_colon(text: &str, value_start: usize) -> &str {
+    let before = &text[..value_start];
+    let gap = before.len() - before.trim_end_matches(|c: char| c.is_ascii_whitespace()).len();
+    &before[before.len() - gap..]
+}
+
+fn quote_from(text: &str, from: usize) -> usize {
+    text[from..].find('"').map_or(text.len(), |at| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_set_and_removed_in_place() {
+        let compact = r#"{"a":1,"b":{"c":2},"d":3}"#;
+        let indented = "{\n  \"a\": 1,\n  \"b\": 2\n}\n";
+        let one = "{\n  \"a\": 1\n}";
+        for (result, expected) in [
+            (set_member(compact, "b", "7"), r#"{"a":1,"b":7,"d":3}"#),
+            (set_member(compact, "e", "7"), r#"{"a":1,"b":{"c":2},"d":3,"e":7}"#),
+            (set_member("{}", "e", "7"), r#"{"e":7}"#),
+            (set_member(indented, "c", "3"), "{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 3\n}\n"),
+            (set_member(one, "c", "3"), "{\n  \"a\": 1,\n  \"c\": 3\n}"),
+            (remove_member(compact, "a"), r#"{"b":{"c":2},"d":3}"#),
+            (remove_member(compact, "b"), r#"{"a":1,"d":3}"#),
+            (remove_member(compact, "d"), r#"{"a":1,"b":{"c":2}}"#),
+            (remove_member(compact, "x"), compact),
+            (remove_member(r#"{"a":1}"#, "a"), "{}"),
+            (remove_member(indented, "a"), "{\n  \"b\": 2\n}\n"),
+        ] {
+            assert_eq!(result.expect("valid"), expected);
+        }
+    }
+
+    #[test]
+    fn arrays_keep_their_style() {
+        let drop = Some(String::new());
+        let new = |text: &str| Some(text.to_owned());
+        for (text, replacements, appended, expected) in [
+            ("[1,2,3]", vec![None, new("9"), None], vec!["4"], "[1,9,3,4]"),
+            ("[1,2,3]", vec![drop.clone(), None, drop.clone()], vec![], "[2]"),
+            ("[1 , 2]", vec![None, None], vec![], "[1 , 2]"),
+            ("[\n 1,\n 2\n]", vec![None, None], vec!["3"], "[\n 1,\n 2,\n 3\n]"),
+            ("[\n 1\n]", vec![None], vec!["3"], "[\n 1,\n 3\n]"),
+            ("[\n 1,\n 2\n]", vec![drop.clone(), None], vec!["3"], "[\n 2,\n 3\n]"),
+            ("[]", vec![], vec!["1", "2"], "[1,2]"),
+            ("[1]", vec![drop], vec![], "[]"),
+        ] {
+            let appended: Vec<String> = appended.into_iter().map(str::to_owned).collect();
+            assert_eq!(edit_array(text, &replacements, &appended).expect("valid"), expected);
+        }
+    }
+}

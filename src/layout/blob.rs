@@ -1,0 +1,132 @@
+//! Reading blobs: by digest, as regular files only, held to size and digest.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use super::Layout;
+use crate::digest::{Digest, Hasher};
+use crate::error::Error;
+
+impl Layout {
+    /// Where the blob of `digest` is.
+    #[must_use]
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.blobs().join(digest.hex())
+    }
+
+    /// Size of the blob's file in bytes; `None` when it does not exist.
+    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let path = self.blob_path(digest);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
+            Ok(metadata) => {
+                Err(Error::BlobType { digest: *digest, found: type_name(metadata.file_type()) })
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+
+    /// Opens a blob for reading; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::BlobType`] for links and everything that is no regular file, [`Error::BlobSize`] when
+    /// the file's size is not `size`, [`Error::Io`].
+    pub(crate) fn open_blob(&self, digest: &Digest, size: u64) -> Result<Option<File>, Error> {
+        match self.blob_size(digest)? {
+            None => return Ok(None),
+            Some(found) if found != size => {
+                return Err(Error::BlobSize { digest: *digest, expected: size, found });
+            }
+            Some(_) => {}
+        }
+        let path = self.blob_path(digest);
+        // Between the look and the opening the file may be exchanged: no link is followed, and a fifo
+        // cannot block.
+        let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.cast_signed())
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        let metadata = file.metadata().map_err(Error::io("read", &path))?;
+        if !metadata.is_file() {
+            return Err(Error::BlobType {
+                digest: *digest,
+                found: type_name(metadata.file_type()),
+            });
+        }
+        Ok(Some(file))
+    }
+
+    /// A whole blob, checked against its digest; `None` when it does not exist. `limit` bounds `size`,
+    /// and so what is read.
+    ///
+    /// # Errors
+    /// As [`Self::open_blob`]; [`Error::Limit`], [`Error::BlobDigest`].
+    pub(crate) fn read_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if size > limit {
+            return Err(Error::Limit {
+                place: format!("blob {digest}"),
+                what: "its size in bytes",
+                limit,
+                found: size,
+            });
+        }
+        let Some(file) = self.open_blob(digest, size)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::with_capacity(size as usize);
+        // One byte more, so that a file that grows meanwhile is noticed by its digest.
+        file.take(size + 1)
+            .read_to_end(&mut bytes)
+            .map_err(Error::io("read", &self.blob_path(digest)))?;
+        let found = Digest::of(&bytes);
+        if found == *digest {
+            Ok(Some(bytes))
+        } else {
+            Err(Error::BlobDigest { digest: *digest, found })
+        }
+    }
+
+    /// Whether the blob is there with exactly this content's digest.
+    pub(crate) fn has_sound_blob(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
+        let mut file = match self.open_blob(digest, size) {
+            Ok(Some(file)) => file,
+            Ok(None) | Err(Error::BlobSize { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let path = self.blob_path(digest);
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish() == *digest),
+                Ok(count) => hasher.update(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", &path)(error)),
+            }
+        }
+    }
+}
+
+fn type_name(file_type: fs::FileType) -> &'static str {
+    if file_type.is_symlink() {
+        "a symbolic link"
+    } else if file_type.is_dir() {
+        "a directory"
+    } else if file_type.is_fifo() {
+        "a named pipe"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}

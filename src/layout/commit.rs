@@ -1,0 +1,142 @@
+//! The order of durability, and the swap.
+//!
+//! 1. New blobs are written to temporary files beside their final place and synced ([`LockedLayout::stage`]).
+//! 2. They are renamed to their digests and the directory is synced.
+//! 3. `index.json` is compared with what the run began with.
+//! 4. The new `index.json` is written to a temporary file, synced, renamed over the old one, and the
+//!    layout directory is synced.
+//!
+//! Until the rename in 4 readers see the old layout; whatever an interrupted run leaves are blobs that
+//! nothing refers to and temporary files, which the next run removes.
+
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::lock::LockedLayout;
+use crate::digest::Digest;
+use crate::error::Error;
+
+/// Beginning of every temporary file's name.
+const PREFIX: &str = ".soci-layout-";
+const SUFFIX: &str = ".tmp";
+
+/// A blob that is written and synced, but not yet in its place. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct StagedBlob {
+    digest: Digest,
+    size: u64,
+    file: NamedTempFile,
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Committed {
+    pub(crate) blobs: u64,
+    pub(crate) bytes: u64,
+    pub(crate) index_json: bool,
+}
+
+impl LockedLayout {
+    /// Removes what an interrupted run left. The lock is held, so no other run needs it.
+    pub(crate) fn remove_leftovers(&self) -> Result<(), Error> {
+        for directory in [self.path().to_owned(), self.blobs()] {
+            let entries = match fs::read_dir(&directory) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io("list", &directory)(error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(Error::io("list", &directory))?;
+                let name = entry.file_name();
+                let ours =
+                    name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
+                if ours {
+                    let path = entry.path();
+                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a blob beside its place; `None` when the layout has it already. `like` is a file whose
+    /// mode and owner the new one gets.
+    pub(crate) fn stage(
+        &self,
+        digest: Digest,
+        bytes: &[u8],
+        like: &Path,
+    ) -> Result<Option<StagedBlob>, Error> {
+        if self.has_sound_blob(&digest, bytes.len() as u64)? {
+            return Ok(None);
+        }
+        let file = write_temporary(&self.blobs(), bytes, like)?;
+        Ok(Some(StagedBlob { digest, size: bytes.len() as u64, file }))
+    }
+
+    /// Moves the blobs to their places and replaces `index.json`.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when `index.json` is no longer `before`; [`Error::Io`]. In both cases the
+    /// layout is the old one for its readers.
+    pub(crate) fn commit(
+        &self,
+        blobs: Vec<StagedBlob>,
+        before: &str,
+        after: &str,
+    ) -> Result<Committed, Error> {
+        let mut done = Committed::default();
+        for blob in blobs {
+            let path = self.blob_path(&blob.digest);
+            blob.file.persist(&path).map_err(|error| Error::io("create", &path)(error.error))?;
+            done.blobs += 1;
+            done.bytes += blob.size;
+        }
+        if done.blobs > 0 {
+            sync_directory(&self.blobs())?;
+        }
+        let path = self.index_json();
+        if self.read_index_json()? != before {
+            return Err(Error::Changed { path });
+        }
+        if after != before {
+            let file = write_temporary(self.path(), after.as_bytes(), &path)?;
+            file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
+            sync_directory(self.path())?;
+            done.bytes += after.len() as u64;
+            done.index_json = true;
+        }
+        Ok(done)
+    }
+}
+
+/// A synced temporary file with this content, and with the mode and (where that is possible) owner of
+/// `like`.
+fn write_temporary(directory: &Path, bytes: &[u8], like: &Path) -> Result<NamedTempFile, Error> {
+    let mut file = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
+        .tempfile_in(directory)
+        .map_err(Error::io("create a file in", directory))?;
+    let path = file.path().to_owned();
+    file.write_all(bytes).map_err(Error::io("write", &path))?;
+    let model = fs::metadata(like).map_err(Error::io("read", like))?;
+    let own = file.as_file().metadata().map_err(Error::io("read", &path))?;
+    if (own.uid(), own.gid()) != (model.uid(), model.gid()) {
+        // Root in a container must not take a user's layout away; anybody else cannot give away.
+        let _ = std::os::unix::fs::fchown(file.as_file(), Some(model.uid()), Some(model.gid()));
+    }
+    let mode = Permissions::from_mode(model.mode() & 0o777);
+    file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", &path))?;
+    file.as_file().sync_all().map_err(Error::io("sync", &path))?;
+    Ok(file)
+}
+
+pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
+    let directory = File::open(path).map_err(Error::io("open", path))?;
+    directory.sync_all().map_err(Error::io("sync", path))
+}

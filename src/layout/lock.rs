@@ -1,0 +1,103 @@
+//! The lock that a change needs.
+//!
+//! Two locks are held at a time. One on the directory itself, which cannot be raced: it keeps two runs
+//! of this program apart. The other on `index.json.lock`, the file that BuildKit locks for reading and
+//! writing and removes afterwards; it is removed here as well, while it is still locked.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::Layout;
+use crate::error::Error;
+
+/// How long another holder is waited for. An export holds the lock for as long as it writes
+/// `index.json`, which is short; another run of this program may take longer and is then reported.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A layout that nobody else changes; the only way to write.
+#[derive(Debug)]
+pub(crate) struct LockedLayout {
+    layout: Layout,
+    // Held for their locks, which end when they are closed.
+    _directory: File,
+    _lock: File,
+    lock_path: PathBuf,
+}
+
+impl std::ops::Deref for LockedLayout {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+impl LockedLayout {
+    /// Takes both locks.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when somebody holds one for longer than ten seconds, [`Error::Io`] when the
+    /// directory is not writable.
+    pub(crate) fn new(layout: Layout) -> Result<Self, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let root = layout.path();
+        let directory = File::open(root).map_err(Error::io("open", root))?;
+        wait(&directory, root, deadline)?;
+        let lock_path = root.join("index.json.lock");
+        loop {
+            let lock = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&lock_path)
+                .map_err(Error::io("create", &lock_path))?;
+            wait(&lock, &lock_path, deadline)?;
+            // Whoever held it may have removed the file: then the lock is on nothing.
+            let held = lock.metadata().map_err(Error::io("read", &lock_path))?;
+            match fs::metadata(&lock_path) {
+                Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
+                    return Ok(Self { layout, _directory: directory, _lock: lock, lock_path });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("read", &lock_path)(error)),
+            }
+        }
+    }
+}
+
+impl Drop for LockedLayout {
+    fn drop(&mut self) {
+        // While the lock is held, so that it is certainly the file that this value locked.
+        let _ = fs::remove_file(&self.lock_path);
+    }
+}
+
+fn wait(file: &File, path: &Path, deadline: Instant) -> Result<(), Error> {
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(Error::Locked { path: path.to_owned() });
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            // Some network file systems have no locks at all; then there is nobody to keep out either.
+            Err(
+                rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK | rustix::io::Errno::NOSYS,
+            ) => {
+                return Ok(());
+            }
+            Err(error) => return Err(Error::io("lock", path)(error.into())),
+        }
+    }
+}

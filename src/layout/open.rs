@@ -1,0 +1,126 @@
+//! Opening a layout, and saying exactly why something is not one.
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::Layout;
+use crate::error::Error;
+use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_OCI_LAYOUT_SIZE};
+
+impl Layout {
+    /// Opens the layout directory at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotALayout`] with what it is instead, [`Error::LayoutVersion`], [`Error::Json`] or
+    /// [`Error::Io`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(not_a_directory(path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(not_a_layout(
+                    path,
+                    "there is no such directory",
+                    "export one: docker buildx build -o type=oci,tar=false,dest=DIR .",
+                ));
+            }
+            Err(error) => return Err(Error::io("open", path)(error)),
+        }
+        let layout = Self { root: path.to_owned() };
+        let marker = path.join("oci-layout");
+        let Some(text) = read_small(&marker, MAX_OCI_LAYOUT_SIZE)? else {
+            return Err(without_marker(path));
+        };
+        let version = serde_json::from_slice::<oci_spec::image::OciLayout>(&text)
+            .map_err(Error::json(marker.display().to_string()))?;
+        if version.image_layout_version() != "1.0.0" {
+            let found = version.image_layout_version().clone();
+            return Err(Error::LayoutVersion { path: marker, found });
+        }
+        if !layout.index_json().exists() {
+            return Err(not_a_layout(
+                path,
+                "it has no index.json",
+                "the export or copy that made it was interrupted; make it again",
+            ));
+        }
+        Ok(layout)
+    }
+
+    /// The bytes of `index.json`.
+    pub(crate) fn read_index_json(&self) -> Result<String, Error> {
+        let path = self.index_json();
+        let bytes = read_small(&path, MAX_INDEX_JSON_SIZE)?
+            .ok_or_else(|| Error::io("read", &path)(std::io::Error::from(ErrorKind::NotFound)))?;
+        String::from_utf8(bytes).map_err(|error| Error::Document {
+            place: path.display().to_string(),
+            problem: format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
+        })
+    }
+}
+
+/// A whole file of at most `limit` bytes; `None` when it does not exist.
+fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::Limit {
+            place: path.display().to_string(),
+            what: "its size in bytes",
+            limit,
+            found: bytes.len() as u64,
+        });
+    }
+    Ok(Some(bytes))
+}
+
+fn not_a_layout(path: &Path, problem: &str, hint: &str) -> Error {
+    Error::NotALayout { path: path.to_owned(), problem: problem.to_owned(), hint: hint.to_owned() }
+}
+
+fn not_a_directory(path: &Path) -> Error {
+    let mut head = [0; 512];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let (problem, hint) = match &head[..read] {
+        head if head.get(257..262) == Some(b"ustar") => (
+            "it is a tar archive, not a directory",
+            "unpack it first (mkdir DIR && tar -xf ARCHIVE -C DIR), or export with tar=false",
+        ),
+        [0x1f, 0x8b, ..] => (
+            "it is a gzip file, not a directory",
+            "if it is an archive of a layout, unpack it first (mkdir DIR && tar -xzf ARCHIVE -C DIR)",
+        ),
+        _ => (
+            "it is a file, not a directory",
+            "give the directory that holds oci-layout and index.json",
+        ),
+    };
+    not_a_layout(path, problem, hint)
+}
+
+fn without_marker(path: &Path) -> Error {
+    let has = |name: &str| path.join(name).exists();
+    let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let (problem, hint) = if empty {
+        ("the directory is empty", "was the export written somewhere else?")
+    } else if has("manifest.json") && !has("index.json") {
+        (
+            "it looks like an unpacked docker-archive (manifest.json, no index.json)",
+            "convert it (skopeo copy docker-archive:ARCHIVE oci:DIR:TAG), or save with Docker 25 or newer",
+        )
+    } else if has("index.json") && has("blobs") {
+        (
+            "it has index.json and blobs but no oci-layout file",
+            "if it is complete otherwise, add the file: {\"imageLayoutVersion\":\"1.0.0\"}",
+        )
+    } else {
+        ("it has no oci-layout file", "give the directory that holds oci-layout and index.json")
+    };
+    not_a_layout(path, problem, hint)
+}

@@ -1,0 +1,54 @@
+//! Which blobs a layout's roots lead to, for pruning.
+
+use std::collections::BTreeMap;
+
+use super::Layout;
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::limits::MAX_MANIFEST_SIZE;
+
+/// All blobs that are there and that the text of `index.json` leads to, with their sizes in bytes.
+///
+/// Rather too many than too few: *every* digest in a reachable document counts (`subject`,
+/// annotations, members nobody knows), whatever it stands for.
+pub(crate) fn reachable(layout: &Layout, index_json: &str) -> Result<BTreeMap<Digest, u64>, Error> {
+    let mut found = BTreeMap::new();
+    let mut texts = vec![index_json.to_owned()];
+    while let Some(text) = texts.pop() {
+        for digest in digests_in(&text) {
+            if found.contains_key(&digest) {
+                continue;
+            }
+            let Ok(Some(size)) = layout.blob_size(&digest) else { continue };
+            found.insert(digest, size);
+            if size <= MAX_MANIFEST_SIZE
+                && let Ok(Some(bytes)) = layout.read_blob(&digest, size, MAX_MANIFEST_SIZE)
+                && bytes.first() == Some(&b'{')
+                && let Ok(text) = String::from_utf8(bytes)
+            {
+                texts.push(text);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn digests_in(text: &str) -> impl Iterator<Item = Digest> {
+    const START: &str = "sha256:";
+    text.match_indices(START).filter_map(|(at, _)| {
+        let hex = text.get(at + START.len()..at + START.len() + 64)?;
+        Digest::from_hex(hex)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_every_digest() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let text = format!("{{\"x\":\"{a}\",\"y\":[\"sha256:12\",\"{b}@v\"],\"z\":\"sha256:\"}}");
+        assert_eq!(digests_in(&text).collect::<Vec<_>>(), [a, b]);
+    }
+}

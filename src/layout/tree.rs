@@ -1,0 +1,393 @@
+//! The documents of a layout as a tree: roots, nested indexes, and what their leaves are.
+//!
+//! Only what is known to be a container image is taken for one; everything else (attestations, build
+//! caches, signatures, Helm charts, earlier SOCI indexes) is recognised or left alone.
+
+use std::collections::BTreeMap;
+
+use super::Layout;
+use super::descriptor::{AnyDescriptor, Descriptor};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::json::members;
+use crate::limits::{MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE};
+use crate::media_type::{
+    self, LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, is_image_config, is_index, is_manifest,
+};
+use crate::options::IndexVersion;
+use crate::platform::Platform;
+
+/// Name of a root, the tag that push tools use.
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// Full name of a root (BuildKit, containerd).
+pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
+/// On what is not an image but belongs to one (BuildKit attestations).
+pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The image manifest that it belongs to.
+pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+
+/// A layout's documents.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    /// `index.json`, byte for byte.
+    pub(crate) index_json: String,
+    /// Its entries.
+    pub(crate) roots: Vec<Node>,
+    /// What the user should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A descriptor and what it leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) descriptor: AnyDescriptor,
+    pub(crate) content: Content,
+}
+
+/// What a descriptor leads to.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// An index or Docker manifest list.
+    Index {
+        /// Its JSON text.
+        text: String,
+        /// Its entries.
+        children: Vec<Node>,
+    },
+    /// A container image for one platform.
+    Image(Image),
+    /// A BuildKit attestation manifest; `manifest` when its blob is there.
+    Attestation {
+        /// What was read of it.
+        manifest: Option<Artifact>,
+    },
+    /// A SOCI index.
+    Soci(SociIndex),
+    /// The list of the referrers tag schema, `sha256-<hex>`.
+    Referrers {
+        /// Digest of the manifest whose referrers it lists.
+        subject: Digest,
+        /// Its JSON text.
+        text: String,
+        /// Its entries.
+        children: Vec<Node>,
+    },
+    /// Another manifest.
+    Artifact(Artifact),
+    /// Something that is not looked into.
+    Other,
+    /// A manifest or index whose blob is not there.
+    Missing,
+}
+
+/// A container image for one platform.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    /// The manifest's JSON text.
+    pub(crate) text: String,
+    /// Normal form.
+    pub(crate) platform: Platform,
+    /// The platform as it goes into other descriptors: the descriptor's own text or the
+    /// configuration's members.
+    pub(crate) platform_text: String,
+    /// Bottom first; only those that are layers.
+    pub(crate) layers: Vec<Descriptor>,
+    /// The SOCI V2 index that the manifest names.
+    pub(crate) soci_v2: Option<String>,
+}
+
+/// A manifest that is no image.
+#[derive(Clone, Debug)]
+pub(crate) struct Artifact {
+    pub(crate) text: String,
+    /// The manifest it refers to.
+    pub(crate) subject: Option<Digest>,
+    /// As the referrers API defines it.
+    pub(crate) artifact_type: String,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+/// A SOCI index.
+#[derive(Clone, Debug)]
+pub(crate) struct SociIndex {
+    /// V1 or V2.
+    pub(crate) version: IndexVersion,
+    /// V1: the image manifest.
+    pub(crate) subject: Option<Digest>,
+    /// The zTOCs.
+    pub(crate) ztocs: Vec<Descriptor>,
+}
+
+impl Node {
+    /// The descriptor, when it can be followed.
+    pub(crate) fn known(&self) -> Option<&Descriptor> {
+        match &self.descriptor {
+            AnyDescriptor::Known(descriptor) => Some(descriptor),
+            AnyDescriptor::Foreign { .. } => None,
+        }
+    }
+
+    /// Its JSON text.
+    pub(crate) fn text(&self) -> &str {
+        match &self.descriptor {
+            AnyDescriptor::Known(descriptor) => &descriptor.text,
+            AnyDescriptor::Foreign { text, .. } => text,
+        }
+    }
+
+    /// Calls `visit` for this node and all below it, parents first.
+    pub(crate) fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        visit(self);
+        if let Content::Index { children, .. } | Content::Referrers { children, .. } = &self.content
+        {
+            for child in children {
+                child.visit(visit);
+            }
+        }
+    }
+}
+
+impl Descriptor {
+    /// The names under which people know a root.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        [REF_NAME, IMAGE_NAME]
+            .iter()
+            .filter_map(|key| self.annotations.get(*key).map(String::as_str))
+    }
+
+    /// The manifest whose referrers tag this root's name is.
+    fn referrers_of(&self) -> Option<Digest> {
+        Digest::from_hex(self.annotations.get(REF_NAME)?.strip_prefix("sha256-")?)
+    }
+}
+
+/// Reads all documents of the layout.
+pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
+    let index_json = layout.read_index_json()?;
+    let place = layout.index_json().display().to_string();
+    let mut reader = Reader { layout, warnings: Vec::new(), visited: 0 };
+    let mut roots = Vec::new();
+    for descriptor in reader.entries(&index_json, &place)? {
+        roots.push(reader.node(descriptor, &place, 0)?);
+    }
+    Ok(Tree { index_json, roots, warnings: reader.warnings })
+}
+
+struct Reader<'a> {
+    layout: &'a Layout,
+    warnings: Vec<String>,
+    visited: usize,
+}
+
+impl Reader<'_> {
+    fn entries(&mut self, text: &str, place: &str) -> Result<Vec<AnyDescriptor>, Error> {
+        let object = members(text).map_err(Error::json(place))?;
+        let Some(member) = object.iter().find(|member| member.name == "manifests") else {
+            return Err(Error::Document {
+                place: place.to_owned(),
+                problem: "an index has a member \"manifests\", this one has not".to_owned(),
+            });
+        };
+        let list = AnyDescriptor::parse_list(member.value, place)?;
+        self.visited += list.len();
+        if self.visited > MAX_DESCRIPTORS {
+            return Err(Error::Limit {
+                place: place.to_owned(),
+                what: "the number of descriptors in the layout",
+                limit: MAX_DESCRIPTORS as u64,
+                found: self.visited as u64,
+            });
+        }
+        Ok(list)
+    }
+
+    fn node(&mut self, any: AnyDescriptor, place: &str, depth: usize) -> Result<Node, Error> {
+        let descriptor = match any {
+            AnyDescriptor::Known(descriptor) => descriptor,
+            AnyDescriptor::Foreign { text, digest } => {
+                self.warnings
+                    .push(format!("left alone: {digest} in {place} (only sha256 is supported)"));
+                let descriptor = AnyDescriptor::Foreign { text, digest };
+                return Ok(Node { descriptor, content: Content::Other });
+            }
+        };
+        let content = self.content(&descriptor, place, depth)?;
+        Ok(Node { descriptor: AnyDescriptor::Known(descriptor), content })
+    }
+
+    fn content(
+        &mut self,
+        descriptor: &Descriptor,
+        place: &str,
+        depth: usize,
+    ) -> Result<Content, Error> {
+        let index = is_index(&descriptor.media_type);
+        if !index && !is_manifest(&descriptor.media_type) {
+            return Ok(Content::Other);
+        }
+        if depth >= MAX_INDEX_DEPTH {
+            return Err(Error::Limit {
+                place: place.to_owned(),
+                what: "the nesting of indexes",
+                limit: MAX_INDEX_DEPTH as u64,
+                found: depth as u64 + 1,
+            });
+        }
+        let blob = self.layout.read_blob(&descriptor.digest, descriptor.size, MAX_MANIFEST_SIZE)?;
+        let Some(bytes) = blob else {
+            return Ok(match descriptor.annotations.contains_key(REFERENCE_TYPE) {
+                true => Content::Attestation { manifest: None },
+                false => Content::Missing,
+            });
+        };
+        let place = format!("blob {}", descriptor.digest);
+        let text = String::from_utf8(bytes).map_err(|error| Error::Document {
+            place: place.clone(),
+            problem: format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
+        })?;
+        if !index {
+            return self.manifest(descriptor, text, &place);
+        }
+        let mut children = Vec::new();
+        for child in self.entries(&text, &place)? {
+            children.push(self.node(child, &place, depth + 1)?);
+        }
+        Ok(match descriptor.referrers_of() {
+            Some(subject) if depth == 0 => Content::Referrers { subject, text, children },
+            _ => Content::Index { text, children },
+        })
+    }
+
+    fn manifest(
+        &mut self,
+        descriptor: &Descriptor,
+        text: String,
+        place: &str,
+    ) -> Result<Content, Error> {
+        let object = members(&text).map_err(Error::json(place))?;
+        let member = |name: &str| {
+            object.iter().find(|m| m.name == name).map(|m| m.value).filter(|value| *value != "null")
+        };
+        let Some(config) = member("config") else {
+            return Ok(Content::Other);
+        };
+        let config = AnyDescriptor::parse_known(config, place)?;
+        let subject = match member("subject") {
+            Some(subject) => AnyDescriptor::parse(subject, place)?.into_known().map(|s| s.digest),
+            None => None,
+        };
+        let annotations: BTreeMap<String, String> = match member("annotations") {
+            Some(map) => serde_json::from_str(map).map_err(Error::json(place))?,
+            None => BTreeMap::new(),
+        };
+        let artifact_type: Option<String> = match member("artifactType") {
+            Some(value) => serde_json::from_str(value).map_err(Error::json(place))?,
+            None => None,
+        };
+        if descriptor.annotations.contains_key(REFERENCE_TYPE) {
+            let artifact_type = artifact_type.unwrap_or(config.media_type);
+            let manifest = Some(Artifact { text, subject, artifact_type, annotations });
+            return Ok(Content::Attestation { manifest });
+        }
+        let layers = AnyDescriptor::parse_list(member("layers").unwrap_or("null"), place)?;
+        let soci = match config.media_type.as_str() {
+            SOCI_INDEX_V1 => Some(IndexVersion::V1),
+            SOCI_INDEX_V2 => Some(IndexVersion::V2),
+            _ => None,
+        };
+        if let Some(version) = soci {
+            let ztocs = layers
+                .into_iter()
+                .filter_map(AnyDescriptor::into_known)
+                .filter(|layer| layer.media_type == media_type::ZTOC)
+                .collect();
+            return Ok(Content::Soci(SociIndex { version, subject, ztocs }));
+        }
+        let image = is_image_config(&config.media_type) && artifact_type.is_none();
+        let layer_count = layers.len();
+        let layers: Vec<AnyDescriptor> = if image {
+            layers.into_iter().filter(AnyDescriptor::is_layer).collect()
+        } else {
+            Vec::new()
+        };
+        // Signatures have an image's configuration, but no layer that is one.
+        if !image || (layers.is_empty() && layer_count > 0) {
+            let artifact_type = artifact_type.unwrap_or(config.media_type);
+            return Ok(Content::Artifact(Artifact { text, subject, artifact_type, annotations }));
+        }
+        let layers = layers
+            .into_iter()
+            .map(|layer| AnyDescriptor::parse_known(layer.text(), place))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (platform, platform_text) = match descriptor.platform.clone() {
+            Some(platform) => (platform, member_text(&descriptor.text, "platform", place)?),
+            None => self.config_platform(&config, place)?,
+        };
+        if platform.is_unknown() {
+            let artifact_type = config.media_type;
+            return Ok(Content::Artifact(Artifact { text, subject, artifact_type, annotations }));
+        }
+        let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
+        Ok(Content::Image(Image { text, platform, platform_text, layers, soci_v2 }))
+    }
+
+    /// The platform of an image whose descriptor has none.
+    fn config_platform(
+        &self,
+        config: &Descriptor,
+        place: &str,
+    ) -> Result<(Platform, String), Error> {
+        let bytes =
+            self.layout.read_blob(&config.digest, config.size, MAX_CONFIG_SIZE)?.ok_or_else(
+                || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() },
+            )?;
+        #[derive(serde::Deserialize)]
+        struct Config {
+            architecture: String,
+            os: String,
+            variant: Option<String>,
+            #[serde(rename = "os.version")]
+            os_version: Option<String>,
+        }
+        let config: Config = serde_json::from_slice(&bytes)
+            .map_err(Error::json(format!("image configuration {}", config.digest)))?;
+        let platform = Platform::new(
+            &config.os,
+            &config.architecture,
+            config.variant.as_deref().unwrap_or(""),
+            config.os_version.as_deref().unwrap_or(""),
+        );
+        let text = platform.to_json();
+        Ok((platform, text))
+    }
+}
+
+fn member_text(text: &str, name: &str, place: &str) -> Result<String, Error> {
+    let object = members(text).map_err(Error::json(place))?;
+    let member = object.iter().find(|member| member.name == name);
+    Ok(member.map_or_else(|| "null".to_owned(), |member| member.value.to_owned()))
+}
+
+impl AnyDescriptor {
+    fn into_known(self) -> Option<Descriptor> {
+        match self {
+            Self::Known(descriptor) => Some(*descriptor),
+            Self::Foreign { .. } => None,
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Known(descriptor) => &descriptor.text,
+            Self::Foreign { text, .. } => text,
+        }
+    }
+
+    /// Foreign digests count as layers here: the image is then refused by name.
+    fn is_layer(&self) -> bool {
+        match self {
+            Self::Known(layer) => media_type::layer_kind(&layer.media_type) != LayerKind::NotALayer,
+            Self::Foreign { .. } => true,
+        }
+    }
+}

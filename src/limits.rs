@@ -1,0 +1,31 @@
+//! Every bound on foreign input, each with its reason.
+//!
+//! Limits of one format only stand with its parser ([`crate::scan::tar`], [`crate::ztoc::zinfo`]).
+
+/// Largest manifest or index document, in bytes. Registries refuse manifests over 4 MiB, so no image
+/// that can be pushed has one.
+pub(crate) const MAX_MANIFEST_SIZE: u64 = 4 << 20;
+
+/// Largest `index.json`, in bytes. It is never pushed itself, so it may name many images.
+pub(crate) const MAX_INDEX_JSON_SIZE: u64 = 64 << 20;
+
+/// Largest image configuration that is read for its platform, in bytes; the largest real ones (long
+/// histories) stay under one tenth.
+pub(crate) const MAX_CONFIG_SIZE: u64 = 8 << 20;
+
+/// Largest `oci-layout` file, in bytes. It holds one version number.
+pub(crate) const MAX_OCI_LAYOUT_SIZE: u64 = 4 << 10;
+
+/// Deepest nesting of indexes. Real layouts have two levels (a name, its platforms).
+pub(crate) const MAX_INDEX_DEPTH: usize = 16;
+
+/// Most descriptors visited in one layout. Real ones have a few dozen.
+pub(crate) const MAX_DESCRIPTORS: usize = 1_000_000;
+
+/// Largest zTOC blob that is read back, in bytes: no reader takes a larger one (`soci-formats` 1.3).
+pub(crate) const MAX_ZTOC_SIZE: u64 = 1 << 30;
+
+/// Largest file that is looked at when a superseded manifest is searched for, in bytes.
+pub(crate) const MAX_SUPERSEDED_SIZE: u64 = 1 << 20;
+
+const _: () = assert!(usize::BITS == 64, "sizes are kept as usize where they index memory");

@@ -1,0 +1,101 @@
+//! The settings of a run.
+
+use std::num::NonZeroUsize;
+
+use crate::platform::Platform;
+
+/// Which SOCI index versions an image gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexVersion {
+    /// V1: found through `subject` (referrers); image manifests keep their digests.
+    V1,
+    /// V2: found through an annotation of the image manifest.
+    #[default]
+    V2,
+    /// V2, and a V1 index whose subject is the annotated manifest.
+    Both,
+}
+
+impl IndexVersion {
+    /// Whether a V1 index is made.
+    #[must_use]
+    pub fn has_v1(self) -> bool {
+        self != Self::V2
+    }
+
+    /// Whether a V2 index is made.
+    #[must_use]
+    pub fn has_v2(self) -> bool {
+        self != Self::V1
+    }
+}
+
+/// How a V1 index is referenced in the layout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum V1Shape {
+    /// As a child of the image index: one command of any push tool carries everything.
+    #[default]
+    Nested,
+    /// As the list `sha256-<hex>` of the distribution specification's referrers tag schema, one more
+    /// entry of `index.json`: the digest behind the image's tag stays.
+    Tagged,
+}
+
+/// What to index and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// SOCI index versions to make.
+    pub index_version: IndexVersion,
+    /// Where a V1 index is hung.
+    pub v1_shape: V1Shape,
+    /// Name (`org.opencontainers.image.ref.name`) for the selected entry of `index.json`, which must
+    /// have none.
+    pub name: Option<String>,
+    /// Names of the images to index; empty for all.
+    pub refs: Vec<String>,
+    /// Platforms to index; empty for all.
+    pub platforms: Vec<Platform>,
+    /// Uncompressed bytes between checkpoints, at least 1.
+    pub span_size: u64,
+    /// Layers whose blob is smaller (bytes) get no zTOC.
+    pub min_layer_size: u64,
+    /// Optimisation `xattr`: mark layers without extended attributes.
+    pub xattr_optimization: bool,
+    /// Text stored in every zTOC and SOCI index. Part of their bytes.
+    pub build_tool_identifier: String,
+    /// Remove superseded blobs that nothing refers to any more.
+    pub prune: bool,
+    /// Make a layer that cannot be indexed an error.
+    pub strict: bool,
+    /// Decide, but scan and write nothing.
+    pub dry_run: bool,
+    /// Layers scanned at a time; `None` for one per processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// The reference's default identifier; equal bytes need the equal text.
+pub const DEFAULT_BUILD_TOOL_IDENTIFIER: &str = "AWS SOCI CLI v0.2";
+/// The reference's default span size in bytes.
+pub const DEFAULT_SPAN_SIZE: u64 = 4 << 20;
+/// The reference's default minimum layer size in bytes.
+pub const DEFAULT_MIN_LAYER_SIZE: u64 = 10 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            index_version: IndexVersion::default(),
+            v1_shape: V1Shape::default(),
+            name: None,
+            refs: Vec::new(),
+            platforms: Vec::new(),
+            span_size: DEFAULT_SPAN_SIZE,
+            min_layer_size: DEFAULT_MIN_LAYER_SIZE,
+            xattr_optimization: false,
+            build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
+            prune: false,
+            strict: false,
+            dry_run: false,
+            jobs: None,
+        }
+    }
+}

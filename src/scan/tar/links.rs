@@ -1,0 +1,216 @@
+//! Whether hard link targets exist, by the rules of the SOCI reader (`metadata/reader.go`: `initNodes`,
+//! `getIDByName`, `getOrCreateDir`; `soci-formats` 7.3).
+//!
+//! The reader resolves names through a tree of nodes, so a set of names would not do: a path may lead through a
+//! hard link, and a file that replaces a directory takes the names below it away.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+
+use super::error::TarErrorKind;
+use crate::ztoc::toc::{FileType, Toc};
+
+/// Most names tracked, about 400 MB. A zTOC ends at 1 GiB and so at ten million entries, but each of them may
+/// name half a million directories that have no entry.
+const MAX_NAMES: usize = 1 << 23;
+
+/// A file or directory, numbered by appearance.
+type Node = u64;
+
+const ROOT: Node = 0;
+
+/// The node tree of the entries so far. Costs nothing until the first hard link asks.
+#[derive(Debug, Default)]
+pub(super) struct LinkTargets {
+    /// Entries of the table that are in the tree.
+    seen: usize,
+    /// Target of the entry after those, when it is a hard link that was asked for.
+    next_target: Option<Node>,
+    last_node: Node,
+    children: HashMap<ChildKey, Node, BuildHasherDefault<KeyHasher>>,
+    /// Two hash keys of this process: nobody can prepare names that collide in both.
+    hashers: [RandomState; 2],
+    /// Directories of the last link target and of the last name, as they were spelled: most entries lie beside
+    /// the one before.
+    last_directories: [Option<(Vec<u8>, Node)>; 2],
+}
+
+impl LinkTargets {
+    /// Whether one of the entries in `toc` provides `target`, the target of the next entry.
+    ///
+    /// # Errors
+    /// When the entries name too many files and directories.
+    pub(super) fn contains(&mut self, toc: &Toc, target: &[u8]) -> Result<bool, TarErrorKind> {
+        self.children.reserve((toc.len() - self.seen).min(MAX_NAMES));
+        for position in self.seen..toc.len() {
+            let entry = toc.get(position);
+            // A link's target counts as it was before the link's own directories come into being.
+            let target = match (self.next_target.take(), entry.file_type()) {
+                (Some(node), _) => Some(node),
+                (None, FileType::HardLink) => self.resolve(entry.linkname())?,
+                _ => None,
+            };
+            self.add(entry.file_type(), entry.name(), target)?;
+        }
+        self.seen = toc.len();
+        self.next_target = self.resolve(target)?;
+        Ok(self.next_target.is_some())
+    }
+
+    fn add(
+        &mut self,
+        kind: FileType,
+        name: &[u8],
+        target: Option<Node>,
+    ) -> Result<(), TarErrorKind> {
+        let (parent, base) = if let Some((directory, base)) = split(name) {
+            (self.directory(directory, true)?, base)
+        } else {
+            let path = clean(name);
+            // The root always exists, and what is not a directory there cannot be reached by a name.
+            let Some((base, directory)) = path.split_last() else { return Ok(()) };
+            (self.walk(directory.iter().copied(), true)?, *base)
+        };
+        let Some(parent) = parent else { return Ok(()) };
+        let key = self.key(parent, base);
+        let full = self.children.len() >= MAX_NAMES;
+        let node = target.unwrap_or(self.last_node + 1);
+        match self.children.entry(key) {
+            Entry::Occupied(_) if kind == FileType::Directory => return Ok(()),
+            Entry::Occupied(mut child) => {
+                if child.insert(node) != node {
+                    self.last_directories = [None, None];
+                }
+            }
+            Entry::Vacant(_) if full => return Err(TarErrorKind::TooManyNames),
+            Entry::Vacant(child) => _ = child.insert(node),
+        }
+        self.last_node = self.last_node.max(node);
+        Ok(())
+    }
+
+    fn resolve(&mut self, path: &[u8]) -> Result<Option<Node>, TarErrorKind> {
+        let Some((directory, base)) = split(path) else {
+            return self.walk(clean(path).into_iter(), false);
+        };
+        let parent = self.directory(directory, false)?;
+        Ok(parent.and_then(|parent| self.children.get(&self.key(parent, base)).copied()))
+    }
+
+    /// The node of a directory as spelled in front of a name.
+    fn directory(&mut self, spelled: &[u8], create: bool) -> Result<Option<Node>, TarErrorKind> {
+        if let Some((last, node)) = &self.last_directories[usize::from(create)]
+            && last == spelled
+        {
+            return Ok(Some(*node));
+        }
+        let node = if spelled.windows(2).any(|pair| pair == b"..") {
+            self.walk(clean(spelled).into_iter(), create)?
+        } else {
+            self.walk(components(spelled), create)?
+        };
+        if let Some(node) = node {
+            let last = &mut self.last_directories[usize::from(create)];
+            let (text, last) = last.get_or_insert_default();
+            text.clear();
+            text.extend_from_slice(spelled);
+            *last = node;
+        }
+        Ok(node)
+    }
+
+    /// Follows a path from the root; with `create`, missing directories come into being.
+    fn walk<'a>(
+        &mut self,
+        path: impl Iterator<Item = &'a [u8]>,
+        create: bool,
+    ) -> Result<Option<Node>, TarErrorKind> {
+        let mut node = ROOT;
+        for name in path {
+            let key = self.key(node, name);
+            node = match self.children.get(&key) {
+                Some(child) => *child,
+                None if !create => return Ok(None),
+                None if self.children.len() >= MAX_NAMES => return Err(TarErrorKind::TooManyNames),
+                None => {
+                    self.last_node += 1;
+                    self.children.insert(key, self.last_node);
+                    self.last_node
+                }
+            };
+        }
+        Ok(Some(node))
+    }
+
+    fn key(&self, parent: Node, name: &[u8]) -> ChildKey {
+        let [low, high] = &self.hashers;
+        let hash = |state: &RandomState| {
+            let mut hasher = state.build_hasher();
+            hasher.write_u64(parent);
+            hasher.write(name);
+            hasher.finish()
+        };
+        ChildKey { low: hash(low), high: hash(high) }
+    }
+}
+
+/// 128-bit hash of a directory node and a name in it. Takes far less memory than the names, and ten million
+/// names collide with a probability below 10^-24.
+#[derive(Debug, PartialEq, Eq)]
+struct ChildKey {
+    low: u64,
+    high: u64,
+}
+
+impl Hash for ChildKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.low);
+    }
+}
+
+/// Passes on half of a [`ChildKey`], which is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// Directory and last component, without cleaning; `None` when the last component is not a name.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = path.iter().rposition(|byte| *byte != b'/')? + 1;
+    let start = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let base = &path[start..end];
+    (base != b"." && base != b"..").then_some((&path[..start], base))
+}
+
+/// The components of a path that has no `..`.
+fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".")
+}
+
+/// The components of a path, `..` taking the one before away without looking at the tree.
+fn clean(path: &[u8]) -> Vec<&[u8]> {
+    let mut clean = Vec::new();
+    for name in components(path) {
+        if name == b".." {
+            clean.pop();
+        } else {
+            clean.push(name);
+        }
+    }
+    clean
+}

@@ -1,0 +1,48 @@
+//! Where the inflater writes: a buffer that always keeps the last 32 KiB of output in front of the
+//! next byte, so that a checkpoint's window is a slice and nothing is copied out.
+
+use crate::ztoc::zinfo::WINDOW_SIZE;
+
+/// Bytes of output between two moves of the history to the front.
+const CHUNK: usize = 512 << 10;
+
+/// The buffer. Before any output the history is zeros, as the format wants it.
+pub(crate) struct OutputWindow {
+    buffer: Box<[u8]>,
+    position: usize,
+}
+
+impl std::fmt::Debug for OutputWindow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputWindow").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl OutputWindow {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; WINDOW_SIZE + CHUNK].into_boxed_slice(), position: WINDOW_SIZE }
+    }
+
+    /// Room for at least one and at most `most` (not zero) further bytes.
+    pub(crate) fn room(&mut self, most: u64) -> &mut [u8] {
+        if self.position == self.buffer.len() {
+            self.buffer.copy_within(self.position - WINDOW_SIZE.., 0);
+            self.position = WINDOW_SIZE;
+        }
+        let room = &mut self.buffer[self.position..];
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(room.len());
+        &mut room[..most]
+    }
+
+    /// Declares the first `count` bytes of the last [`Self::room`] written and returns them.
+    pub(crate) fn commit(&mut self, count: usize) -> &[u8] {
+        let start = self.position;
+        self.position += count;
+        &self.buffer[start..self.position]
+    }
+
+    /// The last 32 KiB of output.
+    pub(crate) fn history(&self) -> &[u8; WINDOW_SIZE] {
+        self.buffer[..self.position].last_chunk().expect("the buffer begins with a whole window")
+    }
+}

@@ -1,0 +1,137 @@
+//! The SOCI index manifest, to the byte (`soci-formats` 5.2; reference: `soci/soci_index.go`).
+//!
+//! The consumer decodes it, encodes it again and compares: anything but this exact form makes the
+//! whole image silently not lazy.
+
+use super::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE};
+use crate::digest::Digest;
+use crate::json::write_string;
+use crate::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, ZTOC};
+use crate::options::IndexVersion;
+
+/// The OCI empty configuration `{}`, which every SOCI index has.
+pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
+
+/// A zTOC as the index lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct ZtocEntry {
+    pub(crate) ztoc: Digest,
+    pub(crate) ztoc_size: u64,
+    pub(crate) layer: Digest,
+    /// As in the image manifest, unchanged.
+    pub(crate) layer_media_type: String,
+    pub(crate) span_size: u64,
+    pub(crate) disable_xattrs: bool,
+}
+
+/// A manifest that somebody refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ManifestRef {
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+}
+
+/// The type of a SOCI index of one version, as `config.mediaType` and as artifact type.
+pub(crate) fn artifact_type(version: IndexVersion) -> &'static str {
+    match version {
+        IndexVersion::V1 => SOCI_INDEX_V1,
+        IndexVersion::V2 | IndexVersion::Both => SOCI_INDEX_V2,
+    }
+}
+
+/// The text of a SOCI index: V1 when there is a `subject`, V2 otherwise. Entries stand in the order of
+/// the image's layers, repeated as there.
+pub(crate) fn encode(entries: &[ZtocEntry], subject: Option<&ManifestRef>, tool: &str) -> String {
+    let version = if subject.is_some() { IndexVersion::V1 } else { IndexVersion::V2 };
+    let mut out = String::from("{\"schemaVersion\":2,\"mediaType\":\"");
+    out.push_str(OCI_MANIFEST);
+    out.push_str("\",\"config\":");
+    let config = Digest::of(EMPTY_CONFIG);
+    write_head(&mut out, artifact_type(version), &config, EMPTY_CONFIG.len() as u64);
+    out.push_str("},\"layers\":[");
+    for (position, entry) in entries.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        write_head(&mut out, ZTOC, &entry.ztoc, entry.ztoc_size);
+        out.push_str(",\"annotations\":{");
+        if entry.disable_xattrs {
+            write_pair(&mut out, DISABLE_XATTRS, "true");
+            out.push(',');
+        }
+        write_pair(&mut out, LAYER_DIGEST, &entry.layer.to_string());
+        out.push(',');
+        write_pair(&mut out, LAYER_MEDIA_TYPE, &entry.layer_media_type);
+        out.push(',');
+        write_pair(&mut out, SPAN_SIZE, &entry.span_size.to_string());
+        out.push_str("}}");
+    }
+    out.push(']');
+    if let Some(subject) = subject {
+        out.push_str(",\"subject\":");
+        write_head(&mut out, &subject.media_type, &subject.digest, subject.size);
+        out.push('}');
+    }
+    out.push_str(",\"annotations\":{");
+    write_pair(&mut out, BUILD_TOOL, tool);
+    out.push_str("}}");
+    out
+}
+
+/// A descriptor's three first members, without the closing brace.
+pub(crate) fn write_head(out: &mut String, media_type: &str, digest: &Digest, size: u64) {
+    out.push_str("{\"mediaType\":");
+    write_string(out, media_type);
+    out.push_str(",\"digest\":\"");
+    out.push_str(&digest.to_string());
+    out.push_str("\",\"size\":");
+    out.push_str(&size.to_string());
+}
+
+/// One string member.
+pub(crate) fn write_pair(out: &mut String, name: &str, value: &str) {
+    write_string(out, name);
+    out.push(':');
+    write_string(out, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worked example of `soci-formats` 8.4.
+    #[test]
+    fn equals_the_documented_example() {
+        let entry = ZtocEntry {
+            ztoc: "sha256:21c148212f8d1e60f2289b96dcca9ab1ceb7d56a1f0464907b419dea1391c11b"
+                .parse()
+                .expect("digest"),
+            ztoc_size: 33472,
+            layer: "sha256:7b0422734cacdf6ec542fde15c60931a20b89efd559cb955e319ce3c5504aea7"
+                .parse()
+                .expect("digest"),
+            layer_media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+            span_size: 4_194_304,
+            disable_xattrs: false,
+        };
+        let subject = ManifestRef {
+            media_type: OCI_MANIFEST.to_owned(),
+            digest: "sha256:f15b74a0853f72cfa14bc7e30f263d412afe0cd38063e4a15bd9222e18c759a5"
+                .parse()
+                .expect("digest"),
+            size: 401,
+        };
+        let tool = crate::options::DEFAULT_BUILD_TOOL_IDENTIFIER;
+        let v2 = encode(std::slice::from_ref(&entry), None, tool);
+        assert_eq!(
+            (v2.len(), Digest::of(v2.as_bytes()).to_string().as_str()),
+            (710, "sha256:16a0b18b4db378d79c1ecc1480849c849a8e0380b77c3f5d78651bf0c1ca9f2e")
+        );
+        let v1 = encode(&[entry], Some(&subject), tool);
+        assert_eq!(
+            (v1.len(), Digest::of(v1.as_bytes()).to_string().as_str()),
+            (873, "sha256:a25b8efc60f3ccf0b11ce2a7be422abc57670234a23bf55a3e6301352e32de4b")
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! Integration tests: one binary, so that there is one link.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+
+mod context;
+mod reference;
