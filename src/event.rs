@@ -3,7 +3,7 @@
 //! The library never prints. It tells an [`Observer`] about *steps*: the nodes of the graph
 //! resolve → scan layers → assemble → commit. A step is content-addressed: its [`Step::digest`] is
 //! made of everything that decides its result, so the same step has the same digest in every run
-//! (BuildKit calls this a vertex). Events may arrive from several threads at once.
+//! (`BuildKit` calls this a vertex). Events may arrive from several threads at once.
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@
 //!
 //! The zTOC bytes are those of the reference (`awslabs/soci-snapshotter`), apart from the deliberate
 //! differences that `docs/differences.md` lists. References such as "`soci-formats` 5.1" in the
-//! documentation point into the format notes summarised in `docs/formats.md`.
+//! documentation point into the notes of that name in `docs/`.
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 

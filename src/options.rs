@@ -43,6 +43,7 @@ pub enum V1Shape {
 
 /// What to index and how.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Options {
     /// SOCI index versions to make.
     pub index_version: IndexVersion,

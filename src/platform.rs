@@ -41,11 +41,9 @@ impl Platform {
             ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", ""),
             ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9"),
             ("aarch64" | "arm64", v) => ("arm64", v),
-            ("armhf", _) => ("arm", "v7"),
-            ("armel", _) => ("arm", "v6"),
-            ("arm", "" | "7") => ("arm", "v7"),
+            ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
+            ("armel", _) | ("arm", "6") => ("arm", "v6"),
             ("arm", "5") => ("arm", "v5"),
-            ("arm", "6") => ("arm", "v6"),
             ("arm", "8") => ("arm", "v8"),
             (a, v) => (a, v),
         };
@@ -86,7 +84,7 @@ impl Platform {
         out
     }
 
-    /// Whether it is BuildKit's `unknown/unknown`, the mark of what is not an image.
+    /// Whether it is `BuildKit`'s `unknown/unknown`, the mark of what is not an image.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" || self.architecture == "unknown"

@@ -30,7 +30,7 @@ pub(crate) struct SelectedImage<'a> {
     pub(crate) names: Vec<String>,
 }
 
-impl<'a> Selection<'a> {
+impl Selection<'_> {
     /// Whether the image below the root at `position` is wanted.
     pub(crate) fn wants(&self, position: usize, image: &Image) -> bool {
         self.roots[position] && wants_platform(self.options, image)

@@ -18,19 +18,16 @@ pub fn set_member(text: &str, name: &str, value: &str) -> Result<String> {
         return Ok(splice(text, member.range.clone(), value));
     }
     let name = string(name);
-    Ok(match object.last() {
-        Some(last) => {
-            // The new member is set off as the last one is.
-            let before = object.len().checked_sub(2).map_or(0, |i| object[i].range.end);
-            let gap = gap_before(text, before, '"');
-            let colon = gap_after_colon(text, last.range.start);
-            let end = last.range.end;
-            splice(text, end..end, &format!(",{gap}{name}:{colon}{value}"))
-        }
-        None => {
-            let open = text.find('{').map_or(0, |at| at + 1);
-            splice(text, open..open, &format!("{name}:{value}"))
-        }
+    Ok(if let Some(last) = object.last() {
+        // The new member is set off as the last one is.
+        let before = object.len().checked_sub(2).map_or(0, |i| object[i].range.end);
+        let gap = gap_before(text, before, '"');
+        let colon = gap_after_colon(text, last.range.start);
+        let end = last.range.end;
+        splice(text, end..end, &format!(",{gap}{name}:{colon}{value}"))
+    } else {
+        let open = text.find('{').map_or(0, |at| at + 1);
+        splice(text, open..open, &format!("{name}:{value}"))
     })
 }
 

@@ -17,7 +17,6 @@ pub(crate) struct Descriptor {
     pub(crate) size: u64,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) platform: Option<Platform>,
-    pub(crate) artifact_type: Option<String>,
 }
 
 /// A descriptor of a document.
@@ -67,7 +66,6 @@ impl AnyDescriptor {
             size: read.size(),
             annotations: read.annotations().clone().unwrap_or_default().into_iter().collect(),
             platform: read.platform().as_ref().map(from_oci),
-            artifact_type: read.artifact_type().as_ref().map(ToString::to_string),
         })))
     }
 

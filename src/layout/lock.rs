@@ -1,7 +1,7 @@
 //! The lock that a change needs.
 //!
 //! Two locks are held at a time. One on the directory itself, which cannot be raced: it keeps two runs
-//! of this program apart. The other on `index.json.lock`, the file that BuildKit locks for reading and
+//! of this program apart. The other on `index.json.lock`, the file that `BuildKit` locks for reading and
 //! writing and removes afterwards; it is removed here as well, while it is still locked.
 
 use std::fs::{self, File, OpenOptions};

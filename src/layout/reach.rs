@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Layout;
 use crate::digest::Digest;
-use crate::error::Error;
 use crate::limits::MAX_MANIFEST_SIZE;
 
 /// All blobs that are there and that the text of `index.json` leads to, with their sizes in bytes.
 ///
 /// Rather too many than too few: *every* digest in a reachable document counts (`subject`,
 /// annotations, members nobody knows), whatever it stands for.
-pub(crate) fn reachable(layout: &Layout, index_json: &str) -> Result<BTreeMap<Digest, u64>, Error> {
+pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u64> {
     let mut found = BTreeMap::new();
     let mut texts = vec![index_json.to_owned()];
     while let Some(text) = texts.pop() {
@@ -30,7 +29,7 @@ pub(crate) fn reachable(layout: &Layout, index_json: &str) -> Result<BTreeMap<Di
             }
         }
     }
-    Ok(found)
+    found
 }
 
 fn digests_in(text: &str) -> impl Iterator<Item = Digest> {

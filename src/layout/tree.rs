@@ -19,9 +19,9 @@ use crate::platform::Platform;
 
 /// Name of a root, the tag that push tools use.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// Full name of a root (BuildKit, containerd).
+/// Full name of a root (`BuildKit`, containerd).
 pub(crate) const IMAGE_NAME: &str = "io.containerd.image.name";
-/// On what is not an image but belongs to one (BuildKit attestations).
+/// On what is not an image but belongs to one (`BuildKit` attestations).
 pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The image manifest that it belongs to.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
@@ -56,7 +56,7 @@ pub(crate) enum Content {
     },
     /// A container image for one platform.
     Image(Image),
-    /// A BuildKit attestation manifest; `manifest` when its blob is there.
+    /// A `BuildKit` attestation manifest; `manifest` when its blob is there.
     Attestation {
         /// What was read of it.
         manifest: Option<Artifact>,
@@ -102,8 +102,8 @@ pub(crate) struct Artifact {
     pub(crate) text: String,
     /// The manifest it refers to.
     pub(crate) subject: Option<Digest>,
-    /// As the referrers API defines it.
-    pub(crate) artifact_type: String,
+    /// Artifact type as the referrers API defines it.
+    pub(crate) kind: String,
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
@@ -235,10 +235,7 @@ impl Reader<'_> {
         }
         let blob = self.layout.read_blob(&descriptor.digest, descriptor.size, MAX_MANIFEST_SIZE)?;
         let Some(bytes) = blob else {
-            return Ok(match descriptor.annotations.contains_key(REFERENCE_TYPE) {
-                true => Content::Attestation { manifest: None },
-                false => Content::Missing,
-            });
+            return Ok(if descriptor.annotations.contains_key(REFERENCE_TYPE) { Content::Attestation { manifest: None } } else { Content::Missing });
         };
         let place = format!("blob {}", descriptor.digest);
         let text = String::from_utf8(bytes).map_err(|error| Error::Document {
@@ -285,8 +282,8 @@ impl Reader<'_> {
             None => None,
         };
         if descriptor.annotations.contains_key(REFERENCE_TYPE) {
-            let artifact_type = artifact_type.unwrap_or(config.media_type);
-            let manifest = Some(Artifact { text, subject, artifact_type, annotations });
+            let kind = artifact_type.unwrap_or(config.media_type);
+            let manifest = Some(Artifact { text, subject, kind, annotations });
             return Ok(Content::Attestation { manifest });
         }
         let layers = AnyDescriptor::parse_list(member("layers").unwrap_or("null"), place)?;
@@ -312,8 +309,8 @@ impl Reader<'_> {
         };
         // Signatures have an image's configuration, but no layer that is one.
         if !image || (layers.is_empty() && layer_count > 0) {
-            let artifact_type = artifact_type.unwrap_or(config.media_type);
-            return Ok(Content::Artifact(Artifact { text, subject, artifact_type, annotations }));
+            let kind = artifact_type.unwrap_or(config.media_type);
+            return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
         let layers = layers
             .into_iter()
@@ -324,8 +321,8 @@ impl Reader<'_> {
             None => self.config_platform(&config, place)?,
         };
         if platform.is_unknown() {
-            let artifact_type = config.media_type;
-            return Ok(Content::Artifact(Artifact { text, subject, artifact_type, annotations }));
+            let kind = config.media_type;
+            return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
         let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
         Ok(Content::Image(Image { text, platform, platform_text, layers, soci_v2 }))
@@ -341,14 +338,6 @@ impl Reader<'_> {
             self.layout.read_blob(&config.digest, config.size, MAX_CONFIG_SIZE)?.ok_or_else(
                 || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() },
             )?;
-        #[derive(serde::Deserialize)]
-        struct Config {
-            architecture: String,
-            os: String,
-            variant: Option<String>,
-            #[serde(rename = "os.version")]
-            os_version: Option<String>,
-        }
         let config: Config = serde_json::from_slice(&bytes)
             .map_err(Error::json(format!("image configuration {}", config.digest)))?;
         let platform = Platform::new(
@@ -360,6 +349,16 @@ impl Reader<'_> {
         let text = platform.to_json();
         Ok((platform, text))
     }
+}
+
+/// The members of an image configuration that make its platform.
+#[derive(serde::Deserialize)]
+struct Config {
+    architecture: String,
+    os: String,
+    variant: Option<String>,
+    #[serde(rename = "os.version")]
+    os_version: Option<String>,
 }
 
 fn member_text(text: &str, name: &str, place: &str) -> Result<String, Error> {

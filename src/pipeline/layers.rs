@@ -153,7 +153,7 @@ impl<'a> Layers<'a> {
                         }
                     }
                     Plan::Small => LayerOutcome::Small,
-                    Plan::Skip(reason) => self.skipped(layer, options, reason)?,
+                    Plan::Skip(reason) => skipped(layer, options, reason)?,
                 };
                 Ok(report(layer, outcome))
             })
@@ -240,26 +240,13 @@ impl<'a> Layers<'a> {
                     staged.extend(finished.staged);
                     finished.outcome
                 }
-                (Plan::Skip(reason), _) => self.skipped(layer, options, reason)?,
+                (Plan::Skip(reason), _) => skipped(layer, options, reason)?,
                 (Plan::Small, _) => LayerOutcome::Small,
                 (Plan::Scan(_), _) => return Err(Error::Cancelled),
             };
             reports.push(report(layer, outcome));
         }
         Ok(Scanned { reports, ztocs, staged, steps })
-    }
-
-    fn skipped(
-        &self,
-        layer: &Layer<'_>,
-        options: &Options,
-        reason: &str,
-    ) -> Result<LayerOutcome, Error> {
-        let reason = reason.to_owned();
-        if options.strict {
-            return Err(Error::UnsupportedLayer { digest: layer.descriptor.digest, reason });
-        }
-        Ok(LayerOutcome::Skipped { reason })
     }
 
     fn scan_one(&self, layer: &Layer<'_>, job: &Job<'_>) -> Result<(Finished, Outcome), Error> {
@@ -294,7 +281,7 @@ impl<'a> Layers<'a> {
         let ztoc = match scanned {
             Scan::Indexed(ztoc) => ztoc,
             Scan::Unsupported { reason } => {
-                let outcome = self.skipped(layer, job.options, &reason)?;
+                let outcome = skipped(layer, job.options, &reason)?;
                 let finished = Finished { outcome, ztoc: None, staged: None };
                 return Ok((finished, Outcome::Skipped { reason }));
             }
@@ -350,6 +337,14 @@ impl ScanObserver for ScanProgress<'_> {
     fn cancelled(&self) -> bool {
         self.job.cancelled()
     }
+}
+
+fn skipped(layer: &Layer<'_>, options: &Options, reason: &str) -> Result<LayerOutcome, Error> {
+    let reason = reason.to_owned();
+    if options.strict {
+        return Err(Error::UnsupportedLayer { digest: layer.descriptor.digest, reason });
+    }
+    Ok(LayerOutcome::Skipped { reason })
 }
 
 fn scan_error(error: ScanError, layout: &Layout, layer: &Descriptor) -> Error {

@@ -214,8 +214,8 @@ fn prune(
     rewritten: &Rewrite,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let before = reachable(layout, &tree.index_json)?;
-    let after = reachable(layout, &rewritten.index_json)?;
+    let before = reachable(layout, &tree.index_json);
+    let after = reachable(layout, &rewritten.index_json);
     for (digest, size) in before {
         if !after.contains_key(&digest) {
             let path = layout.blob_path(&digest);

@@ -135,7 +135,7 @@ impl Inflater {
         let stop = match code {
             z::Z_STREAM_END => Stop::StreamEnd,
             z::Z_OK if stop_at_block && data_type & (AT_BLOCK_END | LAST_BLOCK) == AT_BLOCK_END => {
-                Stop::BlockEnd { bits: (data_type & UNUSED_BITS) as u8 }
+                Stop::BlockEnd { bits: (data_type & UNUSED_BITS).unsigned_abs() as u8 }
             }
             // Z_BUF_ERROR only says that nothing could be done with the buffers given.
             z::Z_OK | z::Z_BUF_ERROR => Stop::Buffer,

@@ -154,7 +154,7 @@ fn referrer(
         write_pair(&mut text, name, value);
     }
     text.push_str("},\"artifactType\":");
-    write_string(&mut text, &artifact.artifact_type);
+    write_string(&mut text, &artifact.kind);
     text.push('}');
     canonical::encode(&text, &DESCRIPTOR).map_err(Error::json("a referrer's descriptor"))
 }

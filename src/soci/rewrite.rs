@@ -2,7 +2,7 @@
 //! the zTOCs, which writes nothing.
 //!
 //! What it keeps (`in-place-editing`): names, annotations, order and unknown members everywhere;
-//! documents of images that are not selected, byte for byte; the links of BuildKit attestations, which
+//! documents of images that are not selected, byte for byte; the links of `BuildKit` attestations, which
 //! follow the image's new digest. Other artifacts that refer to an image (signatures) stay with the
 //! digest they were made for.
 

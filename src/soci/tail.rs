@@ -14,7 +14,7 @@ use crate::layout::tree::{Content, Image, Node, SociIndex};
 use crate::media_type::OCI_MANIFEST;
 use crate::options::IndexVersion;
 
-/// BuildKit's mark of what is not an image, for V1 (a V1 index is found by its subject alone).
+/// `BuildKit`'s mark of what is not an image, for V1 (a V1 index is found by its subject alone).
 const UNKNOWN_PLATFORM: &str = r#"{"architecture":"unknown","os":"unknown"}"#;
 
 /// One image of an index with what becomes of it.

@@ -117,9 +117,9 @@ struct FileEncoder {
 }
 
 impl FileEncoder {
-    fn file<'a>(
+    fn file(
         &mut self,
-        builder: &mut FlatBufferBuilder<'a>,
+        builder: &mut FlatBufferBuilder<'_>,
         file: &FileRef<'_>,
     ) -> WIPOffset<flatbuffers::TableFinishedWIPOffset> {
         self.time.clear();

@@ -76,7 +76,7 @@ impl ModTime {
 
 fn digits(out: &mut Vec<u8>, value: i64, count: u32) {
     for place in (0..count).rev() {
-        out.push(b'0' + (value / 10_i64.pow(place) % 10) as u8);
+        out.push(b'0' + (value / 10_i64.pow(place) % 10).unsigned_abs() as u8);
     }
 }
 

@@ -10,67 +10,91 @@ use soci_layout::{Digest, Error, Options, Report, event::Silent};
 use tempfile::TempDir;
 
 /// A layout in a directory of its own.
-pub struct Context {
+pub(crate) struct Context {
     directory: TempDir,
 }
 
 /// One file of a layout: content, mode, modification time and inode tell every kind of touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileState {
-    pub content: Vec<u8>,
-    pub mode: u32,
-    pub modified: (i64, i64),
-    pub inode: u64,
+pub(crate) struct FileState {
+    pub(crate) content: Vec<u8>,
+    pub(crate) mode: u32,
+    pub(crate) modified: (i64, i64),
+    pub(crate) inode: u64,
 }
 
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/layouts")
 }
 
 impl Context {
-    /// A copy of a fixture, with the modes that BuildKit leaves.
-    pub fn fixture(name: &str) -> Self {
+    /// A copy of a fixture, with the modes that `BuildKit` leaves.
+    pub(crate) fn fixture(name: &str) -> Self {
         let context = Self { directory: TempDir::new().unwrap() };
         copy(&fixtures().join(name), &context.layout());
         context
     }
 
-    pub fn layout(&self) -> PathBuf {
+    pub(crate) fn layout(&self) -> PathBuf {
         self.directory.path().join("layout")
     }
 
     /// Settings under which `reference.json` was made.
-    pub fn options() -> Options {
+    pub(crate) fn options() -> Options {
         Options { min_layer_size: 0, span_size: 65536, ..Options::default() }
     }
 
-    pub fn index(&self, options: &Options) -> Result<Report, Error> {
+    pub(crate) fn index(&self, options: &Options) -> Result<Report, Error> {
         soci_layout::index(&self.layout(), options, &Silent)
     }
 
     /// Every file by its path inside the layout.
-    pub fn files(&self) -> BTreeMap<String, FileState> {
+    pub(crate) fn files(&self) -> BTreeMap<String, FileState> {
         let mut files = BTreeMap::new();
         collect(&self.layout(), &self.layout(), &mut files);
         files
     }
 
-    pub fn index_json(&self) -> Value {
+    pub(crate) fn index_json(&self) -> Value {
         serde_json::from_slice(&fs::read(self.layout().join("index.json")).unwrap()).unwrap()
     }
 
-    pub fn blob_path(&self, digest: &str) -> PathBuf {
+    pub(crate) fn blob_path(&self, digest: &str) -> PathBuf {
         self.layout().join("blobs/sha256").join(digest.strip_prefix("sha256:").unwrap())
     }
 
     /// A blob whose content is that of its digest.
-    pub fn blob(&self, digest: &str) -> Vec<u8> {
+    pub(crate) fn blob(&self, digest: &str) -> Vec<u8> {
         let bytes = fs::read(self.blob_path(digest)).unwrap_or_else(|e| panic!("{digest}: {e}"));
         assert_eq!(Digest::of(&bytes).to_string(), digest);
         bytes
     }
 
-    pub fn json(&self, digest: &str) -> Value {
+    /// Adds a blob and returns its digest.
+    pub(crate) fn put(&self, bytes: &[u8]) -> String {
+        let digest = Digest::of(bytes).to_string();
+        fs::write(self.blob_path(&digest), bytes).unwrap();
+        digest
+    }
+
+    /// Replaces a layer of the first root, which is one image, and all digests up to the root.
+    pub(crate) fn replace_layer(&self, position: usize, bytes: &[u8]) {
+        let mut index = self.index_json();
+        let root = text(&index["manifests"][0]["digest"]).to_owned();
+        let mut manifest = self.json(&root);
+        manifest["layers"][position]["digest"] = self.put(bytes).into();
+        manifest["layers"][position]["size"] = bytes.len().into();
+        let manifest = manifest.to_string();
+        index["manifests"][0]["digest"] = self.put(manifest.as_bytes()).into();
+        index["manifests"][0]["size"] = manifest.len().into();
+        self.write_index_json(&index.to_string());
+    }
+
+    pub(crate) fn write_index_json(&self, text: &str) {
+        fs::write(self.layout().join("index.json"), text).unwrap();
+    }
+
+    pub(crate) fn json(&self, digest: &str) -> Value {
         serde_json::from_slice(&self.blob(digest)).unwrap()
     }
 }
@@ -110,6 +134,6 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, FileState
     }
 }
 
-pub fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
 }

@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod context;
+mod determinism;
+mod errors;
 mod reference;
+mod shapes;
+mod survive;
+mod tidy;

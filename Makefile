@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.work/bin:$(PATH)
+BIN := $(CURDIR)/target/release/soci-layout
+
+.PHONY: help build demo test check unit peer push setup clean
+
+help:
+	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
+	@echo "make test   install what the tests need, run all checks and tests"
+	@echo "make build  build target/release/soci-layout"
+	@echo "parts of make test: check unit peer push"
+
+build:
+	cargo build --release --locked
+
+demo:
+	tests/setup.sh demo
+	$(MAKE) build
+	tests/demo/run.sh $(BIN)
+
+setup:
+	tests/setup.sh
+
+# In this order a mistake is told as early as possible.
+test: setup check unit peer push
+
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	cargo deny --locked --offline check bans licenses sources
+
+unit:
+	cargo test --locked
+
+# The outside judge: the Go reference over a corpus, random layers and real exports.
+peer: build
+	cd tests/peer && test -z "$$(gofmt -l .)" && go vet ./...
+	cd tests/peer && SOCI_LAYOUT=$(BIN) TZ=UTC go test -count=1 -timeout 30m $$(go list ./... | grep -v /push)
+
+# Real registries and real push tools, on loopback.
+push: build
+	cd tests/peer && SOCI_LAYOUT=$(BIN) TZ=UTC go test -count=1 -timeout 30m ./push
+
+clean:
+	cargo clean
+	rm -rf .work
