@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# Installs what the tests need. Safe to run again: it only adds what is missing.
+#
+#   tests/setup.sh            packages, push tools, cargo-deny, Go modules
+#   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
+#
+# Packages come from apt (Debian 12 and its relatives). On any other system the
+# script installs everything else and lists the commands and headers to provide.
+set -euo pipefail
+
+CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
+ORAS=oras.land/oras/cmd/oras@v1.3.6
+REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
+CARGO_DENY=0.20.2
+GO_MINOR=26 # go 1.$GO_MINOR or later, as tests/peer/go.mod asks for
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$repo/.work
+bin=$work/bin
+missing=()
+
+say() { printf 'setup: %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# What the tests use, and the Debian package it comes from.
+apt_packages() {
+  # The reference's gzip code is C (cgo, zlib); the binary's own build needs a linker.
+  local packages=(ca-certificates gcc libc6-dev make zlib1g-dev git jq python3)
+  # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
+  # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
+  packages+=(gzip pigz zopfli libdeflate-tools isal libarchive-tools tabix tar)
+  # Pushing: one tool, and a registry without the referrers API.
+  packages+=(skopeo docker-registry)
+
+  local want=() p
+  for p in "${packages[@]}"; do
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)" != installed ]; then
+      want+=("$p")
+    fi
+  done
+  if [ ${#want[@]} -eq 0 ]; then
+    say "apt: nothing missing"
+    return
+  fi
+  if [ "$(id -u)" -ne 0 ] && ! have sudo; then
+    missing+=("packages (neither root nor sudo): ${want[*]}")
+    return
+  fi
+  say "apt: installing ${want[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${want[@]}" >/dev/null
+  # The package starts a registry of its own; the tests start theirs themselves.
+  if [[ " ${want[*]} " == *" docker-registry "* ]] && [ -d /run/systemd/system ]; then
+    as_root systemctl disable --quiet --now docker-registry || true
+  fi
+}
+
+# Without apt: name what is not there, by command and header.
+check_commands() {
+  local c
+  for c in gcc make git jq python3 gzip tar pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry; do
+    have "$c" || missing+=("command $c")
+  done
+  if have gcc && ! echo '#include <zlib.h>' | gcc -E -x c - >/dev/null 2>&1; then
+    missing+=("header zlib.h (zlib development files)")
+  fi
+}
+
+check_rust() {
+  if ! have cargo; then
+    missing+=("cargo (Rust 1.88 or later, see rustup)")
+    return
+  fi
+  local component add=()
+  for component in clippy rustfmt; do
+    if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then add+=("$component"); fi
+  done
+  if [ ${#add[@]} -eq 0 ]; then
+    say "rust: $(cargo --version | cut -d' ' -f2) with clippy and rustfmt"
+  elif have rustup; then
+    say "rust: adding ${add[*]}"
+    rustup --quiet component add "${add[@]}"
+  else
+    missing+=("${add[*]} (no rustup to add them)")
+  fi
+}
+
+check_go() {
+  local minor
+  if ! have go; then
+    missing+=("go 1.$GO_MINOR or later")
+    return 1
+  fi
+  minor=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  if [ "${minor:-0}" -lt "$GO_MINOR" ]; then
+    missing+=("go 1.$GO_MINOR or later (found $(go env GOVERSION))")
+    return 1
+  fi
+  say "go: $(go env GOVERSION)"
+}
+
+# go_tool PACKAGE@VERSION: into $bin, unless that very version is there.
+go_tool() {
+  local package=${1%@*} version=${1#*@} file have_version=
+  file=$bin/${package##*/}
+  if [ -x "$file" ]; then
+    have_version=$(go version -m "$file" 2>/dev/null | awk '$1 == "mod" { print $3 }')
+  fi
+  if [ "$have_version" = "$version" ]; then
+    say "${package##*/}: $version is there"
+    return
+  fi
+  say "${package##*/}: building $version"
+  GOBIN=$bin go install "$1"
+}
+
+cargo_deny() {
+  if have cargo-deny || [ -x "$bin/cargo-deny" ]; then
+    say "cargo-deny: is there"
+  elif [ -n "${SKIP_CARGO_DENY:-}" ]; then
+    say "cargo-deny: left out as asked"
+  elif have cargo; then
+    say "cargo-deny: building $CARGO_DENY (some minutes)"
+    cargo install --quiet --locked --root "$work" --target-dir "$work/cargo-deny-target" "cargo-deny@$CARGO_DENY"
+    rm -rf "$work/cargo-deny-target"
+  fi
+}
+
+mkdir -p "$bin"
+if have apt-get && have dpkg-query; then
+  apt_packages
+else
+  say "this is not Debian (no apt-get): packages are only checked"
+fi
+check_commands
+check_rust
+if check_go; then
+  go_tool "$CRANE"
+  go_tool "$ORAS"
+  go_tool "$REGCTL"
+  say "go: modules of tests/peer"
+  (cd "$repo/tests/peer" && go mod download)
+fi
+cargo_deny
+
+if [ ${#missing[@]} -gt 0 ]; then
+  say "MISSING, install by hand:"
+  printf '  - %s\n' "${missing[@]}"
+  exit 1
+fi
+say "done; push tools and cargo-deny are in .work/bin"
