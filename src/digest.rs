@@ -6,11 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
+pub use crate::sha256::Hasher;
 
 /// The digest of a blob.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest([u8; 32]);
+pub struct Digest(pub(crate) [u8; 32]);
 
 /// Why a text is not a digest that this program can work with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,29 +116,6 @@ impl fmt::Debug for Digest {
 impl serde::Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// A running SHA-256.
-#[derive(Clone, Debug, Default)]
-pub struct Hasher(Sha256);
-
-impl Hasher {
-    /// A hasher that has seen nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes the next bytes in.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest of all bytes so far.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
     }
 }
 

@@ -34,6 +34,7 @@ mod platform;
 pub mod report;
 pub mod scan;
 mod select;
+mod sha256;
 mod soci;
 pub mod ztoc;
 

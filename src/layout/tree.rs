@@ -235,7 +235,11 @@ impl Reader<'_> {
         }
         let blob = self.layout.read_blob(&descriptor.digest, descriptor.size, MAX_MANIFEST_SIZE)?;
         let Some(bytes) = blob else {
-            return Ok(if descriptor.annotations.contains_key(REFERENCE_TYPE) { Content::Attestation { manifest: None } } else { Content::Missing });
+            return Ok(if descriptor.annotations.contains_key(REFERENCE_TYPE) {
+                Content::Attestation { manifest: None }
+            } else {
+                Content::Missing
+            });
         };
         let place = format!("blob {}", descriptor.digest);
         let text = String::from_utf8(bytes).map_err(|error| Error::Document {

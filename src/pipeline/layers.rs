@@ -275,6 +275,7 @@ impl<'a> Layers<'a> {
             compression,
             span_size: job.options.span_size,
             build_tool_identifier: &job.options.build_tool_identifier,
+            second_thread: job.options.jobs.is_none_or(|jobs| jobs.get() > 1),
         };
         let scanned = scan(&mut blob, &request, &ScanProgress { job, size })
             .map_err(|error| scan_error(error, job.layout, layer.descriptor))?;

@@ -9,17 +9,19 @@
 //!                 └──► tar headers ──► TOC
 //! ```
 //!
-//! The parts know nothing of each other and nothing of files, threads or layouts: [`source`] reads and
-//! hashes, [`gzip`] and [`inflate`] find members and blocks, [`checkpoint`] decides, [`span`] hashes
-//! spans, [`tar`] reads headers. This module wires them. Memory is bounded by the TOC, the checkpoints
+//! The parts know nothing of each other and nothing of files or layouts: [`source`] reads, [`gzip`] and
+//! [`inflate`] find members and blocks, [`checkpoint`] decides, [`span`] hashes, [`tar`] reads headers;
+//! [`layer`] puts the content's side together and [`threads`] both sides. Memory is bounded by the TOC, the checkpoints
 //! and fixed buffers, whatever the size of the layer.
 
 mod checkpoint;
 mod gzip;
 mod inflate;
+mod layer;
 mod source;
 mod span;
 pub mod tar;
+mod threads;
 mod window;
 
 use std::io::Read;
@@ -27,12 +29,8 @@ use std::io::Read;
 use crate::digest::Digest;
 use crate::media_type::Compression;
 use crate::ztoc::Ztoc;
-use crate::ztoc::zinfo::{Checkpoint, TarZinfo};
-use crate::ztoc::{Zinfo, toc::Toc};
-use gzip::GzipWalker;
+use layer::{Halt, LayerWalker};
 use source::Source;
-use span::{SpanHasher, SpanStart};
-use tar::{TarError, TarSummary, TarWalker};
 
 /// What is to be scanned.
 #[derive(Clone, Debug)]
@@ -47,6 +45,8 @@ pub struct ScanRequest<'a> {
     pub span_size: u64,
     /// Text that goes into the zTOC.
     pub build_tool_identifier: &'a str,
+    /// Whether a second thread may read and hash.
+    pub second_thread: bool,
 }
 
 /// What a scan found.
@@ -95,7 +95,7 @@ pub enum ScanError {
 }
 
 /// What a scan tells while it runs, and asks.
-pub trait ScanObserver {
+pub trait ScanObserver: Sync {
     /// Bytes of the blob read so far.
     fn progress(&self, bytes: u64);
     /// Whether to give up.
@@ -107,128 +107,31 @@ pub trait ScanObserver {
 /// # Errors
 /// [`ScanError`]. A wrong digest or size outranks what else is wrong, as it is the cause.
 pub fn scan(
-    blob: &mut dyn Read,
+    blob: &mut (dyn Read + Send),
     request: &ScanRequest<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Scan, ScanError> {
-    let mut source = Source::new(blob, request, observer);
-    let outcome = match request.compression {
-        Compression::Gzip => scan_gzip(&mut source, request),
-        Compression::None => scan_tar(&mut source, request),
+    let mut source = Source::new(blob, request.size);
+    let walker = LayerWalker::new(request);
+    let (walked, hasher) = if request.second_thread {
+        threads::together(&mut source, walker, observer)?
+    } else {
+        threads::alone(&mut source, walker, observer)?
     };
-    let outcome = match outcome {
-        Err(Halt::Stopped(error)) => return Err(error),
-        other => other,
-    };
-    // The rest is read for its digest alone, also behind an error: corruption is then told as such.
-    source.finish()?;
-    match outcome {
-        Ok(ztoc) => Ok(Scan::Indexed(Box::new(ztoc))),
+    let (found, span_digests) = hasher.finish();
+    if found != request.digest {
+        return Err(ScanError::Digest { found });
+    }
+    match walked.and_then(LayerWalker::finish) {
+        Ok((tar, zinfo)) => Ok(Scan::Indexed(Box::new(Ztoc {
+            build_tool_identifier: request.build_tool_identifier.to_owned(),
+            compressed_archive_size: request.size,
+            uncompressed_archive_size: tar.archive_size,
+            toc: tar.toc,
+            zinfo,
+            span_digests,
+        }))),
         Err(Halt::Unsupported(reason)) => Ok(Scan::Unsupported { reason }),
-        Err(Halt::Content(error) | Halt::Stopped(error)) => Err(error),
-    }
-}
-
-/// Why a scan ends before the blob does.
-enum Halt {
-    /// At once.
-    Stopped(ScanError),
-    /// When the digest has been checked: an error.
-    Content(ScanError),
-    /// When the digest has been checked: no error.
-    Unsupported(String),
-}
-
-impl From<TarError> for Halt {
-    fn from(error: TarError) -> Self {
-        if error.is_unsupported() {
-            return Self::Unsupported(error.to_string());
-        }
-        Self::Content(ScanError::Content {
-            problem: format!("not a valid tar archive: {error}"),
-            offset: None,
-            uncompressed_offset: Some(error.offset()),
-        })
-    }
-}
-
-impl From<gzip::GzipError> for Halt {
-    fn from(error: gzip::GzipError) -> Self {
-        if error.kind.is_unsupported() {
-            return Self::Unsupported(error.to_string());
-        }
-        Self::Content(ScanError::Content {
-            problem: error.to_string(),
-            offset: Some(error.offset),
-            uncompressed_offset: None,
-        })
-    }
-}
-
-fn scan_gzip(source: &mut Source<'_>, request: &ScanRequest<'_>) -> Result<Ztoc, Halt> {
-    let mut walker = GzipWalker::new(request.span_size);
-    let mut spans = SpanHasher::default();
-    let mut tar = TarWalker::new();
-    let (mut checkpoints, mut starts): (Vec<Checkpoint>, Vec<SpanStart>) = (Vec::new(), Vec::new());
-    while let Some(chunk) = source.next().map_err(Halt::Stopped)? {
-        let mut tar_result = Ok(());
-        checkpoints.clear();
-        walker.feed(
-            chunk,
-            |bytes| {
-                if tar_result.is_ok() {
-                    tar_result = tar.feed(bytes);
-                }
-            },
-            &mut checkpoints,
-        )?;
-        tar_result?;
-        starts.clear();
-        starts.extend(checkpoints.iter().map(|checkpoint| SpanStart {
-            offset: checkpoint.compressed_offset,
-            shares_byte: checkpoint.bits != 0,
-        }));
-        spans.feed(chunk, &starts);
-    }
-    let (zinfo, _) = walker.finish()?;
-    let TarSummary { toc, archive_size, .. } = tar.finish()?;
-    Ok(assemble(request, toc, archive_size, Zinfo::Gzip(zinfo), spans))
-}
-
-fn scan_tar(source: &mut Source<'_>, request: &ScanRequest<'_>) -> Result<Ztoc, Halt> {
-    let mut spans = SpanHasher::default();
-    let mut tar = TarWalker::new();
-    let mut starts = Vec::new();
-    let (mut position, mut next_start) = (0_u64, 0_u64);
-    while let Some(chunk) = source.next().map_err(Halt::Stopped)? {
-        tar.feed(chunk)?;
-        let end = position + chunk.len() as u64;
-        starts.clear();
-        while next_start < end {
-            starts.push(SpanStart { offset: next_start, shares_byte: false });
-            next_start = next_start.saturating_add(request.span_size);
-        }
-        spans.feed(chunk, &starts);
-        position = end;
-    }
-    let TarSummary { toc, archive_size, .. } = tar.finish()?;
-    let zinfo = TarZinfo { span_size: request.span_size, size: request.size };
-    Ok(assemble(request, toc, archive_size, Zinfo::Tar(zinfo), spans))
-}
-
-fn assemble(
-    request: &ScanRequest<'_>,
-    toc: Toc,
-    archive_size: u64,
-    zinfo: Zinfo,
-    spans: SpanHasher,
-) -> Ztoc {
-    Ztoc {
-        build_tool_identifier: request.build_tool_identifier.to_owned(),
-        compressed_archive_size: request.size,
-        uncompressed_archive_size: archive_size,
-        toc,
-        zinfo,
-        span_digests: spans.finish(),
+        Err(Halt::Content(error)) => Err(error),
     }
 }

@@ -1,23 +1,35 @@
-//! Reads a blob in large pieces, hashing it and holding it to its descriptor's size.
+//! Reads a blob in large pieces and holds it to its descriptor's size.
 
 use std::io::{ErrorKind, Read};
 
-use super::{ScanError, ScanObserver, ScanRequest};
-use crate::digest::{Digest, Hasher};
+use super::ScanError;
 
 /// Bytes per read: large enough that calls cost nothing, small enough to stay in the cache between
-/// hashing and inflating.
-const CHUNK: usize = 256 << 10;
+/// inflating and hashing.
+pub(crate) const CHUNK: usize = 256 << 10;
+
+/// A piece of the blob.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    buffer: Box<[u8]>,
+    len: usize,
+}
+
+impl Chunk {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; CHUNK].into_boxed_slice(), len: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
 
 /// The blob of one layer.
 pub(crate) struct Source<'a> {
-    blob: &'a mut dyn Read,
-    observer: &'a dyn ScanObserver,
-    digest: Digest,
+    blob: &'a mut (dyn Read + Send),
     size: u64,
     position: u64,
-    hasher: Hasher,
-    buffer: Box<[u8]>,
 }
 
 impl std::fmt::Debug for Source<'_> {
@@ -27,58 +39,28 @@ impl std::fmt::Debug for Source<'_> {
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(
-        blob: &'a mut dyn Read,
-        request: &ScanRequest<'_>,
-        observer: &'a dyn ScanObserver,
-    ) -> Self {
-        Self {
-            blob,
-            observer,
-            digest: request.digest,
-            size: request.size,
-            position: 0,
-            hasher: Hasher::new(),
-            buffer: vec![0; CHUNK].into_boxed_slice(),
-        }
+    pub(crate) fn new(blob: &'a mut (dyn Read + Send), size: u64) -> Self {
+        Self { blob, size, position: 0 }
     }
 
-    /// The next piece; `None` at the end. Never reads more than one byte past the declared size.
-    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, ScanError> {
-        if self.observer.cancelled() {
-            return Err(ScanError::Cancelled);
-        }
+    /// Reads the next piece; `false` at the end. Never reads more than one byte past the declared size.
+    pub(crate) fn read(&mut self, chunk: &mut Chunk) -> Result<bool, ScanError> {
         let left = self.size - self.position;
         let want = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
-        let mut filled = 0;
-        while filled < want.max(1) {
-            let room =
-                if want == 0 { &mut self.buffer[..1] } else { &mut self.buffer[filled..want] };
-            match self.blob.read(room) {
+        chunk.len = 0;
+        while chunk.len < want.max(1) {
+            match self.blob.read(&mut chunk.buffer[chunk.len..want.max(1)]) {
                 Ok(0) => break,
-                Ok(count) => filled += count,
+                Ok(count) => chunk.len += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        if filled != want {
+        self.position += chunk.len as u64;
+        if chunk.len != want {
             // Short of its size, or a byte behind it.
-            return Err(ScanError::Size { found: self.position + filled as u64 });
+            return Err(ScanError::Size { found: self.position });
         }
-        if want == 0 {
-            return Ok(None);
-        }
-        let chunk = &self.buffer[..filled];
-        self.hasher.update(chunk);
-        self.position += filled as u64;
-        self.observer.progress(self.position);
-        Ok(Some(chunk))
-    }
-
-    /// Reads what is left and compares the digest.
-    pub(crate) fn finish(mut self) -> Result<(), ScanError> {
-        while self.next()?.is_some() {}
-        let found = self.hasher.finish();
-        if found == self.digest { Ok(()) } else { Err(ScanError::Digest { found }) }
+        Ok(want > 0)
     }
 }

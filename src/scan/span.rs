@@ -1,4 +1,4 @@
-//! Digests of spans, the pieces of a layer's blob that a reader fetches and checks.
+//! Digests of a blob and of its spans, the pieces of it that a reader fetches and checks.
 
 use crate::digest::{Digest, Hasher};
 
@@ -11,18 +11,19 @@ pub(crate) struct SpanStart {
     pub(crate) shares_byte: bool,
 }
 
-/// Hashes span by span while the blob's bytes pass by (`soci-formats` 3.3).
+/// Hashes a blob whole and span by span, in one go over its bytes (`soci-formats` 3.3).
 ///
 /// Bytes before the first span (the gzip header) are in none; the last span ends with the blob.
 #[derive(Debug, Default)]
-pub(crate) struct SpanHasher {
-    current: Option<Hasher>,
+pub(crate) struct BlobHasher {
+    blob: Hasher,
+    span: Option<Hasher>,
     position: u64,
     previous_byte: u8,
     digests: Vec<Digest>,
 }
 
-impl SpanHasher {
+impl BlobHasher {
     /// Takes the next bytes of the blob, with the spans that begin inside them or right behind their
     /// last byte, in order.
     pub(crate) fn feed(&mut self, chunk: &[u8], starts: &[SpanStart]) {
@@ -35,14 +36,15 @@ impl SpanHasher {
             if start.shares_byte {
                 hasher.update(&[self.previous_byte]);
             }
-            self.digests.extend(self.current.replace(hasher).map(Hasher::finish));
+            self.digests.extend(self.span.replace(hasher).map(Hasher::finish));
         }
         self.advance(rest);
     }
 
     fn advance(&mut self, bytes: &[u8]) {
-        if let Some(hasher) = &mut self.current {
-            hasher.update(bytes);
+        match &mut self.span {
+            Some(span) => self.blob.update_both(span, bytes),
+            None => self.blob.update(bytes),
         }
         if let Some(last) = bytes.last() {
             self.previous_byte = *last;
@@ -50,10 +52,10 @@ impl SpanHasher {
         }
     }
 
-    /// The digests of all spans.
-    pub(crate) fn finish(mut self) -> Vec<Digest> {
-        self.digests.extend(self.current.map(Hasher::finish));
-        self.digests
+    /// The digest of the blob and those of all spans.
+    pub(crate) fn finish(mut self) -> (Digest, Vec<Digest>) {
+        self.digests.extend(self.span.map(Hasher::finish));
+        (self.blob.finish(), self.digests)
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
         let expected: Vec<Digest> =
             [&blob[10..64], &blob[63..128], &blob[128..200], &blob[199..]].map(Digest::of).into();
         for size in [1, 3, 64, 128, 200] {
-            let mut hasher = SpanHasher::default();
+            let mut hasher = BlobHasher::default();
             for (index, chunk) in blob.chunks(size).enumerate() {
                 let begin = (index * size) as u64;
                 let end = begin + chunk.len() as u64;
@@ -85,7 +87,7 @@ mod tests {
                     .collect();
                 hasher.feed(chunk, &here);
             }
-            assert_eq!(hasher.finish(), expected, "chunks of {size}");
+            assert_eq!(hasher.finish(), (Digest::of(&blob), expected.clone()), "chunks of {size}");
         }
     }
 }

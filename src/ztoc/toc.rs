@@ -201,7 +201,7 @@ impl Toc {
     }
 
     /// All entries in archive order.
-    #[must_use] 
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = FileRef<'_>> + ExactSizeIterator {
         self.records.iter().map(|record| FileRef { toc: self, record })
     }
@@ -291,7 +291,7 @@ impl<'a> FileRef<'a> {
     }
 
     /// PAX records in key order.
-    #[must_use] 
+    #[must_use]
     pub fn pax(&self) -> impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let toc = self.toc;
         toc.pax[self.record.pax_start as usize..][..self.record.pax_len as usize]

@@ -125,7 +125,7 @@ impl GzipZinfo {
     }
 
     /// All checkpoints in order.
-    #[must_use] 
+    #[must_use]
     pub fn checkpoints(&self) -> impl ExactSizeIterator<Item = Checkpoint> {
         (0..self.len()).map(|position| self.checkpoint(position))
     }
