@@ -39,6 +39,13 @@ pub fn is_image_config(media_type: &str) -> bool {
     media_type == OCI_CONFIG || media_type == DOCKER_CONFIG
 }
 
+/// Whether a layer may be missing from a layout because it must not be handed on.
+#[must_use]
+pub fn is_nondistributable(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
+}
+
 /// How a layer that can be indexed is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compression {
@@ -114,7 +121,7 @@ mod tests {
                 "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
                 LayerKind::Unsupported(ENCRYPTED),
             ),
-            ("application/vnd.oci.image.layer.v1.tar", tar.clone()),
+            ("application/vnd.oci.image.layer.v1.tar", tar),
             ("application/vnd.oci.image.layer.v1.tar+zstd", LayerKind::Unsupported(ZSTD)),
             ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", gzip),
             ("application/vnd.oci.image.layer.v1.tar.gz", LayerKind::Unsupported(SUFFIX)),

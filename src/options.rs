@@ -68,6 +68,9 @@ pub struct Options {
     pub prune: bool,
     /// Make a layer that cannot be indexed an error.
     pub strict: bool,
+    /// Take a valid zTOC that is in the layout already without reading its layer's blob: a blob that
+    /// was damaged since is then not noticed.
+    pub trust_blobs: bool,
     /// Decide, but scan and write nothing.
     pub dry_run: bool,
     /// Layers scanned at a time; `None` for one per processor.
@@ -95,6 +98,7 @@ impl Default for Options {
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
             prune: false,
             strict: false,
+            trust_blobs: false,
             dry_run: false,
             jobs: None,
         }

@@ -1,7 +1,7 @@
 //! The order of durability, and the swap.
 //!
-//! 1. New blobs are written to temporary files beside their final place and synced ([`LockedLayout::stage`]).
-//! 2. They are renamed to their digests and the directory is synced.
+//! 1. New blobs are written to temporary files beside their final place ([`LockedLayout::stage`]).
+//! 2. When all of them are synced, they are renamed to their digests and the directory is synced.
 //! 3. `index.json` is compared with what the run began with.
 //! 4. The new `index.json` is written to a temporary file, synced, renamed over the old one, and the
 //!    layout directory is synced.
@@ -24,13 +24,20 @@ use crate::error::Error;
 const PREFIX: &str = ".soci-layout-";
 const SUFFIX: &str = ".tmp";
 
-/// A blob that is written and synced, but not yet in its place. Dropping it removes it.
+/// A blob that is written, but not yet in its place. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct StagedBlob {
     digest: Digest,
     size: u64,
     file: NamedTempFile,
+    synced: bool,
 }
+
+/// Blobs from this size in bytes are synced at once, while other layers are still being scanned.
+const SYNC_AT_ONCE: usize = 1 << 20;
+/// Threads that sync small blobs. A file system answers many waiting syncs with one write of its
+/// journal, so this is about waiting together, not about processors.
+const SYNC_THREADS: usize = 8;
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +82,11 @@ impl LockedLayout {
             return Ok(None);
         }
         let file = write_temporary(&self.blobs(), bytes, like)?;
-        Ok(Some(StagedBlob { digest, size: bytes.len() as u64, file }))
+        let synced = bytes.len() >= SYNC_AT_ONCE;
+        if synced {
+            sync(&file)?;
+        }
+        Ok(Some(StagedBlob { digest, size: bytes.len() as u64, file, synced }))
     }
 
     /// Moves the blobs to their places and replaces `index.json`.
@@ -90,6 +101,7 @@ impl LockedLayout {
         after: &str,
     ) -> Result<Committed, Error> {
         let mut done = Committed::default();
+        sync_all(&blobs)?;
         for blob in blobs {
             let path = self.blob_path(&blob.digest);
             blob.file.persist(&path).map_err(|error| Error::io("create", &path)(error.error))?;
@@ -105,6 +117,7 @@ impl LockedLayout {
         }
         if after != before {
             let file = write_temporary(self.path(), after.as_bytes(), &path)?;
+            sync(&file)?;
             file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
             sync_directory(self.path())?;
             done.bytes += after.len() as u64;
@@ -114,7 +127,29 @@ impl LockedLayout {
     }
 }
 
-/// A synced temporary file with this content, and with the mode and (where that is possible) owner of
+/// Syncs what is not synced yet.
+fn sync_all(blobs: &[StagedBlob]) -> Result<(), Error> {
+    let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = waiting
+            .chunks(waiting.len().div_ceil(SYNC_THREADS))
+            .map(|part| scope.spawn(|| part.iter().try_for_each(|blob| sync(&blob.file))))
+            .collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+fn sync(file: &NamedTempFile) -> Result<(), Error> {
+    file.as_file().sync_all().map_err(Error::io("sync", file.path()))
+}
+
+/// A temporary file with this content, and with the mode and (where that is possible) owner of
 /// `like`.
 fn write_temporary(directory: &Path, bytes: &[u8], like: &Path) -> Result<NamedTempFile, Error> {
     let mut file = tempfile::Builder::new()
@@ -132,7 +167,6 @@ fn write_temporary(directory: &Path, bytes: &[u8], like: &Path) -> Result<NamedT
     }
     let mode = Permissions::from_mode(model.mode() & 0o777);
     file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", &path))?;
-    file.as_file().sync_all().map_err(Error::io("sync", &path))?;
     Ok(file)
 }
 

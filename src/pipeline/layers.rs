@@ -16,7 +16,7 @@ use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
 use crate::layout::tree::Tree;
-use crate::media_type::{Compression, LayerKind, layer_kind};
+use crate::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::options::Options;
 use crate::report::{LayerOutcome, LayerReport, ZtocReport};
 use crate::scan::{Scan, ScanError, ScanObserver, ScanRequest, scan};
@@ -84,7 +84,12 @@ struct Finished {
 
 impl<'a> Layers<'a> {
     /// Collects the layers of the wanted images.
-    pub(super) fn find(tree: &'a Tree, selection: &Selection<'a>, options: &Options) -> Self {
+    pub(super) fn find(
+        layout: &Layout,
+        tree: &'a Tree,
+        selection: &Selection<'a>,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let mut layers: Vec<Layer<'a>> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for selected in &selection.images {
@@ -96,6 +101,13 @@ impl<'a> Layers<'a> {
                 // The order of the reference: size first, then what can be done.
                 let plan = match kind {
                     _ if descriptor.size < options.min_layer_size => Plan::Small,
+                    // Such layers stay with their owner; a layout need not have them.
+                    LayerKind::Indexable(_)
+                        if is_nondistributable(&descriptor.media_type)
+                            && layout.blob_size(&descriptor.digest)?.is_none() =>
+                    {
+                        Plan::Skip("it is non-distributable and not in the layout")
+                    }
                     LayerKind::Indexable(compression) => Plan::Scan(compression),
                     LayerKind::Unsupported(reason) => Plan::Skip(reason),
                     LayerKind::NotALayer => continue,
@@ -104,7 +116,7 @@ impl<'a> Layers<'a> {
                 layers.push(Layer { descriptor, platform, referrer: selected.digest, plan });
             }
         }
-        Self { layers, candidates: Candidates::find(tree) }
+        Ok(Self { layers, candidates: Candidates::find(tree) })
     }
 
     /// Checks that every layer that is to be scanned is there with its size, before any work is done.
@@ -255,7 +267,9 @@ impl<'a> Layers<'a> {
         let found =
             self.candidates.valid(job.layout, layer.descriptor, compression, job.options)?;
         if let Some((ready, ztoc)) = found {
-            if reuse::check_layer(job.layout, layer.descriptor, &ztoc, job)? {
+            if job.options.trust_blobs
+                || reuse::check_layer(job.layout, layer.descriptor, &ztoc, job)?
+            {
                 let outcome = LayerOutcome::Reused { ztoc: numbers(&ready, &ztoc) };
                 let finished = Finished { outcome, ztoc: Some(ready), staged: None };
                 return Ok((finished, Outcome::Cached));

@@ -93,7 +93,7 @@ fn resolve(layout: &Layout, steps: &Steps<'_>) -> Result<Tree, Error> {
 fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, steps)?;
     let selection = select(&tree, options, layout.path())?;
-    let layers = Layers::find(&tree, &selection, options);
+    let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let reports = layers.planned(layout, options)?;
     let mut report = empty_report(&tree, &selection);
@@ -111,7 +111,7 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
 fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, steps)?;
     let selection = select(&tree, options, layout.path())?;
-    let layers = Layers::find(&tree, &selection, options);
+    let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
     let mut scanned = layers.scan(layout, options, steps, &like)?;

@@ -76,7 +76,7 @@ impl<'a> Candidates<'a> {
                 && ztoc.zinfo.span_size() == options.span_size
                 && ztoc.build_tool_identifier == options.build_tool_identifier
                 && ztoc.compressed_archive_size == layer.size
-                && ztoc.encode().is_ok_and(|again| again == bytes);
+                && ztoc.encode().is_ok_and(|again| *again == *bytes);
             if fits {
                 let ready = ReadyZtoc {
                     digest: candidate.digest,

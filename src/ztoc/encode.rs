@@ -19,6 +19,21 @@ const MAX_SIZE: usize = 1 << 30;
 #[error("the zTOC would exceed 1 GiB, the most that a reader takes")]
 pub struct ZtocTooLarge;
 
+/// The bytes of a zTOC blob: the end of the builder's buffer, which a copy would double.
+#[derive(Clone, Debug)]
+pub struct ZtocBytes {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl std::ops::Deref for ZtocBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+}
+
 /// The value of a zTOC's `compression_algorithm` for plain tar; gzip (1) is the default and is omitted.
 const ALGORITHM_GZIP: i8 = 1;
 const ALGORITHM_TAR: i8 = 2;
@@ -33,7 +48,7 @@ impl Ztoc {
     ///
     /// # Errors
     /// [`ZtocTooLarge`].
-    pub fn encode(&self) -> Result<Vec<u8>, ZtocTooLarge> {
+    pub fn encode(&self) -> Result<ZtocBytes, ZtocTooLarge> {
         let (checkpoints, algorithm, owned);
         match &self.zinfo {
             Zinfo::Gzip(gzip) => (checkpoints, algorithm) = (gzip.as_bytes(), ALGORITHM_GZIP),
@@ -87,9 +102,8 @@ impl Ztoc {
         if builder.finished_data().len() > MAX_SIZE {
             return Err(ZtocTooLarge);
         }
-        let (mut buffer, start) = builder.collapse();
-        buffer.drain(..start);
-        Ok(buffer)
+        let (buffer, start) = builder.collapse();
+        Ok(ZtocBytes { buffer, start })
     }
 
     /// About how many bytes the blob takes, rather too many: saves the builder from growing.

@@ -11,7 +11,7 @@ pub mod toc;
 pub mod zinfo;
 
 pub use decode::DecodeError;
-pub use encode::ZtocTooLarge;
+pub use encode::{ZtocBytes, ZtocTooLarge};
 
 use crate::digest::Digest;
 use toc::Toc;

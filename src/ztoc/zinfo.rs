@@ -181,15 +181,20 @@ impl TarZinfo {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
+
+    static ZEROS: [u8; WINDOW_SIZE] = [0; WINDOW_SIZE];
+    static SEVENS: [u8; WINDOW_SIZE] = [7; WINDOW_SIZE];
 
     #[test]
     fn packs_as_the_reference_does() {
         let mut zinfo = GzipZinfo::new(4 << 20);
         let first = Checkpoint { compressed_offset: 10, uncompressed_offset: 0, bits: 0 };
         let second = Checkpoint { compressed_offset: 73, uncompressed_offset: 512, bits: 4 };
-        zinfo.push(&first, &[0; WINDOW_SIZE]);
-        zinfo.push(&second, &[7; WINDOW_SIZE]);
+        zinfo.push(&first, &ZEROS);
+        zinfo.push(&second, &SEVENS);
         let bytes = zinfo.as_bytes().to_vec();
         assert_eq!(bytes.len(), 12 + 2 * 32785);
         assert_eq!(bytes[..13], [2, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 10]);
@@ -211,11 +216,10 @@ mod tests {
             "140000000000000000000a001c0018000c0004000a000000",
             "000e00000000000000004000000000000000000002000000",
         );
-        let hex = TarZinfo { span_size: 4_194_304, size: 3584 }
-            .encode()
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect::<String>();
+        let mut hex = String::new();
+        for byte in (TarZinfo { span_size: 4_194_304, size: 3584 }).encode() {
+            let _ = write!(hex, "{byte:02x}");
+        }
         assert_eq!(hex, expected);
     }
 }

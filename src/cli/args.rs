@@ -1,0 +1,335 @@
+//! What was typed: the options, their help, and their translation into the library's [`Options`].
+//!
+//! `docs/cli.md` is the long form of these texts.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, Options, Platform};
+
+use super::{exit, size, style};
+
+/// Most threads that may be asked for: far above any machine that indexes images, far below where
+/// starting them does harm.
+const MAX_JOBS: usize = 1024;
+
+const EXAMPLES: &str = "\
+Examples:
+  Index what buildx exported, all images and platforms:
+    docker buildx build --output type=oci,tar=false,dest=DIR,name=app:1 .
+    soci-layout index DIR
+
+  Then push it with any tool that carries the whole index:
+    skopeo copy --all --preserve-digests oci:DIR:1 docker://REGISTRY/app:1
+
+  Index every layer of one platform, for readers of V1 and V2 indexes:
+    soci-layout index --platform linux/arm64 --min-layer-size 0 --index-version both DIR
+
+  Use the new digest in a script, the reasons for skipped layers in another:
+    digest=$(soci-layout index --quiet DIR)
+    soci-layout index --json DIR | jq -r '.layers[] | select(.outcome == \"skipped\").reason'";
+
+/// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
+/// they have downloaded them.
+#[derive(Debug, Parser)]
+#[command(name = "soci-layout", version, styles = style::HELP, max_term_width = 100, after_long_help = exit::HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Index(IndexArgs),
+}
+
+/// Index the images of a layout directory in place
+///
+/// Makes a zTOC for each layer that is large enough and a SOCI index for each image, and binds them
+/// to the image, so that any tool that pushes the whole image index carries them along. The layers
+/// themselves stay as they are. A second run finds its own zTOCs and changes nothing.
+///
+/// New blobs are written first, index.json is replaced at the very end and in one step: whatever
+/// happens, the layout is either as before or complete.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(after_help = "See --help for more about each option, exit codes and examples.",
+          after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct IndexArgs {
+    /// OCI image layout directory
+    ///
+    /// The unpacked directory with `oci-layout`, `index.json` and `blobs/`; it is edited in place.
+    pub(crate) layout: PathBuf,
+
+    /// Index only the image of this name; may be repeated [default: all images]
+    ///
+    /// The name is the annotation org.opencontainers.image.ref.name or io.containerd.image.name of an
+    /// entry of index.json.
+    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) refs: Vec<String>,
+
+    /// Index only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
+    ///
+    /// Several may also be separated by commas: linux/amd64,linux/arm64. Images for other platforms
+    /// stay in the layout as they are.
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// Leave layers alone whose compressed size is smaller
+    ///
+    /// Small layers are fetched faster whole. 0 indexes every layer. Plain bytes, or a unit: K, M, G
+    /// or KiB, MiB, GiB (powers of 1024), kB, MB, GB (powers of 1000).
+    #[arg(long, value_name = "SIZE", help_heading = SELECTION, default_value = "10MiB", value_parser = size::parse)]
+    pub(crate) min_layer_size: u64,
+
+    /// SOCI index version
+    #[arg(long, value_name = "VERSION", help_heading = CONTENT, default_value = "v2")]
+    pub(crate) index_version: IndexVersion,
+
+    /// Where a V1 index is put (with --index-version v1 or both)
+    #[arg(long, value_name = "SHAPE", help_heading = CONTENT, default_value = "nested")]
+    pub(crate) v1_shape: V1Shape,
+
+    /// Give the image this name; it must have none
+    ///
+    /// Sets the annotation org.opencontainers.image.ref.name of the selected entry of index.json, by
+    /// which push tools find it.
+    #[arg(long, value_name = "NAME", help_heading = CONTENT, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: Option<String>,
+
+    /// Uncompressed bytes between the points where decompression can begin
+    ///
+    /// Smaller spans make a runtime fetch less around a file and zTOCs larger. From 1 byte to 2^63-1.
+    #[arg(long, value_name = "SIZE", help_heading = CONTENT, default_value = "4MiB", value_parser = size::parse_positive)]
+    pub(crate) span_size: u64,
+
+    /// Turn on an optimization; may be repeated
+    #[arg(long = "optimization", value_name = "NAME", help_heading = CONTENT)]
+    pub(crate) optimizations: Vec<Optimization>,
+
+    /// Text stored in each zTOC and SOCI index
+    ///
+    /// It is part of their bytes: equal digests need the equal text.
+    #[arg(long, value_name = "TEXT", help_heading = CONTENT, default_value = DEFAULT_BUILD_TOOL_IDENTIFIER)]
+    pub(crate) build_tool_identifier: String,
+
+    /// Remove the blobs that only the replaced manifests referred to
+    #[arg(long, help_heading = RUN)]
+    pub(crate) prune: bool,
+
+    /// Fail when a layer cannot be indexed, instead of skipping it
+    #[arg(long, help_heading = RUN)]
+    pub(crate) strict: bool,
+
+    /// Take zTOCs that are there already without reading their layers
+    ///
+    /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
+    /// again (a blob that was damaged meanwhile goes unnoticed) and the zTOC's first and last span are
+    /// not compared with it. Layers without a zTOC are read and checked as ever.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) trust_blobs: bool,
+
+    /// Exit with code 3 when nothing was indexed
+    #[arg(long, help_heading = RUN)]
+    pub(crate) require_index: bool,
+
+    /// Say what would be done, write nothing
+    #[arg(long, help_heading = RUN)]
+    pub(crate) dry_run: bool,
+
+    /// Layers scanned at a time [default: one per processor]
+    ///
+    /// The result does not depend on it.
+    #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How progress is shown on standard error [default: auto]
+    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
+    pub(crate) progress: Option<Progress>,
+
+    /// Write the report as one JSON document to standard output
+    ///
+    /// Without it, standard output gets the digests of the selected entries of index.json as they are
+    /// after the run, each once and one per line.
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Only errors and warnings on standard error
+    #[arg(long, short, help_heading = OUTPUT, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Show details of each step
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) verbose: bool,
+}
+
+const SELECTION: &str = "What is indexed";
+const CONTENT: &str = "What is written";
+const RUN: &str = "Run";
+const OUTPUT: &str = "Output";
+
+/// SOCI index versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IndexVersion {
+    /// Found through an annotation of the image manifest, which gets a new digest
+    V2,
+    /// Found through referrers; image manifests keep their digests
+    V1,
+    /// V2, and V1 for readers that do not know V2
+    Both,
+}
+
+/// Where a V1 index is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum V1Shape {
+    /// In the image index: one push carries everything; the image index gets a new digest
+    Nested,
+    /// In a list of its own named sha256-HEX: no digest changes, one more push
+    Tagged,
+}
+
+/// Optimizations of the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Optimization {
+    /// Mark layers without extended attributes, for which the reader need not look them up
+    Xattr,
+}
+
+/// Displays of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// tty on a terminal outside of CI, else plain
+    Auto,
+    /// Steps with bars, redrawn in place
+    Tty,
+    /// One line after the other
+    Plain,
+    /// One JSON object per line, as buildx has it (docs/progress.md)
+    Rawjson,
+    /// None
+    Quiet,
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
+        _ => Err(format!("expected a number from 1 to {MAX_JOBS}")),
+    }
+}
+
+impl IndexArgs {
+    /// The library's settings.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            index_version: match self.index_version {
+                IndexVersion::V1 => soci_layout::IndexVersion::V1,
+                IndexVersion::V2 => soci_layout::IndexVersion::V2,
+                IndexVersion::Both => soci_layout::IndexVersion::Both,
+            },
+            v1_shape: match self.v1_shape {
+                V1Shape::Nested => soci_layout::V1Shape::Nested,
+                V1Shape::Tagged => soci_layout::V1Shape::Tagged,
+            },
+            name: self.name.clone(),
+            refs: self.refs.clone(),
+            platforms: self.platforms.clone(),
+            span_size: self.span_size,
+            min_layer_size: self.min_layer_size,
+            xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
+            build_tool_identifier: self.build_tool_identifier.clone(),
+            prune: self.prune,
+            strict: self.strict,
+            trust_blobs: self.trust_blobs,
+            dry_run: self.dry_run,
+            jobs: self.jobs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, error::ErrorKind};
+
+    use super::*;
+
+    fn index(arguments: &str) -> Result<IndexArgs, clap::Error> {
+        let arguments = ["soci-layout", "index"].into_iter().chain(arguments.split_whitespace());
+        Cli::try_parse_from(arguments).map(|cli| match cli.command {
+            Command::Index(args) => args,
+        })
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_documented() {
+        let document = include_str!("../../docs/cli.md");
+        let command = Cli::command();
+        let index = command.find_subcommand("index").expect("a command");
+        for option in index.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(document.contains(&format!("`--{option}")), "--{option}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_library_s() {
+        let options = index("DIR").expect("valid").options();
+        assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()));
+    }
+
+    #[test]
+    fn everything_reaches_the_library() {
+        let args = index(
+            "DIR --index-version both --v1-shape tagged --name n --ref a --ref b -j 3 \
+             --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 \
+             --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --dry-run",
+        );
+        let expected = Options {
+            index_version: soci_layout::IndexVersion::Both,
+            v1_shape: soci_layout::V1Shape::Tagged,
+            name: Some("n".into()),
+            refs: vec!["a".into(), "b".into()],
+            platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+                .map(|platform| platform.parse().expect("a platform"))
+                .into(),
+            span_size: 1 << 20,
+            min_layer_size: 0,
+            xattr_optimization: true,
+            build_tool_identifier: "me".into(),
+            prune: true,
+            strict: true,
+            trust_blobs: true,
+            dry_run: true,
+            jobs: NonZeroUsize::new(3),
+        };
+        assert_eq!(format!("{:?}", args.expect("valid").options()), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn usage_errors() {
+        for (arguments, kind) in [
+            ("", ErrorKind::MissingRequiredArgument),
+            ("A B", ErrorKind::UnknownArgument),
+            ("DIR -q -v", ErrorKind::ArgumentConflict),
+            ("DIR --jobs 0", ErrorKind::ValueValidation),
+            ("DIR --jobs 1025", ErrorKind::ValueValidation),
+            ("DIR --span-size 0", ErrorKind::ValueValidation),
+            ("DIR --span-size 1.5", ErrorKind::ValueValidation),
+            ("DIR --min-layer-size -1", ErrorKind::UnknownArgument),
+            ("DIR --platform linux", ErrorKind::ValueValidation),
+            ("DIR --platform linux/amd64,", ErrorKind::ValueValidation),
+            ("DIR --name=", ErrorKind::InvalidValue),
+            ("DIR --optimization all", ErrorKind::InvalidValue),
+            ("DIR --progress json", ErrorKind::InvalidValue),
+            ("DIR --index-version 2", ErrorKind::InvalidValue),
+            ("DIR --jsn", ErrorKind::UnknownArgument),
+        ] {
+            assert_eq!(index(arguments).expect_err(arguments).kind(), kind, "{arguments}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `soci-layout index`.
+
+use soci_layout::Error;
+use soci_layout::report::Report;
+
+use super::super::args::{self, IndexArgs};
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::progress::{self, Mode, Progress, rawjson};
+use super::super::{escape, render, summary};
+
+/// Runs the command.
+pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
+    // Quiet is no progress, unless somebody asks for a display by its name.
+    let default = if args.quiet { args::Progress::Quiet } else { args::Progress::Auto };
+    let asked = args.progress.unwrap_or(default);
+    let mode = match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
+        Ok(mode) => mode,
+        Err(problem) => {
+            printer.err(&render::error(&format!("--progress tty: {problem}"), &[], None));
+            return Exit::Usage;
+        }
+    };
+    let talk = Talk { mode, quiet: args.quiet, printer };
+    let options = args.options();
+    let progress = Progress::start(mode, args.verbose, printer);
+    let result = soci_layout::index(&args.layout, &options, &progress);
+    let shown = progress.finish();
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            talk.library_error(&error);
+            return Exit::Error;
+        }
+    };
+    for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
+        talk.warning(warning);
+    }
+    talk.summary(&summary::text(&report, &options));
+    if let Err(error) = printer.out(&data(&report, args.json)) {
+        let done = "the layout itself is done; only the output is missing";
+        let hint = (!report.dry_run).then_some(done);
+        talk.error("failed to write to standard output", &[error.to_string()], hint);
+        return Exit::Error;
+    }
+    if args.require_index && !summary::any_indexed(&report) {
+        let hint = "--min-layer-size 0 indexes every layer";
+        talk.error("nothing was indexed, and --require-index was given", &[], Some(hint));
+        return Exit::NothingIndexed;
+    }
+    Exit::Done
+}
+
+/// What goes to standard output: the report, or the digests of the selected entries of `index.json` as
+/// they are now, each once, so that a single image gives a single line however many names it has. A
+/// dry run does not know the digests, so it gives none.
+fn data(report: &Report, json: bool) -> String {
+    if json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(report).unwrap_or_default();
+        return escape::json(&document).into_owned() + "\n";
+    }
+    if report.dry_run {
+        return String::new();
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for root in &report.roots {
+        let line = format!("{}\n", root.after);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
+}
+
+/// Standard error, in the words of the display: with `rawjson` every line is JSON.
+#[derive(Clone, Copy, Debug)]
+struct Talk {
+    mode: Mode,
+    quiet: bool,
+    printer: Printer,
+}
+
+impl Talk {
+    fn summary(self, text: &str) {
+        if !self.quiet && self.mode != Mode::RawJson {
+            self.printer.err(text);
+        }
+    }
+
+    fn warning(self, message: &str) {
+        self.printer.err(&match self.mode {
+            Mode::RawJson => rawjson::warning(message),
+            _ => render::warning(message),
+        });
+    }
+
+    fn library_error(self, error: &Error) {
+        self.error(&error.to_string(), &render::causes(error), error.hint().as_deref());
+    }
+
+    fn error(self, message: &str, causes: &[String], hint: Option<&str>) {
+        self.printer.err(&match self.mode {
+            Mode::RawJson => rawjson::failure(message, causes, hint),
+            _ => render::error(message, causes, hint),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use soci_layout::Digest;
+    use soci_layout::report::{REPORT_VERSION, RootReport};
+
+    use super::*;
+
+    #[test]
+    fn standard_output() {
+        let (before, after) = (Digest::of(b"1"), Digest::of(b"2"));
+        let mut report = Report {
+            version: REPORT_VERSION,
+            dry_run: false,
+            changed: true,
+            roots: vec![
+                RootReport { name: Some("a\u{202e}".into()), before, after },
+                RootReport { name: None, before, after: before },
+                RootReport { name: Some("b".into()), before, after },
+            ],
+            images: Vec::new(),
+            layers: Vec::new(),
+            warnings: Vec::new(),
+            blobs_written: 0,
+            bytes_written: 0,
+            blobs_pruned: 0,
+            bytes_pruned: 0,
+            seconds: 0.5,
+        };
+        assert_eq!(data(&report, false), format!("{after}\n{before}\n"));
+        report.dry_run = true;
+        assert_eq!(data(&report, false), "");
+        let json = data(&report, true);
+        assert!(json.contains("\"a\\u202e\"") && json.ends_with("}\n"), "{json}");
+        let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(value["roots"][0]["name"], "a\u{202e}");
+    }
+}

@@ -1,0 +1,3 @@
+//! One file per command: arguments in, library called, results out.
+
+pub(super) mod index;

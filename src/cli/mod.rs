@@ -1,0 +1,51 @@
+//! The command line: what was typed in, the library called, people and programs told.
+//!
+//! Only this room prints, and in it only [`printer`]. What a command shows is made as plain text by
+//! pure functions ([`render`], [`summary`], [`progress`]), so tests compare text with text.
+
+pub(crate) mod args;
+pub(crate) mod bug;
+mod cmd;
+mod escape;
+pub(crate) mod exit;
+pub(crate) mod printer;
+mod progress;
+mod render;
+mod size;
+mod style;
+mod summary;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::Exit;
+use printer::Printer;
+
+/// Runs the command line `arguments` (the program's name first).
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, printer),
+    };
+    match cli.command {
+        Command::Index(args) => cmd::index::run(&args, printer),
+    }
+}
+
+/// Prints what clap has to say: help and version are data, anything else is a usage error.
+fn explain(error: &clap::Error, printer: Printer) -> Exit {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        printer.err(&text);
+        return Exit::Usage;
+    }
+    match printer.out(&text) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            printer.err(&render::stdout_failed(&error));
+            Exit::Error
+        }
+    }
+}

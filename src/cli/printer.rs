@@ -1,0 +1,70 @@
+//! The one door to standard output and standard error.
+//!
+//! Data goes to standard output, everything else to standard error. anstream takes styles out where
+//! they are not wanted: not a terminal, `NO_COLOR`, `CLICOLOR=0`, `TERM=dumb`; `CLICOLOR_FORCE` keeps
+//! them. Nothing here is buffered over a call, so the two streams keep their order.
+
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+
+/// The streams of the process, and what was found out about them at the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    stdout: ColorChoice,
+    stderr: ColorChoice,
+    drawable: bool,
+}
+
+impl Printer {
+    /// A printer that looks at streams and environment once.
+    pub(crate) fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        Self {
+            stdout: AutoStream::choice(&io::stdout()),
+            stderr: AutoStream::choice(&io::stderr()),
+            drawable: io::stderr().is_terminal() && !dumb,
+        }
+    }
+
+    /// Writes data to standard output. A reader that went away (`| head`) has what it wanted: success.
+    pub(crate) fn out(self, text: &str) -> io::Result<()> {
+        let mut stream = AutoStream::new(io::stdout().lock(), self.stdout);
+        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Writes text for people to standard error. There is nobody left to tell when that fails, and it
+    /// is no reason to stop the work.
+    pub(crate) fn err(self, text: &str) {
+        if !text.is_empty() {
+            let mut stream = AutoStream::new(io::stderr().lock(), self.stderr);
+            let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+        }
+    }
+
+    /// Whether text on standard error keeps its styles.
+    pub(crate) fn stderr_colour(self) -> bool {
+        self.stderr != ColorChoice::Never
+    }
+
+    /// Whether standard error can be drawn on: a terminal that understands cursor movements.
+    pub(crate) fn stderr_drawable(self) -> bool {
+        self.drawable
+    }
+
+    /// Columns and rows of the terminal behind standard error, now.
+    pub(crate) fn stderr_size(self) -> (usize, usize) {
+        let size =
+            self.drawable.then(|| rustix::termios::tcgetwinsize(io::stderr()).ok()).flatten();
+        match size {
+            Some(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                (usize::from(size.ws_col), usize::from(size.ws_row))
+            }
+            // A serial line does not know its size.
+            _ => (80, 24),
+        }
+    }
+}

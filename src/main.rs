@@ -1,0 +1,23 @@
+//! The command line program: parses, runs, turns the outcome into an exit code.
+//!
+//! Everything that talks to people is in [`cli`]; the work is in the library, which never prints.
+
+mod cli;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use cli::exit::Exit;
+use cli::printer::Printer;
+
+fn main() -> ExitCode {
+    cli::bug::install();
+    let printer = Printer::new();
+    // Nothing of the run is looked at after a panic, so no broken invariant can be seen.
+    let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(std::env::args_os(), printer)));
+    let exit = outcome.unwrap_or_else(|_panic| {
+        printer.err(&cli::bug::message());
+        Exit::Bug
+    });
+    exit.into()
+}

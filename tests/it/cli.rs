@@ -1,0 +1,129 @@
+//! The real binary: exit codes, what goes to which stream.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::context::Context;
+
+fn soci_layout(layout: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soci-layout"));
+    command.arg("index").arg(layout).args(arguments).env_clear();
+    command.output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+const SMALL: [&str; 4] = ["--min-layer-size", "0", "--span-size", "64KiB"];
+
+#[test]
+fn a_run_tells_digests_on_stdout_and_the_rest_on_stderr() {
+    let context = Context::fixture("appended");
+    let output = soci_layout(&context.layout(), &SMALL);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    // Names of one image share a digest, which is told once.
+    let mut digests: Vec<String> = context.index_json()["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["digest"].as_str().unwrap().to_owned())
+        .collect();
+    digests.dedup();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), digests);
+    for part in ["#1 [resolve]", "[scan 1/", "[assemble]", "[commit]", "DONE", "indexed"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let again = soci_layout(&context.layout(), &SMALL);
+    assert!(stderr(&again).contains("CACHED"), "{}", stderr(&again));
+}
+
+#[test]
+fn json_is_one_document() {
+    let context = Context::fixture("zstd-mixed");
+    let output = soci_layout(&context.layout(), &[&SMALL[..], &["--json", "-q"]].concat());
+    assert_eq!(stderr(&output), "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["version"], 1);
+    let outcomes: Vec<&str> = report["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(outcomes, ["indexed", "skipped", "skipped"]);
+    assert!(report["layers"][1]["reason"].as_str().unwrap().contains("zstd"));
+}
+
+#[test]
+fn raw_json_lines_are_versioned_and_end_every_step() {
+    let context = Context::fixture("single");
+    let output = soci_layout(&context.layout(), &[&SMALL[..], &["--progress", "rawjson"]].concat());
+    let mut last = std::collections::BTreeMap::new();
+    for line in stderr(&output).lines() {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        assert_eq!(value["version"], 1, "{line}");
+        for vertex in value["vertexes"].as_array().into_iter().flatten() {
+            last.insert(vertex["digest"].as_str().unwrap().to_owned(), vertex.clone());
+        }
+    }
+    // Resolve, four layers, assemble, commit.
+    assert_eq!(last.len(), 7);
+    assert!(last.values().all(|v| v["started"].is_string() && v["completed"].is_string()));
+}
+
+#[test]
+fn exit_codes() {
+    let missing = Path::new("/nonexistent/layout");
+    let failed = soci_layout(missing, &[]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).contains("error:") && stderr(&failed).contains("hint:"));
+    assert!(failed.stdout.is_empty());
+    for usage in [&["--span-size", "0"][..], &["--jobs", "0"], &["--platform", "x"], &["--what"]] {
+        assert_eq!(soci_layout(missing, usage).status.code(), Some(2), "{usage:?}");
+    }
+    let context = Context::fixture("single");
+    let before = context.files();
+    let nothing = soci_layout(&context.layout(), &[]);
+    assert_eq!(nothing.status.code(), Some(0), "{}", stderr(&nothing));
+    assert_eq!(soci_layout(&context.layout(), &["--require-index"]).status.code(), Some(3));
+    let strict = Context::fixture("zstd");
+    let refused = soci_layout(&strict.layout(), &[&SMALL[..], &["--strict"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(context.files(), before);
+}
+
+#[test]
+fn names_from_a_layout_are_escaped() {
+    let context = Context::fixture("single");
+    let mut index = context.index_json();
+    index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] =
+        "v1\u{1b}[31m\u{202e}x".into();
+    context.write_index_json(&index.to_string());
+    let output = soci_layout(&context.layout(), &SMALL);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stderr(&output).contains('\u{1b}') && !stderr(&output).contains('\u{202e}'));
+}
+
+#[test]
+fn the_time_zone_and_locale_do_not_matter() {
+    let plain = Context::fixture("single");
+    assert!(soci_layout(&plain.layout(), &SMALL).status.success());
+    let context = Context::fixture("single");
+    let status = Command::new(env!("CARGO_BIN_EXE_soci-layout"))
+        .arg("index")
+        .arg(context.layout())
+        .args(SMALL)
+        .env("TZ", "Asia/Kolkata")
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .output()
+        .unwrap();
+    assert!(status.status.success());
+    let contents = |context: &Context| {
+        context.files().into_iter().map(|(name, state)| (name, state.content)).collect::<Vec<_>>()
+    };
+    assert_eq!(contents(&context), contents(&plain));
+}
