@@ -29,8 +29,8 @@ test: setup check unit peer push
 check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	cargo deny --locked --offline check bans licenses sources
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
+	cargo deny --locked check bans licenses sources
 
 unit:
 	cargo test --locked

@@ -117,7 +117,7 @@ fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Res
     let mut scanned = layers.scan(layout, options, steps, &like)?;
 
     let step = steps.plan(
-        format!("[assemble] SOCI indexes of {} image(s)", selection.images.len()),
+        "[assemble] SOCI indexes and manifests".to_owned(),
         &format!("assemble {options:?}"),
         &scanned.steps,
     );
