@@ -89,6 +89,12 @@ pub enum Event {
 pub trait Observer: Sync {
     /// Takes one event.
     fn event(&self, event: &Event);
+
+    /// Whether the run should give up. Asked often while layers are read and before anything is
+    /// committed; then the run ends with [`crate::Error::Cancelled`] and the layout is as before.
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// An observer for those who do not want to know.

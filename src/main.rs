@@ -12,6 +12,7 @@ use cli::printer::Printer;
 
 fn main() -> ExitCode {
     cli::bug::install();
+    cli::signals::install();
     let printer = Printer::new();
     // Nothing of the run is looked at after a panic, so no broken invariant can be seen.
     let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(std::env::args_os(), printer)));

@@ -2,6 +2,7 @@
 # Installs what the tests need. Safe to run again: it only adds what is missing.
 #
 #   tests/setup.sh            packages, push tools, cargo-deny, Go modules
+#   tests/setup.sh demo       only what building and the demonstration need
 #   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
 #
 # Packages come from apt (Debian 12 and its relatives). On any other system the
@@ -28,16 +29,26 @@ as_root() {
 
 # What the tests use, and the Debian package it comes from.
 apt_packages() {
-  # The reference's gzip code is C (cgo, zlib); the binary's own build needs a linker.
-  local packages=(ca-certificates gcc libc6-dev make zlib1g-dev git jq python3)
+  # The binary's own build needs a linker; the demonstration shows JSON.
+  local packages=(ca-certificates gcc libc6-dev make jq gzip tar)
+  if [ "$for" = demo ]; then
+    apt_install "${packages[@]}"
+    return
+  fi
+  # The reference's gzip code is C (cgo, zlib).
+  packages+=(zlib1g-dev git python3)
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
-  packages+=(gzip pigz zopfli libdeflate-tools isal libarchive-tools tabix tar)
+  packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix)
   # Pushing: one tool, and a registry without the referrers API.
   packages+=(skopeo docker-registry)
+  apt_install "${packages[@]}"
+}
 
+# Installs those packages that are not there.
+apt_install() {
   local want=() p
-  for p in "${packages[@]}"; do
+  for p in "$@"; do
     if [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)" != installed ]; then
       want+=("$p")
     fi
@@ -63,7 +74,11 @@ apt_packages() {
 # Without apt: name what is not there, by command and header.
 check_commands() {
   local c
-  for c in gcc make git jq python3 gzip tar pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry; do
+  for c in gcc make jq gzip tar; do
+    have "$c" || missing+=("command $c")
+  done
+  if [ "$for" = demo ]; then return; fi
+  for c in git python3 pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry; do
     have "$c" || missing+=("command $c")
   done
   if have gcc && ! echo '#include <zlib.h>' | gcc -E -x c - >/dev/null 2>&1; then
@@ -74,6 +89,10 @@ check_commands() {
 check_rust() {
   if ! have cargo; then
     missing+=("cargo (Rust 1.88 or later, see rustup)")
+    return
+  fi
+  if [ "$for" = demo ]; then
+    say "rust: $(cargo --version | cut -d' ' -f2)"
     return
   fi
   local component add=()
@@ -131,6 +150,17 @@ cargo_deny() {
   fi
 }
 
+finish() {
+  if [ ${#missing[@]} -gt 0 ]; then
+    say "MISSING, install by hand:"
+    printf '  - %s\n' "${missing[@]}"
+    exit 1
+  fi
+  say "$1"
+  exit 0
+}
+
+for=${1:-test}
 mkdir -p "$bin"
 if have apt-get && have dpkg-query; then
   apt_packages
@@ -139,6 +169,7 @@ else
 fi
 check_commands
 check_rust
+if [ "$for" = demo ]; then finish "done"; fi
 if check_go; then
   go_tool "$CRANE"
   go_tool "$ORAS"
@@ -148,9 +179,4 @@ if check_go; then
 fi
 cargo_deny
 
-if [ ${#missing[@]} -gt 0 ]; then
-  say "MISSING, install by hand:"
-  printf '  - %s\n' "${missing[@]}"
-  exit 1
-fi
-say "done; push tools and cargo-deny are in .work/bin"
+finish "done; push tools and cargo-deny are in .work/bin"

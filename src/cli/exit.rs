@@ -1,9 +1,7 @@
 //! The exit codes, in one table that code and documentation (`docs/cli.md`) share.
 //!
-//! 2 is clap's (and the shells') code for wrong usage, 70 is `EX_SOFTWARE` of `sysexits.h`. The codes
-//! 130 and 143 are reserved: they are what a shell reports when the program is ended by SIGINT or
-//! SIGTERM. The program leaves these signals alone, because a layout is replaced by one rename at the
-//! very end, so being killed never leaves one half written.
+//! 2 is clap's (and the shells') code for wrong usage, 70 is `EX_SOFTWARE` of `sysexits.h`, 130 and 143
+//! are what a shell reports for a program that SIGINT or SIGTERM ended.
 
 use std::process::ExitCode;
 
@@ -14,7 +12,9 @@ Exit codes:
    1  error; the layout is as before
    2  wrong usage
    3  nothing was indexed, and --require-index was given
-  70  a bug in soci-layout";
+  70  a bug in soci-layout
+ 130  interrupted (Ctrl-C); the layout is as before
+ 143  terminated; the layout is as before";
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub(crate) enum Exit {
     NothingIndexed,
     /// A bug in this program.
     Bug,
+    /// Ended by SIGINT.
+    Interrupted,
+    /// Ended by SIGTERM.
+    Terminated,
 }
 
 impl Exit {
@@ -40,6 +44,8 @@ impl Exit {
             Self::Usage => 2,
             Self::NothingIndexed => 3,
             Self::Bug => 70,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }
@@ -56,7 +62,15 @@ mod tests {
 
     #[test]
     fn every_code_is_documented() {
-        for exit in [Exit::Done, Exit::Error, Exit::Usage, Exit::NothingIndexed, Exit::Bug] {
+        for exit in [
+            Exit::Done,
+            Exit::Error,
+            Exit::Usage,
+            Exit::NothingIndexed,
+            Exit::Bug,
+            Exit::Interrupted,
+            Exit::Terminated,
+        ] {
             let code = exit.code();
             assert!(HELP.contains(&format!("\n{code:>4}  ")), "{exit:?}");
             let row = format!("\n| {code} | ");

@@ -11,6 +11,7 @@ pub(crate) mod exit;
 pub(crate) mod printer;
 mod progress;
 mod render;
+pub(crate) mod signals;
 mod size;
 mod style;
 mod summary;

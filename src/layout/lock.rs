@@ -42,13 +42,13 @@ impl LockedLayout {
     /// Takes both locks.
     ///
     /// # Errors
-    /// [`Error::Locked`] when somebody holds one for longer than ten seconds, [`Error::Io`] when the
+    /// [`Error::Cancelled`] when `cancelled` says so meanwhile, [`Error::Locked`] when somebody holds one for longer than ten seconds, [`Error::Io`] when the
     /// directory is not writable.
-    pub(crate) fn new(layout: Layout) -> Result<Self, Error> {
+    pub(crate) fn new(layout: Layout, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let deadline = Instant::now() + PATIENCE;
         let root = layout.path();
         let directory = File::open(root).map_err(Error::io("open", root))?;
-        wait(&directory, root, deadline)?;
+        wait(&directory, root, deadline, cancelled)?;
         let lock_path = root.join("index.json.lock");
         loop {
             let lock = OpenOptions::new()
@@ -58,7 +58,7 @@ impl LockedLayout {
                 .truncate(false)
                 .open(&lock_path)
                 .map_err(Error::io("create", &lock_path))?;
-            wait(&lock, &lock_path, deadline)?;
+            wait(&lock, &lock_path, deadline, cancelled)?;
             // Whoever held it may have removed the file: then the lock is on nothing.
             let held = lock.metadata().map_err(Error::io("read", &lock_path))?;
             match fs::metadata(&lock_path) {
@@ -80,8 +80,16 @@ impl Drop for LockedLayout {
     }
 }
 
-fn wait(file: &File, path: &Path, deadline: Instant) -> Result<(), Error> {
+fn wait(
+    file: &File,
+    path: &Path,
+    deadline: Instant,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(), Error> {
     loop {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {

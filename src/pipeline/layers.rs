@@ -335,7 +335,7 @@ impl Job<'_> {
     }
 
     pub(super) fn cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::Relaxed) || self.steps.cancelled()
     }
 }
 

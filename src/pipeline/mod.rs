@@ -54,7 +54,7 @@ pub fn plan(layout: &Layout, options: &Options, observer: &dyn Observer) -> Resu
 /// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
 pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
     timed(options, || {
-        let layout = LockedLayout::new(layout.clone())?;
+        let layout = LockedLayout::new(layout.clone(), &|| observer.cancelled())?;
         layout.remove_leftovers()?;
         run_steps(&layout, options, &Steps::new(observer))
     })

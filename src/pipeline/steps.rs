@@ -42,7 +42,8 @@ impl<'a> Steps<'a> {
         work: impl FnOnce() -> Result<(T, Outcome), Error>,
     ) -> Result<T, Error> {
         self.observer.event(&Event::Started(step.id));
-        let (result, outcome) = match work() {
+        let worked = if self.cancelled() { Err(Error::Cancelled) } else { work() };
+        let (result, outcome) = match worked {
             Ok((value, outcome)) => (Ok(value), outcome),
             Err(error) => {
                 let outcome = Outcome::Failed { error: error.to_string() };
@@ -51,6 +52,11 @@ impl<'a> Steps<'a> {
         };
         self.observer.event(&Event::Finished { step: step.id, outcome });
         result
+    }
+
+    /// Whether the observer wants the run to end.
+    pub(super) fn cancelled(&self) -> bool {
+        self.observer.cancelled()
     }
 
     pub(super) fn progress(&self, step: &Step, current: u64, total: u64) {

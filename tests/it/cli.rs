@@ -97,6 +97,33 @@ fn exit_codes() {
 }
 
 #[test]
+fn a_signal_ends_a_run_in_order() {
+    use std::io::Read as _;
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let context = Context::fixture("single");
+        // The run waits for a lock, so the signal cannot come too late.
+        let lock = std::fs::File::create(context.layout().join("index.json.lock")).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        let before = context.files();
+        let mut run = Command::new(env!("CARGO_BIN_EXE_soci-layout"))
+            .arg("index")
+            .arg(context.layout())
+            .args(SMALL)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let killed = Command::new("kill").args(["-s", signal, &run.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let mut told = String::new();
+        run.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(code), "{told}");
+        assert!(told.contains("cancelled"), "{told}");
+        assert_eq!(context.files(), before);
+    }
+}
+
+#[test]
 fn names_from_a_layout_are_escaped() {
     let context = Context::fixture("single");
     let mut index = context.index_json();

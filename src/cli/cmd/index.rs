@@ -7,7 +7,7 @@ use super::super::args::{self, IndexArgs};
 use super::super::exit::Exit;
 use super::super::printer::Printer;
 use super::super::progress::{self, Mode, Progress, rawjson};
-use super::super::{escape, render, summary};
+use super::super::{escape, render, signals, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
@@ -30,7 +30,10 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         Ok(report) => report,
         Err(error) => {
             talk.library_error(&error);
-            return Exit::Error;
+            return match error {
+                Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
+                _ => Exit::Error,
+            };
         }
     };
     for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {

@@ -25,6 +25,7 @@ use soci_layout::event::{Event, Observer};
 
 use super::args;
 use super::printer::Printer;
+use super::signals;
 use state::{Changes, State};
 
 /// How often a display is refreshed.
@@ -150,6 +151,10 @@ impl Observer for Progress {
         // Taken under the lock, so that times never run backwards.
         let now = self.shared.start.elapsed();
         state.fold(event, now);
+    }
+
+    fn cancelled(&self) -> bool {
+        signals::caught().is_some()
     }
 }
 
