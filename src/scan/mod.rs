@@ -111,6 +111,10 @@ pub fn scan(
     request: &ScanRequest<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Scan, ScanError> {
+    if request.compression == Compression::None && request.size == 0 {
+        // The zTOC would have no span at all, which the reference's reader refuses.
+        return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
+    }
     let mut source = Source::new(blob, request.size);
     let walker = LayerWalker::new(request);
     let (walked, hasher) = if request.second_thread {

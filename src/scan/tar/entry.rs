@@ -117,6 +117,7 @@ impl<'a> Merged<'a> {
         if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
             return Err(TarErrorKind::ModTimeYear(seconds));
         }
+        check_attributes(pax)?;
         Ok(Entry {
             name: header.name,
             file_type,
@@ -169,6 +170,21 @@ fn apply<'a>(
         }
     }
     Ok(())
+}
+
+/// Refuses what the reference's metadata store (`metadata/db.go` `writeNodeEntry`) does not keep.
+fn check_attributes(pax: &[(&[u8], &[u8])]) -> Result<(), TarErrorKind> {
+    let (mut count, mut empty) = (0, false);
+    for (key, value) in pax {
+        if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+            if name.is_empty() {
+                return Err(TarErrorKind::NamelessAttribute);
+            }
+            count += 1;
+            empty |= value.is_empty();
+        }
+    }
+    if empty && count > 1 { Err(TarErrorKind::EmptyAttribute) } else { Ok(()) }
 }
 
 fn file_type(type_flag: u8) -> Result<FileType, TarErrorKind> {

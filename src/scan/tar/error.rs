@@ -125,6 +125,14 @@ pub enum TarErrorKind {
     /// A modification time whose year (in UTC) is outside 0 to 9999; the reference would store none.
     #[error("modification time {0} s since 1970 is outside the years 0 to 9999")]
     ModTimeYear(i64),
+    /// An extended attribute whose name is empty: the reference's metadata store refuses it, or not, by
+    /// the order of a map.
+    #[error("an extended attribute has no name")]
+    NamelessAttribute,
+    /// An extended attribute without a value beside others: the reference's metadata store loses it, and
+    /// reading the file is answered with an I/O error, or not, by the order of a map.
+    #[error("an extended attribute among several has no value")]
+    EmptyAttribute,
     /// A hard link to a name that no earlier entry of the layer provides: mounting the layer would fail.
     #[error("hard link to \"{}\", which no earlier entry of the layer provides", Escaped(target))]
     DanglingHardLink {
@@ -160,6 +168,8 @@ impl TarErrorKind {
             | Self::EntryType(_)
             | Self::OwnerId { .. }
             | Self::ModTimeYear(_)
+            | Self::NamelessAttribute
+            | Self::EmptyAttribute
             | Self::DanglingHardLink { .. }
             | Self::TooManyNames
             | Self::TocFull(_) => true,
