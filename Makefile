@@ -4,11 +4,12 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test check unit peer push setup clean
+.PHONY: help build demo test bench check unit peer push setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
+	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
 	@echo "parts of make test: check unit peer push"
 
@@ -34,6 +35,10 @@ check:
 
 unit:
 	cargo test --locked
+
+# Not part of the tests: what it finds depends on the machine.
+bench: build
+	tests/bench/bench.py $(BENCH)
 
 # The outside judge: the Go reference over a corpus, random layers and real exports.
 peer: build

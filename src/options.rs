@@ -68,8 +68,8 @@ pub struct Options {
     pub prune: bool,
     /// Make a layer that cannot be indexed an error.
     pub strict: bool,
-    /// Take a valid zTOC that is in the layout already without reading its layer's blob: a blob that
-    /// was damaged since is then not noticed.
+    /// Take a zTOC that is in the layout already by its structure, without reading its layer's blob and
+    /// without hashing its own: a blob that was damaged since is then not noticed.
     pub trust_blobs: bool,
     /// Decide, but scan and write nothing.
     pub dry_run: bool,

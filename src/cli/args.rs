@@ -126,8 +126,8 @@ pub(crate) struct IndexArgs {
     /// Take zTOCs that are there already without reading their layers
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
-    /// again (a blob that was damaged meanwhile goes unnoticed) and the zTOC's first and last span are
-    /// not compared with it. Layers without a zTOC are read and checked as ever.
+    /// again (a blob that was damaged meanwhile goes unnoticed), the zTOC's first and last span are not
+    /// compared with it, and the zTOC is taken by its structure, without its digest being computed. Layers without a zTOC are read and checked as ever.
     #[arg(long, help_heading = RUN)]
     pub(crate) trust_blobs: bool,
 

@@ -80,20 +80,35 @@ impl Layout {
                 found: size,
             });
         }
-        let Some(file) = self.open_blob(digest, size)? else {
+        let Some(bytes) = self.read_trusted_blob(digest, size)? else {
             return Ok(None);
         };
-        let mut bytes = Vec::with_capacity(size as usize);
-        // One byte more, so that a file that grows meanwhile is noticed by its digest.
-        file.take(size + 1)
-            .read_to_end(&mut bytes)
-            .map_err(Error::io("read", &self.blob_path(digest)))?;
         let found = Digest::of(&bytes);
         if found == *digest {
             Ok(Some(bytes))
         } else {
             Err(Error::BlobDigest { digest: *digest, found })
         }
+    }
+
+    /// A whole blob by its name and size alone; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// As [`Self::open_blob`].
+    pub(crate) fn read_trusted_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let Some(file) = self.open_blob(digest, size)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::with_capacity(size as usize + 1);
+        // One byte more, so that a file that grows meanwhile is noticed by its digest.
+        file.take(size + 1)
+            .read_to_end(&mut bytes)
+            .map_err(Error::io("read", &self.blob_path(digest)))?;
+        Ok(Some(bytes))
     }
 
     /// Whether the blob is there with exactly this content's digest.
