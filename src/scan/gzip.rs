@@ -237,11 +237,11 @@ impl GzipWalker {
             // Stopping at block ends costs time, so it is asked for only where one can count.
             let quiet = self.rule.quiet(self.total_out);
             let watch = quiet == 0;
-            let room = self.window.room(if watch { u64::MAX } else { quiet });
+            let (buffer, room) = self.window.room(if watch { u64::MAX } else { quiet });
             let limit = room.len();
             let step = self
                 .inflater
-                .inflate(&input[taken..], room, watch)
+                .inflate(&input[taken..], buffer, room, watch)
                 .map_err(|error| self.error(error.into()))?;
             taken += step.consumed;
             self.total_in += step.consumed as u64;

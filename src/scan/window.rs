@@ -1,6 +1,8 @@
 //! Where the inflater writes: a buffer that always keeps the last 32 KiB of output in front of the
 //! next byte, so that a checkpoint's window is a slice and nothing is copied out.
 
+use std::ops::Range;
+
 use crate::ztoc::zinfo::WINDOW_SIZE;
 
 /// Bytes of output between two moves of the history to the front.
@@ -23,15 +25,16 @@ impl OutputWindow {
         Self { buffer: vec![0; WINDOW_SIZE + CHUNK].into_boxed_slice(), position: WINDOW_SIZE }
     }
 
-    /// Room for at least one and at most `most` (not zero) further bytes.
-    pub(crate) fn room(&mut self, most: u64) -> &mut [u8] {
+    /// The buffer, and where in it is room for at least one and at most `most` (not zero) further bytes.
+    /// The last 32 KiB stand in front of it.
+    pub(crate) fn room(&mut self, most: u64) -> (&mut [u8], Range<usize>) {
         if self.position == self.buffer.len() {
             self.buffer.copy_within(self.position - WINDOW_SIZE.., 0);
             self.position = WINDOW_SIZE;
         }
-        let room = &mut self.buffer[self.position..];
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(room.len());
-        &mut room[..most]
+        let left = self.buffer.len() - self.position;
+        let room = usize::try_from(most).unwrap_or(usize::MAX).min(left);
+        (&mut self.buffer, self.position..self.position + room)
     }
 
     /// Declares the first `count` bytes of the last [`Self::room`] written and returns them.

@@ -1,0 +1,305 @@
+//! Raw inflate that can stop at the end of a deflate block, made for scanning.
+//!
+//! Output goes straight into the caller's buffer, in which the last 32 KiB of output stand in front of
+//! the place to write to; so nothing is copied out of or into a window. Verdicts are zlib's on every
+//! input (RFC 1951 leaves some to the decoder); it is the judge in the tests.
+//!
+//! [`header`] and [`tables`] make decoding tables, [`fast`] decodes while input and room are plenty,
+//! [`careful`] at the margins, and this file finds the blocks.
+
+mod bits;
+mod careful;
+mod fast;
+mod header;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use bits::BitReader;
+use careful::Pause;
+use header::Header;
+use tables::{FIXED, Tables};
+
+/// How far back distances reach.
+const WINDOW: usize = 32 << 10;
+
+/// Why [`Inflater::inflate`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// All input was taken, or the output is full.
+    Buffer,
+    /// A block that is not the stream's last ended; `bits` (0 to 7) high bits of the last byte taken
+    /// belong to the next block.
+    BlockEnd {
+        /// Number of those bits.
+        bits: u8,
+    },
+    /// The stream ended; what follows it is untaken.
+    StreamEnd,
+}
+
+/// What one call did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Bytes of input taken.
+    pub(crate) consumed: usize,
+    /// Bytes of output written.
+    pub(crate) produced: usize,
+    /// Why it returned.
+    pub(crate) stop: Stop,
+}
+
+/// The input is not a deflate stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid deflate data: {message}")]
+pub(crate) struct DataError {
+    /// What is wrong, in zlib's words.
+    pub(crate) message: &'static str,
+}
+
+fn data_error<T>(message: &'static str) -> Result<T, DataError> {
+    Err(DataError { message })
+}
+
+/// Where output goes.
+#[derive(Debug)]
+struct Output<'a> {
+    buffer: &'a mut [u8],
+    /// Where to write.
+    at: usize,
+    /// Where to stop.
+    end: usize,
+    /// Where history begins.
+    lowest: usize,
+}
+
+impl Output<'_> {
+    /// Writes a match as far as there is room, and returns how much of it is left.
+    fn copy_match(&mut self, length: usize, distance: usize) -> usize {
+        let now = length.min(self.end - self.at);
+        for at in self.at..self.at + now {
+            self.buffer[at] = self.buffer[at - distance];
+        }
+        self.at += now;
+        length - now
+    }
+}
+
+/// What comes next in the stream.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    BlockHead,
+    StoredLength,
+    Stored { left: usize },
+    Header,
+    Codes { fixed: bool },
+    Match { length: usize, distance: usize, fixed: bool },
+    Ended,
+    Bad(DataError),
+}
+
+/// A raw inflate stream.
+pub(crate) struct Inflater {
+    state: State,
+    /// Whether the current block is the stream's last.
+    last: bool,
+    /// Bits taken from the input but not used, all of one symbol that is not all there or of one byte.
+    word: u64,
+    count: u32,
+    /// Bytes of this stream's output in front of the place to write to, at most [`WINDOW`].
+    history: usize,
+    header: Header,
+    tables: Box<Tables>,
+}
+
+impl std::fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inflater").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Inflater {
+    /// A stream at its beginning.
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::BlockHead,
+            last: false,
+            word: 0,
+            count: 0,
+            history: 0,
+            header: Header::new(),
+            tables: Box::new(Tables::new()),
+        }
+    }
+
+    /// Goes back to the beginning of a stream: history from before cannot be referred to.
+    pub(crate) fn reset(&mut self) {
+        self.state = State::BlockHead;
+        self.last = false;
+        self.word = 0;
+        self.count = 0;
+        self.history = 0;
+    }
+
+    /// Inflates from `input` into the `room` of `buffer` until one of them ends, the stream ends or, if
+    /// asked for, the current block ends.
+    ///
+    /// In front of the room must stand the last 32 KiB of this stream's output (all of it, when it is
+    /// less). The rest of the room behind the bytes produced may be overwritten with anything.
+    ///
+    /// # Errors
+    /// [`DataError`] when the input is not deflate data; the stream is then of no use until
+    /// [`Self::reset`].
+    ///
+    /// # Panics
+    /// If `room` is no range of `buffer`.
+    pub(crate) fn inflate(
+        &mut self,
+        input: &[u8],
+        buffer: &mut [u8],
+        room: Range<usize>,
+        stop_at_block: bool,
+    ) -> Result<Step, DataError> {
+        let Range { start, end } = room;
+        assert!(start <= end && end <= buffer.len(), "room outside of the buffer");
+        let mut reader = BitReader { input, at: 0, word: self.word, count: self.count };
+        let lowest = start - self.history.min(start);
+        let mut out = Output { buffer, at: start, end, lowest };
+        let stop = match self.run(&mut reader, &mut out, stop_at_block) {
+            Ok(stop) => stop,
+            Err(error) => {
+                self.state = State::Bad(error);
+                return Err(error);
+            }
+        };
+        (self.word, self.count) = (reader.word, reader.count);
+        let produced = out.at - start;
+        self.history = WINDOW.min(self.history + produced);
+        Ok(Step { consumed: reader.at, produced, stop })
+    }
+
+    fn run(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        out: &mut Output<'_>,
+        stop_at_block: bool,
+    ) -> Result<Stop, DataError> {
+        loop {
+            let ended = match self.state {
+                State::BlockHead => {
+                    if !reader.has(3) {
+                        return Ok(Stop::Buffer);
+                    }
+                    self.last = reader.take(1) == 1;
+                    self.state = match reader.take(2) {
+                        0 => {
+                            reader.align();
+                            State::StoredLength
+                        }
+                        1 => State::Codes { fixed: true },
+                        2 => {
+                            self.header.restart();
+                            State::Header
+                        }
+                        _ => return data_error("invalid block type"),
+                    };
+                    false
+                }
+                State::StoredLength => {
+                    if !reader.has(32) {
+                        return Ok(Stop::Buffer);
+                    }
+                    let (length, complement) = (reader.take(16), reader.take(16));
+                    if length != !complement & 0xffff {
+                        return data_error("invalid stored block lengths");
+                    }
+                    // Behind the header come bytes, read past the bits.
+                    reader.give_back();
+                    self.state = State::Stored { left: length as usize };
+                    false
+                }
+                State::Stored { left: 0 } => true,
+                State::Stored { left } => {
+                    let input = &reader.input[reader.at..];
+                    let now = left.min(input.len()).min(out.end - out.at);
+                    if now == 0 {
+                        return Ok(Stop::Buffer);
+                    }
+                    out.buffer[out.at..out.at + now].copy_from_slice(&input[..now]);
+                    reader.at += now;
+                    out.at += now;
+                    self.state = State::Stored { left: left - now };
+                    false
+                }
+                State::Header => {
+                    if !self.header.read(reader, &mut self.tables)? {
+                        return Ok(Stop::Buffer);
+                    }
+                    self.state = State::Codes { fixed: false };
+                    false
+                }
+                State::Match { length, distance, fixed } => {
+                    let length = out.copy_match(length, distance);
+                    if length > 0 {
+                        self.state = State::Match { length, distance, fixed };
+                        reader.give_back();
+                        return Ok(Stop::Buffer);
+                    }
+                    self.state = State::Codes { fixed };
+                    false
+                }
+                State::Codes { fixed } => {
+                    let tables = if fixed { &FIXED } else { &self.tables };
+                    match decode(tables, reader, out)? {
+                        Pause::BlockEnd => true,
+                        Pause::Partial { length, distance } => {
+                            self.state = State::Match { length, distance, fixed };
+                            reader.give_back();
+                            return Ok(Stop::Buffer);
+                        }
+                        Pause::Room => {
+                            reader.give_back();
+                            return Ok(Stop::Buffer);
+                        }
+                        Pause::Input | Pause::Margins => return Ok(Stop::Buffer),
+                    }
+                }
+                State::Ended => return Ok(Stop::StreamEnd),
+                State::Bad(error) => return Err(error),
+            };
+            if !ended {
+                continue;
+            }
+            if self.last {
+                reader.give_back();
+                reader.align();
+                self.state = State::Ended;
+                return Ok(Stop::StreamEnd);
+            }
+            self.state = State::BlockHead;
+            if stop_at_block {
+                reader.give_back();
+                return Ok(Stop::BlockEnd { bits: reader.count as u8 });
+            }
+        }
+    }
+}
+
+/// Decodes to the end of the block, of the input or of the room, fast where that is possible.
+fn decode(
+    tables: &Tables,
+    reader: &mut BitReader<'_>,
+    out: &mut Output<'_>,
+) -> Result<Pause, DataError> {
+    loop {
+        if fast::has_margins(reader, out) && fast::decode(tables, reader, out)? {
+            return Ok(Pause::BlockEnd);
+        }
+        match careful::decode(tables, reader, out)? {
+            Pause::Margins => {}
+            pause => return Ok(pause),
+        }
+    }
+}
