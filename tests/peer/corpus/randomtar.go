@@ -199,7 +199,7 @@ func randomMeta(r *rand.Rand, a *rawArchive) {
 
 func randomRecord(r *rand.Rand) string {
 	key := pick(r, "path", "linkpath", "mtime", "mtime", "atime", "ctime", "uid", "gid", "size", "uname", "gname", "comment",
-		"SCHILY.xattr.user.a", "SCHILY.xattr.user.b", "LIBARCHIVE.xattr.x", "hdrcharset", "GNU.sparse.major", "GNU.sparse.name")
+		"SCHILY.xattr.user.a", "SCHILY.xattr.user.b", "SCHILY.xattr.", "LIBARCHIVE.xattr.x", "hdrcharset", "GNU.sparse.major", "GNU.sparse.name")
 	var value string
 	switch key {
 	case "mtime", "atime", "ctime":
