@@ -4,13 +4,14 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push setup clean
+.PHONY: help build demo test bench check unit peer push faults setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
+	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
 	@echo "parts of make test: check unit peer push"
 
 build:
@@ -39,6 +40,10 @@ unit:
 # Not part of the tests: what it finds depends on the machine.
 bench: build
 	tests/bench/bench.py $(BENCH)
+
+# The real binary killed, failed, interrupted and disturbed at every writing call (Linux, strace).
+faults: build
+	python3 -B tests/faults/run.py --binary $(BIN)
 
 # The outside judge: the Go reference over a corpus, random layers and real exports.
 peer: build

@@ -36,7 +36,7 @@ apt_packages() {
     return
   fi
   # The reference's gzip code is C (cgo, zlib).
-  packages+=(zlib1g-dev git python3)
+  packages+=(zlib1g-dev git python3 strace)
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix)
@@ -78,7 +78,7 @@ check_commands() {
     have "$c" || missing+=("command $c")
   done
   if [ "$for" = demo ]; then return; fi
-  for c in git python3 pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry; do
+  for c in git python3 strace pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry; do
     have "$c" || missing+=("command $c")
   done
   if have gcc && ! echo '#include <zlib.h>' | gcc -E -x c - >/dev/null 2>&1; then

@@ -2,8 +2,8 @@
 //!
 //! 1. New blobs are written to temporary files beside their final place ([`LockedLayout::stage`]).
 //! 2. When all of them are synced, they are renamed to their digests and the directory is synced.
-//! 3. `index.json` is compared with what the run began with.
-//! 4. The new `index.json` is written to a temporary file, synced, renamed over the old one, and the
+//! 3. The new `index.json` is written to a temporary file and synced.
+//! 4. `index.json` is compared with what the run began with, the new one is renamed over it, and the
 //!    layout directory is synced.
 //!
 //! Until the rename in 4 readers see the old layout; whatever an interrupted run leaves are blobs that
@@ -108,16 +108,23 @@ impl LockedLayout {
             done.blobs += 1;
             done.bytes += blob.size;
         }
-        if done.blobs > 0 {
+        if done.blobs > 0 || after != before {
+            // Also when all blobs were there: a killed run may have renamed them without this sync.
             sync_directory(&self.blobs())?;
         }
         let path = self.index_json();
+        let file = if after == before {
+            None
+        } else {
+            let file = write_temporary(self.path(), after.as_bytes(), &path)?;
+            sync(&file)?;
+            Some(file)
+        };
+        // As late as possible: what others do after this look is lost.
         if self.read_index_json()? != before {
             return Err(Error::Changed { path });
         }
-        if after != before {
-            let file = write_temporary(self.path(), after.as_bytes(), &path)?;
-            sync(&file)?;
+        if let Some(file) = file {
             file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
             sync_directory(self.path())?;
             done.bytes += after.len() as u64;

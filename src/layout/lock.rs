@@ -87,11 +87,10 @@ fn wait(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
     loop {
-        if cancelled() {
-            return Err(Error::Cancelled);
-        }
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
+            // Only now: with the lock held, what this run made is removed when it ends.
+            Err(rustix::io::Errno::WOULDBLOCK) if cancelled() => return Err(Error::Cancelled),
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
                 std::thread::sleep(PAUSE);
             }
