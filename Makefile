@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push faults setup clean
+.PHONY: help build demo test bench check unit peer push faults fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -12,6 +12,9 @@ help:
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
+	@echo "make fuzz-smoke  seeds and a few random mutations of them, on stable Rust"
+	@echo "make fuzz TARGET=gzip  one target with coverage and AddressSanitizer (nightly, cargo-fuzz)"
+	@echo "make hostile  ten million tar entries: up to 4 GiB of memory"
 	@echo "parts of make test: check unit peer push"
 
 build:
@@ -44,6 +47,24 @@ bench: build
 # The real binary killed, failed, interrupted and disturbed at every writing call (Linux, strace).
 faults: build
 	python3 -B tests/faults/run.py --binary $(BIN)
+
+# docs/fuzzing.md tells how to run for hours.
+fuzz-smoke: export CARGO_TARGET_DIR := $(CURDIR)/target/fuzz
+fuzz-smoke:
+	cd tests/fuzz && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --release --manifest-path tests/fuzz/Cargo.toml
+	cargo run --locked --release --manifest-path tests/fuzz/Cargo.toml --bin replay -- --seconds 20
+
+SECONDS_EACH ?= 1800
+fuzz:
+	mkdir -p tests/fuzz/corpus/$(TARGET)
+	cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . --features libfuzzer \
+	  --target-dir ../../target/fuzz-asan $(TARGET) corpus/$(TARGET) seeds/$(TARGET) -- \
+	  -dict=dictionaries/$(TARGET).dict -max_len=4096 -timeout=20 \
+	  -max_total_time=$(SECONDS_EACH) $(if $(filter layout,$(TARGET)),-detect_leaks=0)
+
+hostile:
+	cargo test --locked --test it hostile::ten_million -- --ignored
 
 # The outside judge: the Go reference over a corpus, random layers and real exports.
 peer: build

@@ -16,6 +16,10 @@ pub(crate) const MAX_CONFIG_SIZE: u64 = 8 << 20;
 /// Largest `oci-layout` file, in bytes. It holds one version number.
 pub(crate) const MAX_OCI_LAYOUT_SIZE: u64 = 4 << 10;
 
+/// Most bytes of manifests and indexes kept of one layout, each counted as often as it is named. Real
+/// layouts have a few dozen kilobytes.
+pub(crate) const MAX_DOCUMENTS_SIZE: u64 = 64 << 20;
+
 /// Deepest nesting of indexes. Real layouts have two levels (a name, its platforms).
 pub(crate) const MAX_INDEX_DEPTH: usize = 16;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::Layout;
@@ -62,11 +63,19 @@ impl Layout {
 
 /// A whole file of at most `limit` bytes; `None` when it does not exist.
 fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let file = match fs::File::open(path) {
+    // A fifo must not make the run wait, nor a device be read.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", path)(error)),
     };
+    if !file.metadata().map_err(Error::io("read", path))?.is_file() {
+        return Err(Error::Document {
+            place: path.display().to_string(),
+            problem: "not a regular file".to_owned(),
+        });
+    }
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > limit {
@@ -86,7 +95,13 @@ fn not_a_layout(path: &Path, problem: &str, hint: &str) -> Error {
 
 fn not_a_directory(path: &Path) -> Error {
     let mut head = [0; 512];
-    let read = fs::File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    // Something else than a file is not opened: a fifo would make the run wait.
+    let read = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            fs::File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0)
+        }
+        _ => 0,
+    };
     let (problem, hint) = match &head[..read] {
         head if head.get(257..262) == Some(b"ustar") => (
             "it is a tar archive, not a directory",

@@ -10,7 +10,9 @@ use super::descriptor::{AnyDescriptor, Descriptor};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::json::members;
-use crate::limits::{MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE};
+use crate::limits::{
+    MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE,
+};
 use crate::media_type::{
     self, LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, is_image_config, is_index, is_manifest,
 };
@@ -165,7 +167,7 @@ impl Descriptor {
 pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
     let index_json = layout.read_index_json()?;
     let place = layout.index_json().display().to_string();
-    let mut reader = Reader { layout, warnings: Vec::new(), visited: 0 };
+    let mut reader = Reader { layout, warnings: Vec::new(), visited: 0, kept: 0 };
     let mut roots = Vec::new();
     for descriptor in reader.entries(&index_json, &place)? {
         roots.push(reader.node(descriptor, &place, 0)?);
@@ -177,6 +179,8 @@ struct Reader<'a> {
     layout: &'a Layout,
     warnings: Vec<String>,
     visited: usize,
+    /// Bytes of documents so far.
+    kept: u64,
 }
 
 impl Reader<'_> {
@@ -233,7 +237,17 @@ impl Reader<'_> {
                 found: depth as u64 + 1,
             });
         }
-        let blob = self.layout.read_blob(&descriptor.digest, descriptor.size, MAX_MANIFEST_SIZE)?;
+        let size = descriptor.size;
+        let blob = self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE)?;
+        self.kept += blob.as_ref().map_or(0, |_| size);
+        if self.kept > MAX_DOCUMENTS_SIZE {
+            return Err(Error::Limit {
+                place: place.to_owned(),
+                what: "the size of all manifests and indexes in bytes",
+                limit: MAX_DOCUMENTS_SIZE,
+                found: self.kept,
+            });
+        }
         let Some(bytes) = blob else {
             return Ok(if descriptor.annotations.contains_key(REFERENCE_TYPE) {
                 Content::Attestation { manifest: None }

@@ -88,6 +88,9 @@ pub enum DecodeError {
         /// What is wrong.
         source: ParseDigestError,
     },
+    /// Entries that share parts, which no builder writes: a small blob could hold any number of them.
+    #[error("the entries add up to more bytes than the blob has")]
+    Shared,
     /// Texts beyond what a zTOC can hold.
     #[error(transparent)]
     Full(#[from] TocFull),
@@ -103,7 +106,7 @@ impl Ztoc {
         let identifier =
             std::str::from_utf8(root.bytes(1)?).map_err(|_| DecodeError::Identifier)?;
         let toc = match root.table(4)? {
-            Some(table) => decode_toc(table)?,
+            Some(table) => decode_toc(table, bytes.len())?,
             None => return Err(DecodeError::Missing("TOC")),
         };
         let compressed = size("compressed_archive_size", root.i64(2)?)?;
@@ -166,8 +169,21 @@ fn check_spans(zinfo: &Zinfo) -> Result<(), DecodeError> {
     }
 }
 
-fn decode_toc(table: Table<'_>) -> Result<Toc, DecodeError> {
+/// Least bytes of an entry besides its texts: table, offset, length and NUL of six strings, a vector.
+const ENTRY_COST: usize = 64;
+/// The same for a PAX record.
+const RECORD_COST: usize = 24;
+
+fn decode_toc(table: Table<'_>, size: usize) -> Result<Toc, DecodeError> {
     let mut toc = Toc::new();
+    let mut left = size;
+    let mut charge = |bytes: usize| match left.checked_sub(bytes) {
+        Some(rest) => {
+            left = rest;
+            Ok(())
+        }
+        None => Err(DecodeError::Shared),
+    };
     let mut header = 0_i64;
     let mut pax = Vec::new();
     for (index, file) in table.offsets(0)?.tables().enumerate() {
@@ -192,22 +208,27 @@ fn decode_toc(table: Table<'_>) -> Result<Toc, DecodeError> {
             .filter(|_| size >= 0)
             .ok_or(DecodeError::Number { what: "uncompressed size", value: size })?
             & !511;
+        let texts = [file.bytes(0)?, file.bytes(4)?, file.bytes(8)?, file.bytes(9)?];
+        charge(ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>())?;
         pax.clear();
         for record in file.offsets(13)?.tables() {
             let record = record?;
-            pax.push((record.bytes(0)?, record.bytes(1)?));
+            let (key, value) = (record.bytes(0)?, record.bytes(1)?);
+            charge(RECORD_COST + key.len() + value.len())?;
+            pax.push((key, value));
         }
+        let [name, linkname, uname, gname] = texts;
         toc.push(&Entry {
-            name: file.bytes(0)?,
+            name,
             file_type,
             uncompressed_offset: offset,
             uncompressed_size: size,
-            linkname: file.bytes(4)?,
+            linkname,
             mode: file.i64(5)?,
             uid: file.u32(6)?,
             gid: file.u32(7)?,
-            uname: file.bytes(8)?,
-            gname: file.bytes(9)?,
+            uname,
+            gname,
             mod_time,
             devmajor: file.i64(11)?,
             devminor: file.i64(12)?,

@@ -64,7 +64,8 @@ impl ModTime {
             }
             for position in 0..9 {
                 let digit = *fraction.get(position).unwrap_or(&b'0');
-                nanoseconds = nanoseconds * 10 + u32::from(digit.checked_sub(b'0')?);
+                let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+                nanoseconds = nanoseconds * 10 + u32::from(digit);
             }
         }
         let time = Self { seconds: days * SECONDS_PER_DAY + second, nanoseconds };
@@ -154,6 +155,7 @@ mod tests {
             "2023-11-14T22:13:20+01:00",
             "2023-11-14T22:13:20.50Z",
             "2023-02-30T00:00:00Z",
+            "2023-11-14T22:13:20.zzzzzzzzzZ",
         ] {
             assert_eq!(ModTime::parse(other.as_bytes()), None, "{other}");
         }

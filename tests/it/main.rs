@@ -7,6 +7,7 @@ mod concurrent;
 mod context;
 mod determinism;
 mod errors;
+mod hostile;
 mod reference;
 mod shapes;
 mod survive;
