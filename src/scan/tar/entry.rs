@@ -6,12 +6,6 @@ use super::header::{Header, text};
 use super::pax::{PaxRecords, decimal, time};
 use crate::ztoc::toc::{Entry, FileType, ModTime};
 
-/// Second at which the year 0 begins; earlier times have no RFC 3339 text (Go `time.Time.MarshalText`).
-const FIRST_SECOND: i64 = -62_167_219_200;
-
-/// Last second of the year 9999.
-const LAST_SECOND: i64 = 253_402_300_799;
-
 /// Least bytes of an entry in the flatbuffer without the bytes of its texts (`soci-formats` 1.3): length and
 /// NUL of four strings, the type in 8, the time in 28, the record vector in 4, table 40, its offset 4.
 const ENTRY_COST: u64 = 104;
@@ -113,9 +107,8 @@ impl<'a> Merged<'a> {
     {
         let header = &self.header;
         let file_type = file_type(header.type_flag)?;
-        let seconds = self.mod_time.seconds;
-        if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
-            return Err(TarErrorKind::ModTimeYear(seconds));
+        if !self.mod_time.is_representable() {
+            return Err(TarErrorKind::ModTimeYear(self.mod_time.seconds));
         }
         check_attributes(pax)?;
         Ok(Entry {
