@@ -42,7 +42,8 @@ impl LockedLayout {
     /// Takes both locks.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] when `cancelled` says so meanwhile, [`Error::Locked`] when somebody holds one for longer than ten seconds, [`Error::Io`] when the
+    /// [`Error::Cancelled`] when `cancelled` says so while it waits, [`Error::Locked`] when somebody
+    /// holds one for longer than ten seconds, [`Error::Io`] when the
     /// directory is not writable.
     pub(crate) fn new(layout: Layout, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let deadline = Instant::now() + PATIENCE;
