@@ -15,6 +15,7 @@ pub(crate) mod signals;
 mod size;
 mod style;
 mod summary;
+mod talk;
 
 use std::ffi::OsString;
 

@@ -6,7 +6,8 @@ use soci_layout::report::Report;
 use super::super::args::{self, IndexArgs};
 use super::super::exit::Exit;
 use super::super::printer::Printer;
-use super::super::progress::{self, Mode, Progress, rawjson};
+use super::super::progress::{self, Mode, Progress};
+use super::super::talk::Talk;
 use super::super::{escape, render, signals, summary};
 
 /// Runs the command.
@@ -74,40 +75,6 @@ fn data(report: &Report, json: bool) -> String {
         }
     }
     lines.concat()
-}
-
-/// Standard error, in the words of the display: with `rawjson` every line is JSON.
-#[derive(Clone, Copy, Debug)]
-struct Talk {
-    mode: Mode,
-    quiet: bool,
-    printer: Printer,
-}
-
-impl Talk {
-    fn summary(self, text: &str) {
-        if !self.quiet && self.mode != Mode::RawJson {
-            self.printer.err(text);
-        }
-    }
-
-    fn warning(self, message: &str) {
-        self.printer.err(&match self.mode {
-            Mode::RawJson => rawjson::warning(message),
-            _ => render::warning(message),
-        });
-    }
-
-    fn library_error(self, error: &Error) {
-        self.error(&error.to_string(), &render::causes(error), error.hint().as_deref());
-    }
-
-    fn error(self, message: &str, causes: &[String], hint: Option<&str>) {
-        self.printer.err(&match self.mode {
-            Mode::RawJson => rawjson::failure(message, causes, hint),
-            _ => render::error(message, causes, hint),
-        });
-    }
 }
 
 #[cfg(test)]

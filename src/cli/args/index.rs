@@ -1,19 +1,14 @@
-//! What was typed: the options, their help, and their translation into the library's [`Options`].
-//!
-//! `docs/cli.md` is the long form of these texts.
+//! The options of `soci-layout index`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, Options, Platform};
 
-use super::{exit, size, style};
-
-/// Most threads that may be asked for: far above any machine that indexes images, far below where
-/// starting them does harm.
-const MAX_JOBS: usize = 1024;
+use super::super::{exit, size};
+use super::{CONTENT, OUTPUT, Progress, RUN, SELECTION, jobs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,20 +25,6 @@ Examples:
   Use the new digest in a script, the reasons for skipped layers in another:
     digest=$(soci-layout index --quiet DIR)
     soci-layout index --json DIR | jq -r '.layers[] | select(.outcome == \"skipped\").reason'";
-
-/// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
-/// they have downloaded them.
-#[derive(Debug, Parser)]
-#[command(name = "soci-layout", version, styles = style::HELP, max_term_width = 100, after_long_help = exit::HELP)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Index(IndexArgs),
-}
 
 /// Index the images of a layout directory in place
 ///
@@ -165,11 +146,6 @@ pub(crate) struct IndexArgs {
     pub(crate) verbose: bool,
 }
 
-const SELECTION: &str = "What is indexed";
-const CONTENT: &str = "What is written";
-const RUN: &str = "Run";
-const OUTPUT: &str = "Output";
-
 /// SOCI index versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum IndexVersion {
@@ -195,28 +171,6 @@ pub(crate) enum V1Shape {
 pub(crate) enum Optimization {
     /// Mark layers without extended attributes, for which the reader need not look them up
     Xattr,
-}
-
-/// Displays of progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Progress {
-    /// tty on a terminal outside of CI, else plain
-    Auto,
-    /// Steps with bars, redrawn in place
-    Tty,
-    /// One line after the other
-    Plain,
-    /// One JSON object per line, as buildx has it (docs/progress.md)
-    Rawjson,
-    /// None
-    Quiet,
-}
-
-fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    match text.parse::<NonZeroUsize>() {
-        Ok(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
-        _ => Err(format!("expected a number from 1 to {MAX_JOBS}")),
-    }
 }
 
 impl IndexArgs {
@@ -250,8 +204,9 @@ impl IndexArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, error::ErrorKind};
+    use clap::{Parser as _, error::ErrorKind};
 
+    use super::super::{Cli, Command};
     use super::*;
 
     fn index(arguments: &str) -> Result<IndexArgs, clap::Error> {
@@ -259,21 +214,6 @@ mod tests {
         Cli::try_parse_from(arguments).map(|cli| match cli.command {
             Command::Index(args) => args,
         })
-    }
-
-    #[test]
-    fn definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_option_is_documented() {
-        let document = include_str!("../../docs/cli.md");
-        let command = Cli::command();
-        let index = command.find_subcommand("index").expect("a command");
-        for option in index.get_arguments().filter_map(clap::Arg::get_long) {
-            assert!(document.contains(&format!("`--{option}")), "--{option}");
-        }
     }
 
     #[test]

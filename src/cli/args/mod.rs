@@ -1,0 +1,89 @@
+//! What was typed: the commands, and what several of them share.
+//!
+//! Each command's options, their help and their translation into the library's settings are in the
+//! command's own file. `docs/cli.md` is the long form of these texts.
+
+mod index;
+
+use std::num::NonZeroUsize;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::{exit, style};
+pub(crate) use index::IndexArgs;
+
+/// Most threads that may be asked for: far above any machine that indexes images, far below where
+/// starting them does harm.
+const MAX_JOBS: usize = 1024;
+
+/// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
+/// they have downloaded them.
+#[derive(Debug, Parser)]
+#[command(name = "soci-layout", version, styles = style::HELP, max_term_width = 100, after_long_help = exit::HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Index(IndexArgs),
+}
+
+// Headings of the options in the help.
+const SELECTION: &str = "What is indexed";
+const CONTENT: &str = "What is written";
+const RUN: &str = "Run";
+const OUTPUT: &str = "Output";
+
+/// Displays of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// tty on a terminal outside of CI, else plain
+    Auto,
+    /// Steps with bars, redrawn in place
+    Tty,
+    /// One line after the other
+    Plain,
+    /// One JSON object per line, as buildx has it (docs/progress.md)
+    Rawjson,
+    /// None
+    Quiet,
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
+        _ => Err(format!("expected a number from 1 to {MAX_JOBS}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every option of every command stands in `docs/cli.md`.
+    #[test]
+    fn every_option_is_documented() {
+        let document = include_str!("../../../docs/cli.md");
+        let mut todo: Vec<clap::Command> = Cli::command().get_subcommands().cloned().collect();
+        assert!(!todo.is_empty());
+        while let Some(command) = todo.pop() {
+            assert!(
+                document.contains(&format!("`soci-layout {}", command.get_name())),
+                "{command}"
+            );
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(document.contains(&format!("`--{option}")), "{command} --{option}");
+            }
+            todo.extend(command.get_subcommands().cloned());
+        }
+    }
+}
