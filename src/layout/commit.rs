@@ -34,7 +34,7 @@ pub(crate) struct StagedBlob {
 }
 
 /// Blobs from this size in bytes are synced at once, while other layers are still being scanned.
-const SYNC_AT_ONCE: usize = 1 << 20;
+const SYNC_AT_ONCE: u64 = 1 << 20;
 /// Threads that sync small blobs. A file system answers many waiting syncs with one write of its
 /// journal, so this is about waiting together, not about processors.
 const SYNC_THREADS: usize = 8;
@@ -45,6 +45,29 @@ pub(crate) struct Committed {
     pub(crate) blobs: u64,
     pub(crate) bytes: u64,
     pub(crate) index_json: bool,
+}
+
+/// A blob that is being written beside its place. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct BlobWriter {
+    file: NamedTempFile,
+    size: u64,
+}
+
+impl BlobWriter {
+    pub(crate) fn write(&mut self, part: &[u8]) -> Result<(), Error> {
+        self.size += part.len() as u64;
+        write(&mut self.file, part)
+    }
+
+    /// The whole content is written, and this is its digest.
+    pub(crate) fn finish(self, digest: Digest) -> Result<StagedBlob, Error> {
+        let synced = self.size >= SYNC_AT_ONCE;
+        if synced {
+            sync(&self.file)?;
+        }
+        Ok(StagedBlob { digest, size: self.size, file: self.file, synced })
+    }
 }
 
 impl LockedLayout {
@@ -81,12 +104,15 @@ impl LockedLayout {
         if self.has_sound_blob(&digest, bytes.len() as u64)? {
             return Ok(None);
         }
-        let file = write_temporary(&self.blobs(), bytes, like)?;
-        let synced = bytes.len() >= SYNC_AT_ONCE;
-        if synced {
-            sync(&file)?;
-        }
-        Ok(Some(StagedBlob { digest, size: bytes.len() as u64, file, synced }))
+        let mut writer = self.stage_parts(like)?;
+        writer.write(bytes)?;
+        writer.finish(digest).map(Some)
+    }
+
+    /// Begins a blob whose content comes in parts, and its digest after them. `like` as for
+    /// [`Self::stage`].
+    pub(crate) fn stage_parts(&self, like: &Path) -> Result<BlobWriter, Error> {
+        Ok(BlobWriter { file: create_temporary(&self.blobs(), like)?, size: 0 })
     }
 
     /// Moves the blobs to their places and replaces `index.json`.
@@ -156,24 +182,35 @@ fn sync(file: &NamedTempFile) -> Result<(), Error> {
     file.as_file().sync_all().map_err(Error::io("sync", file.path()))
 }
 
-/// A temporary file with this content, and with the mode and (where that is possible) owner of
-/// `like`.
+fn write(file: &mut NamedTempFile, bytes: &[u8]) -> Result<(), Error> {
+    let written = file.write_all(bytes);
+    written.map_err(|error| Error::io("write", file.path())(error))
+}
+
+/// A temporary file with this content, and with the mode and owner of `like` as
+/// [`create_temporary`] has it.
 fn write_temporary(directory: &Path, bytes: &[u8], like: &Path) -> Result<NamedTempFile, Error> {
-    let mut file = tempfile::Builder::new()
+    let mut file = create_temporary(directory, like)?;
+    write(&mut file, bytes)?;
+    Ok(file)
+}
+
+/// An empty temporary file with the mode and (where that is possible) owner of `like`.
+fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Error> {
+    let file = tempfile::Builder::new()
         .prefix(PREFIX)
         .suffix(SUFFIX)
         .tempfile_in(directory)
         .map_err(Error::io("create a file in", directory))?;
-    let path = file.path().to_owned();
-    file.write_all(bytes).map_err(Error::io("write", &path))?;
+    let path = file.path();
     let model = fs::metadata(like).map_err(Error::io("read", like))?;
-    let own = file.as_file().metadata().map_err(Error::io("read", &path))?;
+    let own = file.as_file().metadata().map_err(Error::io("read", path))?;
     if (own.uid(), own.gid()) != (model.uid(), model.gid()) {
         // Root in a container must not take a user's layout away; anybody else cannot give away.
         let _ = std::os::unix::fs::fchown(file.as_file(), Some(model.uid()), Some(model.gid()));
     }
     let mode = Permissions::from_mode(model.mode() & 0o777);
-    file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", &path))?;
+    file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", path))?;
     Ok(file)
 }
 

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::reuse::{self, Candidates};
+use super::stage;
 use super::steps::Steps;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -301,19 +302,20 @@ impl<'a> Layers<'a> {
                 return Ok((finished, Outcome::Skipped { reason }));
             }
         };
-        let bytes = ztoc.encode().map_err(|source| Error::ZtocTooLarge { digest, source })?;
+        let encoding = ztoc.encoding().map_err(|source| Error::ZtocTooLarge { digest, source })?;
+        let (ztoc_digest, staged) =
+            stage::ztoc(job.layout, &encoding, job.like, request.second_thread)?;
         let ready = ReadyZtoc {
-            digest: Digest::of(&bytes),
-            size: bytes.len() as u64,
+            digest: ztoc_digest,
+            size: encoding.size(),
             can_disable_xattrs: ztoc.can_disable_xattrs(),
         };
+        drop(encoding);
         let numbers = numbers(&ready, &ztoc);
-        drop(ztoc);
         job.steps.log(
             job.step,
             format!("zTOC {}: {} spans, {} files", ready.digest, numbers.spans, numbers.files),
         );
-        let staged = job.layout.stage(ready.digest, &bytes, job.like)?;
         let outcome = LayerOutcome::Indexed { ztoc: numbers };
         Ok((Finished { outcome, ztoc: Some(ready), staged }, Outcome::Done))
     }

@@ -6,6 +6,7 @@
 
 mod layers;
 mod reuse;
+mod stage;
 mod steps;
 
 use std::collections::BTreeMap;

@@ -1,46 +1,54 @@
 //! zTOC values to bytes.
 //!
 //! A flatbuffer's bytes depend on the order in which its parts are created, so this follows the
-//! reference's marshaller call by call (`ztoc/ztoc_marshaler.go`, `soci-formats` 1.3) with the
-//! low-level calls of the official crate. Generated table builders push fields in another order and
-//! give other bytes. Texts are created as bytes: names need not be UTF-8.
+//! reference's marshaller call by call (`ztoc/ztoc_marshaler.go`, `soci-formats` 1.3). A flatbuffer
+//! grows from its end, and the reference creates the files last to first: what lies in the blob is the
+//! root, the checkpoints, the offsets of the files, the files in archive order, two short texts. So a
+//! blob is first laid out ([`Encoding`]: where each file goes, 4 bytes a file) and then written front
+//! to back in parts; it never is in memory as a whole unless somebody asks ([`Ztoc::encode`]).
+//!
+//! Texts are bytes: names need not be UTF-8.
 
-use flatbuffers::{FlatBufferBuilder, WIPOffset};
-
+use super::back::{Back, Count, Fill, OFFSET, Position, Table, Vtables};
 use super::toc::FileRef;
 use super::{ZTOC_VERSION, Zinfo, Ztoc};
 
 /// The reference's builder refuses to grow past this (`soci-formats` 1.3), so no reader of such a zTOC
 /// exists.
-const MAX_SIZE: usize = 1 << 30;
+const MAX_SIZE: u64 = 1 << 30;
+
+/// Files of which a part is made: some 180 KiB, so that a part stays in the cache until it is hashed and
+/// written.
+const FILES_PER_PART: usize = 1024;
 
 /// The zTOC would exceed 1 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the zTOC would exceed 1 GiB, the most that a reader takes")]
 pub struct ZtocTooLarge;
 
-/// The bytes of a zTOC blob: the end of the builder's buffer, which a copy would double.
-#[derive(Clone, Debug)]
-pub struct ZtocBytes {
-    buffer: Vec<u8>,
-    start: usize,
-}
-
-impl std::ops::Deref for ZtocBytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-}
-
 /// The value of a zTOC's `compression_algorithm` for plain tar; gzip (1) is the default and is omitted.
-const ALGORITHM_GZIP: i8 = 1;
-const ALGORITHM_TAR: i8 = 2;
+pub(super) const ALGORITHM_GZIP: i8 = 1;
+pub(super) const ALGORITHM_TAR: i8 = 2;
 
-/// The vtable offset of a table's field.
-const fn slot(field: u16) -> u16 {
-    4 + 2 * field
+/// A zTOC blob whose layout is decided.
+#[derive(Debug)]
+pub struct Encoding<'a> {
+    ztoc: &'a Ztoc,
+    checkpoints: std::borrow::Cow<'a, [u8]>,
+    algorithm: i8,
+    /// Position of each file's table, in archive order. Below 1 GiB.
+    tables: Vec<u32>,
+    /// Position at which each group of [`FILES_PER_PART`] files begins, in archive order, and, behind
+    /// the last group, the one at which it ends.
+    parts: Vec<Position>,
+    /// Where the bytes of the checkpoints begin.
+    checkpoints_start: Position,
+    version: Position,
+    tool: Position,
+    vtables: std::cell::RefCell<Vtables>,
+    /// Alignment of the whole: 8 when any number of 8 bytes is stored.
+    alignment: u64,
+    size: u64,
 }
 
 impl Ztoc {
@@ -48,127 +56,228 @@ impl Ztoc {
     ///
     /// # Errors
     /// [`ZtocTooLarge`].
-    pub fn encode(&self) -> Result<ZtocBytes, ZtocTooLarge> {
-        let (checkpoints, algorithm, owned);
-        match &self.zinfo {
-            Zinfo::Gzip(gzip) => (checkpoints, algorithm) = (gzip.as_bytes(), ALGORITHM_GZIP),
-            Zinfo::Tar(tar) => {
-                owned = tar.encode();
-                (checkpoints, algorithm) = (owned.as_slice(), ALGORITHM_TAR);
+    pub fn encode(&self) -> Result<Vec<u8>, ZtocTooLarge> {
+        let encoding = self.encoding()?;
+        let mut bytes = Vec::with_capacity(encoding.size as usize);
+        let written: Result<(), std::convert::Infallible> = encoding.parts(|part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        });
+        match written {
+            Ok(()) => Ok(bytes),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Lays the zTOC blob out.
+    ///
+    /// # Errors
+    /// [`ZtocTooLarge`].
+    pub fn encoding(&self) -> Result<Encoding<'_>, ZtocTooLarge> {
+        let (checkpoints, algorithm) = match &self.zinfo {
+            Zinfo::Gzip(gzip) => (gzip.as_bytes().into(), ALGORITHM_GZIP),
+            Zinfo::Tar(tar) => (tar.encode().into(), ALGORITHM_TAR),
+        };
+        let mut out = Count::default();
+        let mut encoding = Encoding {
+            ztoc: self,
+            checkpoints,
+            algorithm,
+            tables: vec![0; self.toc.len()],
+            parts: vec![0; self.toc.len().div_ceil(FILES_PER_PART) + 1],
+            checkpoints_start: 0,
+            version: out.string(ZTOC_VERSION.as_bytes()),
+            tool: out.string(self.build_tool_identifier.as_bytes()),
+            vtables: std::cell::RefCell::default(),
+            alignment: OFFSET,
+            size: 0,
+        };
+        let groups = encoding.parts.len() - 1;
+        encoding.parts[groups] = out.used();
+        let mut scratch = Scratch::default();
+        for (position, file) in self.toc.iter().enumerate().rev() {
+            let (table, has_long) = scratch.file(&mut out, encoding.vtables.get_mut(), &file);
+            if out.used() > MAX_SIZE {
+                return Err(ZtocTooLarge);
+            }
+            encoding.tables[position] = table as u32;
+            if has_long {
+                encoding.alignment = 8;
+            }
+            if position % FILES_PER_PART == 0 {
+                encoding.parts[position / FILES_PER_PART] = out.used();
             }
         }
-        let estimate = self.size_estimate(checkpoints.len());
-        // The crate panics beyond 2 GiB; what is estimated far above the limit is above it.
-        if estimate > MAX_SIZE + MAX_SIZE / 2 {
-            return Err(ZtocTooLarge);
+        let toc = encoding.toc(&mut out);
+        out.align(encoding.checkpoints.len() as u64, OFFSET);
+        // Their bytes are not looked at here.
+        out.pad(encoding.checkpoints.len() as u64);
+        encoding.checkpoints_start = out.used();
+        let has_long = encoding.head(&mut out, toc, encoding.alignment);
+        if has_long && encoding.alignment < 8 {
+            encoding.alignment = 8;
+            out = Count(encoding.checkpoints_start);
+            encoding.head(&mut out, toc, encoding.alignment);
         }
-        let mut builder = FlatBufferBuilder::with_capacity(estimate);
-        let version = builder.create_byte_string(ZTOC_VERSION.as_bytes());
-        let tool = builder.create_byte_string(self.build_tool_identifier.as_bytes());
+        encoding.size = out.used();
+        if encoding.size > MAX_SIZE { Err(ZtocTooLarge) } else { Ok(encoding) }
+    }
+}
 
-        let mut encoder = FileEncoder::default();
-        let mut files: Vec<_> =
-            self.toc.iter().rev().map(|file| encoder.file(&mut builder, &file)).collect();
-        files.reverse();
-        let metadata = builder.create_vector(&files);
-        let table = builder.start_table();
-        builder.push_slot_always(slot(0), metadata);
-        let toc = builder.end_table(table);
+impl Encoding<'_> {
+    /// Size of the blob in bytes, at most 1 GiB.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
 
-        let checkpoints = builder.create_vector(checkpoints);
-        let digests: Vec<_> = self
+    /// Gives the blob to `write`, front to back, in parts of moderate size.
+    ///
+    /// # Errors
+    /// Those of `write`, which is then not called again.
+    pub fn parts<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut buffer = Vec::new();
+        let files_start = self.parts[0];
+        // The layout of what stands behind the checkpoints is found once more: it is little work.
+        let mut count = Count(files_start);
+        let toc = self.toc(&mut count);
+        count.align(self.checkpoints.len() as u64, OFFSET);
+        let checkpoints_end = count.used();
+
+        let head = resize(&mut buffer, self.size - self.checkpoints_start);
+        self.head(&mut Fill::new(head, self.checkpoints_start), toc, self.alignment);
+        write(head)?;
+        write(&self.checkpoints)?;
+        let middle = resize(&mut buffer, checkpoints_end - files_start);
+        let mut fill = Fill::new(middle, files_start);
+        self.toc(&mut fill);
+        fill.align(self.checkpoints.len() as u64, OFFSET);
+        write(middle)?;
+        let mut scratch = Scratch::default();
+        for (group, ends) in self.parts.windows(2).enumerate() {
+            let part = resize(&mut buffer, ends[0] - ends[1]);
+            let mut fill = Fill::new(part, ends[1]);
+            let first = group * FILES_PER_PART;
+            let last = self.ztoc.toc.len().min(first + FILES_PER_PART);
+            for position in (first..last).rev() {
+                let file = self.ztoc.toc.get(position);
+                scratch.file(&mut fill, &mut self.vtables.borrow_mut(), &file);
+            }
+            write(part)?;
+        }
+        let tail = resize(&mut buffer, self.parts[self.parts.len() - 1]);
+        let mut fill = Fill::new(tail, 0);
+        fill.string(ZTOC_VERSION.as_bytes());
+        fill.string(self.ztoc.build_tool_identifier.as_bytes());
+        write(tail)
+    }
+
+    /// The offsets of the files, and the table that holds them.
+    fn toc(&self, out: &mut impl Back) -> Position {
+        out.align(self.tables.len() as u64 * OFFSET, OFFSET);
+        for target in self.tables.iter().rev() {
+            out.offset(u64::from(*target));
+        }
+        out.put(&(self.tables.len() as u32).to_le_bytes());
+        let metadata = out.used();
+        let mut table = Table::new(out);
+        table.offset(out, 0, metadata);
+        table.end(out, &mut self.vtables.borrow_mut())
+    }
+
+    /// What stands before the bytes of the checkpoints, and whether it has a number of 8 bytes.
+    fn head(&self, out: &mut impl Back, toc: Position, alignment: u64) -> bool {
+        let ztoc = self.ztoc;
+        let vtables = &mut self.vtables.borrow_mut();
+        out.put(&(self.checkpoints.len() as u32).to_le_bytes());
+        let checkpoints = out.used();
+        let digests: Vec<_> = ztoc
             .span_digests
             .iter()
-            .map(|digest| builder.create_byte_string(digest.to_string().as_bytes()))
+            .map(|digest| out.string(digest.to_string().as_bytes()))
             .collect();
-        let digests = builder.create_vector(&digests);
-        let table = builder.start_table();
+        let digests = out.offsets(&digests);
+        let mut table = Table::new(out);
         // An empty tar has no span, and the reference stores -1 for it.
-        builder.push_slot(slot(1), self.span_digests.len() as i32 - 1, 0);
-        builder.push_slot_always(slot(2), digests);
-        builder.push_slot_always(slot(3), checkpoints);
-        builder.push_slot(slot(0), algorithm, ALGORITHM_GZIP);
-        let compression = builder.end_table(table);
+        let max_span_id = ztoc.span_digests.len() as i32 - 1;
+        table.int(out, 1, max_span_id.cast_unsigned());
+        table.offset(out, 2, digests);
+        table.offset(out, 3, checkpoints);
+        table.byte(out, 0, self.algorithm, ALGORITHM_GZIP);
+        let compression = table.end(out, vtables);
 
-        let table = builder.start_table();
-        builder.push_slot_always(slot(0), version);
-        builder.push_slot_always(slot(1), tool);
-        builder.push_slot_always(slot(4), toc);
-        builder.push_slot(slot(2), self.compressed_archive_size as i64, 0);
-        builder.push_slot(slot(3), self.uncompressed_archive_size as i64, 0);
-        builder.push_slot_always(slot(5), compression);
-        let root = builder.end_table(table);
-        builder.finish_minimal(root);
-        if builder.finished_data().len() > MAX_SIZE {
-            return Err(ZtocTooLarge);
-        }
-        let (buffer, start) = builder.collapse();
-        Ok(ZtocBytes { buffer, start })
+        let mut table = Table::new(out);
+        table.offset(out, 0, self.version);
+        table.offset(out, 1, self.tool);
+        table.offset(out, 4, toc);
+        table.long(out, 2, ztoc.compressed_archive_size as i64);
+        table.long(out, 3, ztoc.uncompressed_archive_size as i64);
+        table.offset(out, 5, compression);
+        let has_long = table.has_long;
+        let root = table.end(out, vtables);
+        out.align(OFFSET, alignment);
+        out.offset(root);
+        has_long
     }
+}
 
-    /// About how many bytes the blob takes, rather too many: saves the builder from growing.
-    fn size_estimate(&self, checkpoints: usize) -> usize {
-        let texts: usize = self
-            .toc
-            .iter()
-            .map(|file| {
-                let fixed = file.name().len()
-                    + file.linkname().len()
-                    + file.uname().len()
-                    + file.gname().len();
-                let pax: usize = file.pax().map(|(key, value)| key.len() + value.len() + 32).sum();
-                fixed + pax + 216
-            })
-            .sum();
-        texts + checkpoints + self.span_digests.len() * 80 + self.build_tool_identifier.len() + 256
+/// The part of a buffer that is used next.
+fn resize(buffer: &mut Vec<u8>, size: u64) -> &mut [u8] {
+    if buffer.len() < size as usize {
+        buffer.resize(size as usize, 0);
     }
+    &mut buffer[..size as usize]
 }
 
 /// Buffers that are reused from file to file.
 #[derive(Default)]
-struct FileEncoder {
+struct Scratch {
     time: Vec<u8>,
+    pax: Vec<Position>,
 }
 
-impl FileEncoder {
+impl Scratch {
+    /// One file's texts, records and table; whether the table has a number of 8 bytes.
     fn file(
         &mut self,
-        builder: &mut FlatBufferBuilder<'_>,
+        out: &mut impl Back,
+        vtables: &mut Vtables,
         file: &FileRef<'_>,
-    ) -> WIPOffset<flatbuffers::TableFinishedWIPOffset> {
+    ) -> (Position, bool) {
         self.time.clear();
         file.mod_time().write(&mut self.time);
-        let name = builder.create_byte_string(file.name());
-        let file_type = builder.create_byte_string(file.file_type().as_str().as_bytes());
-        let linkname = builder.create_byte_string(file.linkname());
-        let uname = builder.create_byte_string(file.uname());
-        let gname = builder.create_byte_string(file.gname());
-        let mod_time = builder.create_byte_string(&self.time);
-        let mut pax = Vec::with_capacity(file.pax().len());
+        let name = out.string(file.name());
+        let file_type = out.string(file.file_type().as_str().as_bytes());
+        let linkname = out.string(file.linkname());
+        let uname = out.string(file.uname());
+        let gname = out.string(file.gname());
+        let mod_time = out.string(&self.time);
+        self.pax.clear();
         for (key, value) in file.pax() {
-            let key = builder.create_byte_string(key);
-            let value = builder.create_byte_string(value);
-            let table = builder.start_table();
-            builder.push_slot_always(slot(0), key);
-            builder.push_slot_always(slot(1), value);
-            pax.push(builder.end_table(table));
+            let key = out.string(key);
+            let value = out.string(value);
+            let mut table = Table::new(out);
+            table.offset(out, 0, key);
+            table.offset(out, 1, value);
+            self.pax.push(table.end(out, vtables));
         }
-        let pax = builder.create_vector(&pax);
-        let table = builder.start_table();
-        builder.push_slot_always(slot(0), name);
-        builder.push_slot_always(slot(1), file_type);
-        builder.push_slot(slot(2), file.uncompressed_offset(), 0);
-        builder.push_slot(slot(3), file.uncompressed_size(), 0);
-        builder.push_slot_always(slot(4), linkname);
-        builder.push_slot(slot(5), file.mode(), 0);
-        builder.push_slot(slot(6), file.uid(), 0);
-        builder.push_slot(slot(7), file.gid(), 0);
-        builder.push_slot_always(slot(8), uname);
-        builder.push_slot_always(slot(9), gname);
-        builder.push_slot_always(slot(10), mod_time);
-        builder.push_slot(slot(11), file.devmajor(), 0);
-        builder.push_slot(slot(12), file.devminor(), 0);
-        builder.push_slot_always(slot(13), pax);
-        builder.end_table(table)
+        let pax = out.offsets(&self.pax);
+        let mut table = Table::new(out);
+        table.offset(out, 0, name);
+        table.offset(out, 1, file_type);
+        table.long(out, 2, file.uncompressed_offset());
+        table.long(out, 3, file.uncompressed_size());
+        table.offset(out, 4, linkname);
+        table.long(out, 5, file.mode());
+        table.int(out, 6, file.uid());
+        table.int(out, 7, file.gid());
+        table.offset(out, 8, uname);
+        table.offset(out, 9, gname);
+        table.offset(out, 10, mod_time);
+        table.long(out, 11, file.devmajor());
+        table.long(out, 12, file.devminor());
+        table.offset(out, 13, pax);
+        let has_long = table.has_long;
+        (table.end(out, vtables), has_long)
     }
 }

@@ -3,15 +3,18 @@
 //! [`Ztoc`] is the plain value; [`Ztoc::encode`] gives the reference's bytes, [`Ztoc::decode`] reads
 //! any zTOC and says what the reference's reader would refuse.
 
+mod back;
 mod decode;
 mod encode;
 mod flat;
+#[cfg(test)]
+mod judge;
 mod time;
 pub mod toc;
 pub mod zinfo;
 
 pub use decode::DecodeError;
-pub use encode::{ZtocBytes, ZtocTooLarge};
+pub use encode::{Encoding, ZtocTooLarge};
 
 use crate::digest::Digest;
 use toc::Toc;

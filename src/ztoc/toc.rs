@@ -101,22 +101,33 @@ struct Text {
     len: u32,
 }
 
-#[derive(Clone, Debug)]
-struct Record {
-    name: Text,
-    linkname: Text,
+/// What most entries have in common with one shortly before them: owner, mode, device numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Attributes {
     uname: Text,
     gname: Text,
+    uid: u32,
+    gid: u32,
+    mode: i64,
+    devmajor: i64,
+    devminor: i64,
+}
+
+/// 56 bytes an entry: a layer may have millions.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    /// Name and link target stand in the arena one behind the other.
+    texts_start: u32,
+    name_len: u32,
+    linkname_len: u32,
+    /// Position in [`Toc::attributes`].
+    attributes: u32,
     pax_start: u32,
     pax_len: u32,
     offset: i64,
     size: i64,
-    mode: i64,
-    devmajor: i64,
-    devminor: i64,
-    mod_time: ModTime,
-    uid: u32,
-    gid: u32,
+    seconds: i64,
+    nanoseconds: u32,
     file_type: FileType,
 }
 
@@ -130,11 +141,16 @@ pub struct TocFull;
 pub struct Toc {
     arena: Vec<u8>,
     records: Vec<Record>,
+    attributes: Vec<Attributes>,
     pax: Vec<(Text, Text)>,
 }
 
 /// A flatbuffer ends at 1 GiB in the reference (`soci-formats` 1.3), so more text can never be written.
 const MAX_ARENA: usize = 1 << 30;
+
+/// How many attributes are looked back through for equal ones: files and directories of one owner and a
+/// few modes are what layers are made of.
+const ATTRIBUTES_AGAIN: usize = 8;
 
 impl Toc {
     /// An empty table.
@@ -162,30 +178,23 @@ impl Toc {
     pub fn push(&mut self, entry: &Entry<'_>) -> Result<(), TocFull> {
         let name = self.text(entry.name)?;
         let linkname = self.text(entry.linkname)?;
-        // Owners repeat from entry to entry; sharing the last one keeps a million files small.
-        let last = self.records.last().map(|r| (r.uname, r.gname));
-        let uname = self.text_like(entry.uname, last.map(|l| l.0))?;
-        let gname = self.text_like(entry.gname, last.map(|l| l.1))?;
+        let attributes = self.attributes(entry)?;
         let pax_start = self.pax.len() as u32;
         for (key, value) in entry.pax {
             let pair = (self.text(key)?, self.text(value)?);
             self.pax.push(pair);
         }
         self.records.push(Record {
-            name,
-            linkname,
-            uname,
-            gname,
+            texts_start: if name.len == 0 { linkname.start } else { name.start },
+            name_len: name.len,
+            linkname_len: linkname.len,
+            attributes,
             pax_start,
             pax_len: entry.pax.len() as u32,
             offset: entry.uncompressed_offset,
             size: entry.uncompressed_size,
-            mode: entry.mode,
-            devmajor: entry.devmajor,
-            devminor: entry.devminor,
-            mod_time: entry.mod_time,
-            uid: entry.uid,
-            gid: entry.gid,
+            seconds: entry.mod_time.seconds,
+            nanoseconds: entry.mod_time.nanoseconds,
             file_type: entry.file_type,
         });
         Ok(())
@@ -197,13 +206,17 @@ impl Toc {
     /// When `position` is not below [`Self::len`].
     #[must_use]
     pub fn get(&self, position: usize) -> FileRef<'_> {
-        FileRef { toc: self, record: &self.records[position] }
+        self.file(&self.records[position])
     }
 
     /// All entries in archive order.
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = FileRef<'_>> + ExactSizeIterator {
-        self.records.iter().map(|record| FileRef { toc: self, record })
+        self.records.iter().map(|record| self.file(record))
+    }
+
+    fn file<'a>(&'a self, record: &'a Record) -> FileRef<'a> {
+        FileRef { toc: self, record, attributes: &self.attributes[record.attributes as usize] }
     }
 
     fn text(&mut self, bytes: &[u8]) -> Result<Text, TocFull> {
@@ -216,6 +229,27 @@ impl Toc {
         }
         self.arena.extend_from_slice(bytes);
         Ok(Text { start: start as u32, len: bytes.len() as u32 })
+    }
+
+    /// The position of the entry's attributes, which are added unless equal ones stand near the end.
+    fn attributes(&mut self, entry: &Entry<'_>) -> Result<u32, TocFull> {
+        let start = self.attributes.len().saturating_sub(ATTRIBUTES_AGAIN);
+        let again = self.attributes[start..].iter().rposition(|known| {
+            known.mode == entry.mode
+                && (known.uid, known.gid) == (entry.uid, entry.gid)
+                && (known.devmajor, known.devminor) == (entry.devmajor, entry.devminor)
+                && self.bytes(known.uname) == entry.uname
+                && self.bytes(known.gname) == entry.gname
+        });
+        if let Some(position) = again {
+            return Ok((start + position) as u32);
+        }
+        let last = self.attributes.last().map(|last| (last.uname, last.gname));
+        let uname = self.text_like(entry.uname, last.map(|last| last.0))?;
+        let gname = self.text_like(entry.gname, last.map(|last| last.1))?;
+        let Entry { uid, gid, mode, devmajor, devminor, .. } = *entry;
+        self.attributes.push(Attributes { uname, gname, uid, gid, mode, devmajor, devminor });
+        Ok((self.attributes.len() - 1) as u32)
     }
 
     fn text_like(&mut self, bytes: &[u8], last: Option<Text>) -> Result<Text, TocFull> {
@@ -235,59 +269,68 @@ impl Toc {
 pub struct FileRef<'a> {
     toc: &'a Toc,
     record: &'a Record,
-}
-
-macro_rules! texts {
-    ($($(#[$doc:meta])* $field:ident),* $(,)?) => { $(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $field(&self) -> &'a [u8] {
-            self.toc.bytes(self.record.$field)
-        }
-    )* };
+    attributes: &'a Attributes,
 }
 
 macro_rules! values {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $field:ident),* $(,)?) => { $(
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $($path:ident).+),* $(,)?) => { $(
         $(#[$doc])*
         #[must_use]
         pub fn $name(&self) -> $type {
-            self.record.$field
+            self.$($path).+
         }
     )* };
 }
 
 impl<'a> FileRef<'a> {
-    texts! {
-        /// Final name, raw bytes.
-        name,
-        /// Link target, raw bytes.
-        linkname,
-        /// Owner name.
-        uname,
-        /// Group name.
-        gname,
-    }
-
     values! {
         /// Kind of the entry.
-        file_type: FileType = file_type,
+        file_type: FileType = record.file_type,
         /// Offset of the file data in the uncompressed archive, in bytes.
-        uncompressed_offset: i64 = offset,
+        uncompressed_offset: i64 = record.offset,
         /// Length of the file data in bytes.
-        uncompressed_size: i64 = size,
+        uncompressed_size: i64 = record.size,
         /// Numeric mode, all bits.
-        mode: i64 = mode,
+        mode: i64 = attributes.mode,
         /// Owner id.
-        uid: u32 = uid,
+        uid: u32 = attributes.uid,
         /// Group id.
-        gid: u32 = gid,
-        /// Modification time.
-        mod_time: ModTime = mod_time,
+        gid: u32 = attributes.gid,
         /// Major device number.
-        devmajor: i64 = devmajor,
+        devmajor: i64 = attributes.devmajor,
         /// Minor device number.
-        devminor: i64 = devminor,
+        devminor: i64 = attributes.devminor,
+    }
+
+    /// Final name, raw bytes.
+    #[must_use]
+    pub fn name(&self) -> &'a [u8] {
+        &self.toc.arena[self.record.texts_start as usize..][..self.record.name_len as usize]
+    }
+
+    /// Link target, raw bytes.
+    #[must_use]
+    pub fn linkname(&self) -> &'a [u8] {
+        let start = self.record.texts_start as usize + self.record.name_len as usize;
+        &self.toc.arena[start..][..self.record.linkname_len as usize]
+    }
+
+    /// Owner name.
+    #[must_use]
+    pub fn uname(&self) -> &'a [u8] {
+        self.toc.bytes(self.attributes.uname)
+    }
+
+    /// Group name.
+    #[must_use]
+    pub fn gname(&self) -> &'a [u8] {
+        self.toc.bytes(self.attributes.gname)
+    }
+
+    /// Modification time.
+    #[must_use]
+    pub fn mod_time(&self) -> ModTime {
+        ModTime { seconds: self.record.seconds, nanoseconds: self.record.nanoseconds }
     }
 
     /// PAX records in key order.

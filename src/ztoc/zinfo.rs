@@ -4,6 +4,8 @@
 //! `ztoc/compression/gzip_zinfo.c` packs its structs (`soci-formats` 3.1). For plain tar: a small
 //! flatbuffer (`ztoc/compression/fbs/zinfo.fbs`, `soci-formats` 4).
 
+use super::back::{Back, Count, Fill, OFFSET, Table, Vtables};
+
 /// Bytes of history a deflate stream can refer to, and so of a checkpoint's window.
 pub const WINDOW_SIZE: usize = 32 << 10;
 /// Bytes before the first checkpoint.
@@ -147,10 +149,10 @@ pub struct TarZinfo {
 }
 
 /// Version that the reference writes.
-const TAR_ZINFO_VERSION: i32 = 2;
-const SLOT_VERSION: u16 = 4;
-const SLOT_SPAN_SIZE: u16 = 6;
-const SLOT_SIZE: u16 = 8;
+const TAR_ZINFO_VERSION: u32 = 2;
+const FIELD_VERSION: usize = 0;
+const FIELD_SPAN_SIZE: usize = 1;
+const FIELD_SIZE: usize = 2;
 
 impl TarZinfo {
     /// Number of spans.
@@ -168,14 +170,22 @@ impl TarZinfo {
     /// The flatbuffer.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut builder = flatbuffers::FlatBufferBuilder::new();
-        let table = builder.start_table();
-        builder.push_slot(SLOT_VERSION, TAR_ZINFO_VERSION, 0);
-        builder.push_slot(SLOT_SPAN_SIZE, self.span_size as i64, 0);
-        builder.push_slot(SLOT_SIZE, self.size as i64, 0);
-        let root = builder.end_table(table);
-        builder.finish_minimal(root);
-        builder.finished_data().to_vec()
+        let mut size = Count::default();
+        self.put(&mut size);
+        let mut bytes = vec![0; size.used() as usize];
+        self.put(&mut Fill::new(&mut bytes, 0));
+        bytes
+    }
+
+    fn put(&self, out: &mut impl Back) {
+        let mut table = Table::new(out);
+        table.int(out, FIELD_VERSION, TAR_ZINFO_VERSION);
+        table.long(out, FIELD_SPAN_SIZE, self.span_size as i64);
+        table.long(out, FIELD_SIZE, self.size as i64);
+        let alignment = if table.has_long { 8 } else { OFFSET };
+        let root = table.end(out, &mut Vtables::default());
+        out.align(OFFSET, alignment);
+        out.offset(root);
     }
 }
 
