@@ -75,10 +75,16 @@ impl ModTime {
     }
 }
 
-fn digits(out: &mut Vec<u8>, value: i64, count: u32) {
-    for place in (0..count).rev() {
-        out.push(b'0' + (value / 10_i64.pow(place) % 10).unsigned_abs() as u8);
+/// The last `count` decimal digits of a number that is not negative, at most nine.
+fn digits(out: &mut Vec<u8>, value: i64, count: usize) {
+    // A million times of a layer are printed: no division of 64 bits, no byte pushed alone.
+    let mut left = value.unsigned_abs() as u32;
+    let mut text = [b'0'; 9];
+    for digit in text[..count].iter_mut().rev() {
+        *digit += (left % 10) as u8;
+        left /= 10;
     }
+    out.extend_from_slice(&text[..count]);
 }
 
 /// Year, month and day of a day number counted from 1970-01-01, in the proleptic Gregorian calendar.
