@@ -29,8 +29,9 @@ def debian(tree: Path, quick: bool) -> None:
 
 def debootstrap(tree: Path) -> bool:
     say("making a Debian root")
+    # It mounts /proc into the root and may leave it there; in a mount namespace of its own that ends with it.
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", "--include=python3", "bookworm", str(tree)],
+        ["unshare", "--mount", "--propagation", "private", "debootstrap", "--variant=minbase", "--include=python3", "bookworm", str(tree)],
         stdout=subprocess.DEVNULL, check=False, env={**os.environ, "PATH": search_path()},
     )
     for deb in (tree / "var/cache/apt/archives").glob("*.deb"):
