@@ -119,14 +119,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A zTOC beyond the format's limit.
-    #[error("layer {digest}: {source}")]
-    ZtocTooLarge {
-        /// The layer.
-        digest: Digest,
-        /// The limit.
-        source: crate::ztoc::ZtocTooLarge,
-    },
     /// Something foreign exceeds a limit of this program.
     #[error("{place}: {what} exceeds the limit of {limit} (found {found})")]
     Limit {
@@ -251,10 +243,6 @@ impl Error {
             }
             Self::UnsupportedLayer { .. } => {
                 "without --strict such a layer is skipped and the others are indexed".to_owned()
-            }
-            Self::ZtocTooLarge { .. } => {
-                "a larger --span-size makes fewer checkpoints; a layer of so many files has to be split"
-                    .to_owned()
             }
             Self::NoImage { .. } => {
                 "was it exported with an image? A build cache or an artifact alone cannot be indexed".to_owned()

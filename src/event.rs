@@ -38,6 +38,8 @@ pub enum Outcome {
         /// The reason, for people.
         reason: String,
     },
+    /// It was told to stop: the run was cancelled, or another step failed.
+    Cancelled,
     /// It failed; the run's error says why in full.
     Failed {
         /// The error, for people.

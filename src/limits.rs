@@ -26,6 +26,9 @@ pub(crate) const MAX_INDEX_DEPTH: usize = 16;
 /// Most descriptors visited in one layout. Real ones have a few dozen.
 pub(crate) const MAX_DESCRIPTORS: usize = 1_000_000;
 
+/// Most warnings of one kind; the others are counted. A layout that is all wrong could have a million.
+pub(crate) const MAX_WARNINGS: usize = 20;
+
 /// Largest zTOC blob that is read back, in bytes: no reader takes a larger one (`soci-formats` 1.3).
 pub(crate) const MAX_ZTOC_SIZE: u64 = 1 << 30;
 

@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image, Node, REF_NAME, Tree};
+use crate::limits::MAX_WARNINGS;
 use crate::options::{Options, V1Shape};
 
 /// The images that are wanted.
@@ -59,6 +60,7 @@ pub(crate) fn select<'a>(
         warnings: Vec::new(),
     };
     let mut by_digest: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut left_alone = Vec::new();
     let mut platforms = Vec::new();
     for position in selection.roots().collect::<Vec<_>>() {
         let root = &tree.roots[position];
@@ -79,7 +81,7 @@ pub(crate) fn select<'a>(
             let platform =
                 descriptor.platform.as_ref().map_or_else(String::new, |p| format!(" ({p})"));
             let digest = descriptor.digest;
-            selection.warnings.push(format!("left alone: {digest}{platform} is not in the layout"));
+            left_alone.push(format!("left alone: {digest}{platform} is not in the layout"));
         }
         for (descriptor, image) in found {
             let platform = image.platform.to_string();
@@ -97,6 +99,12 @@ pub(crate) fn select<'a>(
             let known = &mut selection.images[index].names;
             known.extend(names.iter().filter(|n| !known.contains(n)).cloned().collect::<Vec<_>>());
         }
+    }
+    let more = left_alone.len().saturating_sub(MAX_WARNINGS);
+    left_alone.truncate(MAX_WARNINGS);
+    selection.warnings.extend(left_alone);
+    if more > 0 {
+        selection.warnings.push(format!("left alone: {more} more that are not in the layout"));
     }
     for platform in &options.platforms {
         if !selection.images.iter().any(|i| platform.matches(&i.image.platform)) {

@@ -216,5 +216,11 @@ fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Erro
 
 pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
     let directory = File::open(path).map_err(Error::io("open", path))?;
-    directory.sync_all().map_err(Error::io("sync", path))
+    match directory.sync_all() {
+        // Some network and FUSE file systems cannot sync a directory; there is nothing more to be had.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        result => result.map_err(Error::io("sync", path)),
+    }
 }

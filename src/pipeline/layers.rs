@@ -296,13 +296,12 @@ impl<'a> Layers<'a> {
             .map_err(|error| scan_error(error, job.layout, layer.descriptor))?;
         let ztoc = match scanned {
             Scan::Indexed(ztoc) => ztoc,
-            Scan::Unsupported { reason } => {
-                let outcome = skipped(layer, job.options, &reason)?;
-                let finished = Finished { outcome, ztoc: None, staged: None };
-                return Ok((finished, Outcome::Skipped { reason }));
-            }
+            Scan::Unsupported { reason } => return unsupported(layer, job, reason),
         };
-        let encoding = ztoc.encoding().map_err(|source| Error::ZtocTooLarge { digest, source })?;
+        let encoding = match ztoc.encoding() {
+            Ok(encoding) => encoding,
+            Err(too_large) => return unsupported(layer, job, too_large.to_string()),
+        };
         let (ztoc_digest, staged) =
             stage::ztoc(job.layout, &encoding, job.like, request.second_thread)?;
         let ready = ReadyZtoc {
@@ -319,6 +318,16 @@ impl<'a> Layers<'a> {
         let outcome = LayerOutcome::Indexed { ztoc: numbers };
         Ok((Finished { outcome, ztoc: Some(ready), staged }, Outcome::Done))
     }
+}
+
+/// A sound layer that no reader could load.
+fn unsupported(
+    layer: &Layer<'_>,
+    job: &Job<'_>,
+    reason: String,
+) -> Result<(Finished, Outcome), Error> {
+    let outcome = skipped(layer, job.options, &reason)?;
+    Ok((Finished { outcome, ztoc: None, staged: None }, Outcome::Skipped { reason }))
 }
 
 /// What a layer's work needs besides the layer.

@@ -217,8 +217,14 @@ fn prune(
 ) -> Result<(), Error> {
     let before = reachable(layout, &tree.index_json);
     let after = reachable(layout, &rewritten.index_json);
+    // Whoever does not take the lock may have replaced it since: what it leads to now stays.
+    let now = layout.read_index_json()?;
+    let now = if now == rewritten.index_json { None } else { Some(reachable(layout, &now)) };
+    let stays = |digest: &Digest| {
+        after.contains_key(digest) || now.as_ref().is_some_and(|now| now.contains_key(digest))
+    };
     for (digest, size) in before {
-        if !after.contains_key(&digest) {
+        if !stays(&digest) {
             let path = layout.blob_path(&digest);
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             report.blobs_pruned += 1;

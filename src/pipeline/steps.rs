@@ -45,6 +45,7 @@ impl<'a> Steps<'a> {
         let worked = if self.cancelled() { Err(Error::Cancelled) } else { work() };
         let (result, outcome) = match worked {
             Ok((value, outcome)) => (Ok(value), outcome),
+            Err(Error::Cancelled) => (Err(Error::Cancelled), Outcome::Cancelled),
             Err(error) => {
                 let outcome = Outcome::Failed { error: error.to_string() };
                 (Err(error), outcome)

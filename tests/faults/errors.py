@@ -19,6 +19,9 @@ FLOCK = (("ENOTSUP", 0), ("ENOLCK", 0), ("ENOSYS", 0), ("EIO", 1), ("EBADF", 1))
 
 OLD, NEW = "old", "new"
 
+# What file systems answer that cannot sync a directory.
+UNSYNCABLE = ("EINVAL", "ENOTSUP")
+
 
 def run(tally, context):
     tally.suite("An error at every writing call, then run again")
@@ -49,6 +52,9 @@ def run(tally, context):
     cases = [(context.binary, scenarios[0], lock, error, code) for lock in (1, 2) for error, code in FLOCK]
     names = [f"{error} from flock {lock}" for _, _, lock, error, _ in cases]
     tally.add("flock fails: goes on without a lock where there are none", pool.each(unlocked, cases, names))
+    cases = [(context.binary, scenario, error) for scenario in scenarios for error in UNSYNCABLE]
+    names = [f"{error}: {scenario.name}" for _, scenario, error in cases]
+    tally.add("a file system that cannot sync directories", pool.each(unsyncable, cases, names))
     shutil.rmtree(context.place / "errors")
 
 
@@ -140,6 +146,27 @@ def short(binary, scenario):
         need(halves or not any(call.name == "write" for call in scenario.calls), "no write was cut")
         scenario.baseline.settled(layout)
         return halves
+    finally:
+        scenario.discard(layout)
+
+
+def unsyncable(binary, scenario, error):
+    """Directories refuse to be synced, all of them; files do not."""
+    layout = scenario.layout(pool.here())
+    try:
+        refused = 0
+
+        def decide(call, pid):
+            nonlocal refused
+            if call.name != "fsync" or not (layout / call.path).is_dir():
+                return supervise.CONTINUE
+            refused += 1
+            return supervise.fail(getattr(errno, error))
+
+        result = supervise.run(binary, scenario.arguments, layout, decide)
+        need(result.code == 0, lambda: f"exit {result.code}: {result.stderr}")
+        need(refused or not any(call.name == "fsync" for call in scenario.calls), "no directory was synced")
+        scenario.baseline.settled(layout)
     finally:
         scenario.discard(layout)
 

@@ -35,6 +35,11 @@ def run(tally, context):
     tally.add("a layer's blob is exchanged before it is read",
               pool.each(exchanged, [(context.binary, scenario) for scenario in scenarios],
                         [scenario.name for scenario in scenarios]))
+    pruning = [scenario for scenario in scenarios if "--prune" in scenario.name]
+    need(pruning, "no scenario prunes")
+    tally.add("the old index.json is put back between the swap and --prune",
+              pool.each(put_back, [(context.binary, scenario) for scenario in pruning],
+                        [scenario.name for scenario in pruning]))
     single = (
         ("index.json.lock is held for good", held, LOCK),
         ("the directory's lock is held for good", held, "."),
@@ -136,6 +141,32 @@ def exchanged(binary, scenario):
         files = snapshot(layout)
         need(files["index.json"] == scenario.baseline.old["index.json"], "index.json was changed")
         need(not any(path == LOCK or TEMPORARY.fullmatch(path) for path in files), "left something behind")
+    finally:
+        scenario.discard(layout)
+
+
+def put_back(binary, scenario):
+    """Who takes no lock can bring the superseded blobs back; then they must not be removed."""
+    layout = scenario.layout(pool.here())
+    try:
+        old = (layout / "index.json").read_bytes()
+        swapped = back = False
+
+        def decide(call, pid):
+            nonlocal swapped, back
+            if swapped and not back:
+                _put(layout, old)
+                back = True
+            swapped |= call.swaps
+            return supervise.CONTINUE
+
+        result = supervise.run(binary, scenario.arguments, layout, decide)
+        need(back, "there was no swap")
+        need(result.code == 0, lambda: f"exit {result.code}: {result.stderr}")
+        removed = [call.path for call in result.calls if call.name == "unlink" and "sha256/" in call.path]
+        files = snapshot(layout)
+        for path, state in scenario.baseline.old.items():
+            need(files.get(path) == state or path == "index.json", lambda: f"{path} is gone; removed {removed}")
     finally:
         scenario.discard(layout)
 

@@ -634,3 +634,17 @@ fn a_ztoc_with_letters_for_a_fraction_is_refused() {
     }
     assert!(found > 0);
 }
+
+#[test]
+fn a_thousand_descriptors_of_other_algorithms_are_not_a_thousand_warnings() {
+    let context = Context::fixture("single");
+    let mut index = context.index_json();
+    let mut foreign = index["manifests"][0].clone();
+    foreign["digest"] = format!("sha512:{}", "0".repeat(128)).into();
+    let roots = index["manifests"].as_array_mut().unwrap();
+    roots.extend((0..1000).map(|_| foreign.clone()));
+    context.write_index_json(&index.to_string());
+    let report = context.index(&Context::options()).unwrap();
+    assert_eq!(report.warnings.len(), 21);
+    assert_eq!(report.warnings[20], "left alone: 980 more (only sha256 is supported)");
+}

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use soci_layout::Error;
 use soci_layout::event::{Event, Outcome, Step, StepId};
 
 /// A step and where it is. Times count from the start of the run.
@@ -42,10 +41,7 @@ impl StepState {
         Some(match &self.finished.as_ref()?.1 {
             Outcome::Cached => (Verdict::Cached, ""),
             Outcome::Skipped { reason } => (Verdict::Skipped, reason),
-            // The others are told to stop when one fails; that is not an error of theirs.
-            Outcome::Failed { error } if *error == Error::Cancelled.to_string() => {
-                (Verdict::Cancelled, "")
-            }
+            Outcome::Cancelled => (Verdict::Cancelled, ""),
             Outcome::Failed { error } => (Verdict::Failed, error),
             // `Done`, and whatever the library may add.
             _ => (Verdict::Done, ""),
@@ -192,8 +188,7 @@ mod tests {
     fn being_told_to_stop_is_no_failure() {
         let mut state = State::new(false);
         state.fold(&Event::Planned(step(1, "one")), ms(0));
-        let error = Error::Cancelled.to_string();
-        state.fold(&finished(1, Outcome::Failed { error }), ms(0));
+        state.fold(&finished(1, Outcome::Cancelled), ms(0));
         assert_eq!(state.take().steps[0].verdict(), Some((Verdict::Cancelled, "")));
     }
 }
