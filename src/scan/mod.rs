@@ -18,6 +18,8 @@ mod checkpoint;
 mod gzip;
 mod inflate;
 mod layer;
+#[cfg(test)]
+mod model;
 mod source;
 mod span;
 pub mod tar;

@@ -126,6 +126,15 @@ impl GzipZinfo {
         }
     }
 
+    /// The window of the checkpoint at `position`: the [`WINDOW_SIZE`] bytes of output in front of it.
+    ///
+    /// # Panics
+    /// When `position` is not below [`Self::len`].
+    #[must_use]
+    pub fn window(&self, position: usize) -> &[u8] {
+        &self.bytes[HEADER_SIZE + position * RECORD_SIZE + 17..][..WINDOW_SIZE]
+    }
+
     /// All checkpoints in order.
     #[must_use]
     pub fn checkpoints(&self) -> impl ExactSizeIterator<Item = Checkpoint> {

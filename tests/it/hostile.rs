@@ -380,7 +380,7 @@ fn octal(size: usize) -> Vec<u8> {
 }
 
 /// A whole entry with its data.
-fn entry(name: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn entry(name: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
     let mut entry = header(name, kind, &octal(data.len()));
     entry.extend_from_slice(data);
     entry.resize(entry.len().next_multiple_of(512), 0);
