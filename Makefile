@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push faults fuzz fuzz-smoke hostile setup clean
+.PHONY: help build demo test bench check unit peer push faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -15,7 +15,10 @@ help:
 	@echo "make fuzz-smoke  seeds and a few random mutations of them, on stable Rust"
 	@echo "make fuzz TARGET=gzip  one target with coverage and AddressSanitizer (nightly, cargo-fuzz)"
 	@echo "make hostile  ten million tar entries: up to 4 GiB of memory"
-	@echo "parts of make test: check unit peer push"
+	@echo "make determinism  the same bytes on emulated processors, aarch64, in other surroundings"
+	@echo "make miri   what Miri can run (nightly)"
+	@echo "make advisories  known vulnerabilities of the dependencies"
+	@echo "parts of make test: check unit peer push determinism faults fuzz-smoke"
 
 build:
 	cargo build --release --locked
@@ -29,7 +32,7 @@ setup:
 	tests/setup.sh
 
 # In this order a mistake is told as early as possible.
-test: setup check unit peer push
+test: setup check unit peer push determinism faults fuzz-smoke
 
 check:
 	cargo fmt --check
@@ -47,6 +50,29 @@ bench: build
 # The real binary killed, failed, interrupted and disturbed at every writing call (Linux, strace).
 faults: build
 	python3 -B tests/faults/run.py --binary $(BIN)
+
+# Emulated processors without SHA, AVX, BMI and CLMUL, aarch64, other surroundings: the same bytes.
+AARCH64 := aarch64-unknown-linux-gnu
+determinism: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
+determinism: build
+	cargo build --locked
+	if command -v rustup >/dev/null && rustup target list --installed | grep -qx $(AARCH64); then \
+	  cargo build --release --locked --target $(AARCH64) && \
+	  tests/determinism.py $(BIN) --debug target/debug/soci-layout --aarch64 target/$(AARCH64)/release/soci-layout; \
+	else \
+	  echo "aarch64 is left out: there is no rustup that could add its standard library" && \
+	  tests/determinism.py $(BIN) --debug target/debug/soci-layout; \
+	fi
+
+# Nightly with the components miri and rust-src; ten minutes. The tests left out take hours there.
+MIRI ?= json:: digest:: scan::inflate::tests::noise scan::inflate::tests::rules scan::inflate::tests::valid \
+  scan::checkpoint scan::span scan::tar::header scan::tar::pax ztoc::zinfo ztoc::time::tests::as_go ztoc::time::tests::refuses
+miri:
+	MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked --target-dir target/miri --lib -- $(MIRI)
+
+# Needs the advisory database, which is fetched; not part of the tests, as it changes without us.
+advisories:
+	cargo deny --locked check advisories
 
 # docs/fuzzing.md tells how to run for hours.
 fuzz-smoke: export CARGO_TARGET_DIR := $(CURDIR)/target/fuzz

@@ -13,6 +13,7 @@ CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ORAS=oras.land/oras/cmd/oras@v1.3.6
 REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
 CARGO_DENY=0.20.2
+AARCH64=aarch64-unknown-linux-gnu
 GO_MINOR=26 # go 1.$GO_MINOR or later, as tests/peer/go.mod asks for
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -42,6 +43,8 @@ apt_packages() {
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix)
   # Pushing: one tool, and a registry without the referrers API.
   packages+=(skopeo docker-registry)
+  # Other processors: emulators, and a linker for aarch64.
+  packages+=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
   apt_install "${packages[@]}"
 }
 
@@ -78,7 +81,8 @@ check_commands() {
     have "$c" || missing+=("command $c")
   done
   if [ "$for" = demo ]; then return; fi
-  for c in git python3 strace pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry; do
+  for c in git python3 strace pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry \
+    qemu-x86_64 qemu-aarch64 aarch64-linux-gnu-gcc; do
     have "$c" || missing+=("command $c")
   done
   if have gcc && ! echo '#include <zlib.h>' | gcc -E -x c - >/dev/null 2>&1; then
@@ -106,6 +110,11 @@ check_rust() {
     rustup --quiet component add "${add[@]}"
   else
     missing+=("${add[*]} (no rustup to add them)")
+  fi
+  # The standard library for aarch64; without rustup its tests are left out, and say so.
+  if have rustup && ! rustup target list --installed | grep -qx "$AARCH64"; then
+    say "rust: adding $AARCH64"
+    rustup --quiet target add "$AARCH64"
   fi
 }
 
