@@ -36,6 +36,7 @@ pub mod scan;
 mod select;
 mod sha256;
 mod soci;
+pub mod verify;
 pub mod ztoc;
 
 pub use digest::Digest;

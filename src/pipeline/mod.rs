@@ -7,7 +7,7 @@
 mod layers;
 mod reuse;
 mod stage;
-mod steps;
+pub(crate) mod steps;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

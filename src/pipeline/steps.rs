@@ -8,18 +8,18 @@ use crate::error::Error;
 use crate::event::{Event, Observer, Outcome, Step};
 
 /// The steps of one run.
-pub(super) struct Steps<'a> {
+pub(crate) struct Steps<'a> {
     observer: &'a dyn Observer,
     next: AtomicU32,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(observer: &'a dyn Observer) -> Self {
+    pub(crate) fn new(observer: &'a dyn Observer) -> Self {
         Self { observer, next: AtomicU32::new(1) }
     }
 
     /// Announces a step. `content` is everything besides the inputs that decides its result.
-    pub(super) fn plan(&self, name: String, content: &str, inputs: &[Digest]) -> Arc<Step> {
+    pub(crate) fn plan(&self, name: String, content: &str, inputs: &[Digest]) -> Arc<Step> {
         let mut text = content.to_owned();
         for input in inputs {
             text.push('\n');
@@ -36,7 +36,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Runs a step's work between its beginning and its end.
-    pub(super) fn run<T>(
+    pub(crate) fn run<T>(
         &self,
         step: &Step,
         work: impl FnOnce() -> Result<(T, Outcome), Error>,
@@ -56,19 +56,19 @@ impl<'a> Steps<'a> {
     }
 
     /// Whether the observer wants the run to end.
-    pub(super) fn cancelled(&self) -> bool {
+    pub(crate) fn cancelled(&self) -> bool {
         self.observer.cancelled()
     }
 
-    pub(super) fn progress(&self, step: &Step, current: u64, total: u64) {
+    pub(crate) fn progress(&self, step: &Step, current: u64, total: u64) {
         self.observer.event(&Event::Progress { step: step.id, current, total });
     }
 
-    pub(super) fn log(&self, step: &Step, message: String) {
+    pub(crate) fn log(&self, step: &Step, message: String) {
         self.observer.event(&Event::Log { step: step.id, message });
     }
 
-    pub(super) fn warn(&self, step: &Step, message: &str) {
+    pub(crate) fn warn(&self, step: &Step, message: &str) {
         self.observer.event(&Event::Warning { step: step.id, message: message.to_owned() });
     }
 }

@@ -20,6 +20,7 @@ mod inflate;
 mod layer;
 #[cfg(test)]
 mod model;
+pub(crate) mod probe;
 mod source;
 mod span;
 pub mod tar;

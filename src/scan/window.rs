@@ -25,6 +25,12 @@ impl OutputWindow {
         Self { buffer: vec![0; WINDOW_SIZE + CHUNK].into_boxed_slice(), position: WINDOW_SIZE }
     }
 
+    /// Takes `history` for the last 32 KiB of output.
+    pub(crate) fn set_history(&mut self, history: &[u8; WINDOW_SIZE]) {
+        self.buffer[..WINDOW_SIZE].copy_from_slice(history);
+        self.position = WINDOW_SIZE;
+    }
+
     /// The buffer, and where in it is room for at least one and at most `most` (not zero) further bytes.
     /// The last 32 KiB stand in front of it.
     pub(crate) fn room(&mut self, most: u64) -> (&mut [u8], Range<usize>) {

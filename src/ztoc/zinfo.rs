@@ -131,8 +131,9 @@ impl GzipZinfo {
     /// # Panics
     /// When `position` is not below [`Self::len`].
     #[must_use]
-    pub fn window(&self, position: usize) -> &[u8] {
-        &self.bytes[HEADER_SIZE + position * RECORD_SIZE + 17..][..WINDOW_SIZE]
+    pub fn window(&self, position: usize) -> &[u8; WINDOW_SIZE] {
+        let start = HEADER_SIZE + position * RECORD_SIZE + 17;
+        self.bytes[start..].first_chunk().expect("all records are whole")
     }
 
     /// All checkpoints in order.

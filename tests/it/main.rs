@@ -13,3 +13,4 @@ mod reference;
 mod shapes;
 mod survive;
 mod tidy;
+mod verify;

@@ -4,6 +4,7 @@
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
 mod index;
+mod verify;
 
 use std::num::NonZeroUsize;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
 pub(crate) use index::IndexArgs;
+pub(crate) use verify::VerifyArgs;
 
 /// Most threads that may be asked for: far above any machine that indexes images, far below where
 /// starting them does harm.
@@ -28,6 +30,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Index(IndexArgs),
+    Verify(VerifyArgs),
 }
 
 // Headings of the options in the help.

@@ -1,3 +1,4 @@
 //! One file per command: arguments in, library called, results out.
 
 pub(super) mod index;
+pub(super) mod verify;

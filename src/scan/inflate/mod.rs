@@ -143,6 +143,15 @@ impl Inflater {
         self.history = 0;
     }
 
+    /// Goes to the place of a checkpoint: the high `bits` (0 to 7) bits of `byte` come first, and 32 KiB of
+    /// history stand in front of the place to write to.
+    pub(crate) fn resume(&mut self, byte: u8, bits: u8) {
+        self.reset();
+        self.count = u32::from(bits & 7);
+        self.word = u64::from(byte) >> (8 - self.count);
+        self.history = WINDOW;
+    }
+
     /// Inflates from `input` into the `room` of `buffer` until one of them ends, the stream ends or, if
     /// asked for, the current block ends.
     ///

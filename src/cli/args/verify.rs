@@ -1,0 +1,62 @@
+//! The options of `soci-layout verify`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use soci_layout::Platform;
+use soci_layout::verify::VerifyOptions;
+
+use super::super::exit;
+use super::{OUTPUT, Progress, RUN, SELECTION, jobs};
+
+/// Prove that the images of a layout load lazily and rightly
+///
+/// Computes everything once more from the layers and lists all that is wrong, each with what a runtime
+/// would make of it: windows and positions of checkpoints (it inflates from every one), span digests,
+/// every entry of every table of contents, the exact form of SOCI indexes, annotations, sizes and
+/// digests of all blobs, diff IDs. Nothing is locked or written.
+///
+/// A runtime checks little of this: a wrong window gives files with wrong content, without an error.
+#[derive(Args, Debug)]
+#[command(after_help = "Exits with 0 only when there is no finding.", after_long_help = exit::HELP)]
+pub(crate) struct VerifyArgs {
+    /// OCI image layout directory
+    pub(crate) layout: PathBuf,
+
+    /// Verify only the image of this name; may be repeated [default: all images]
+    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) refs: Vec<String>,
+
+    /// Verify only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// Threads [default: one per processor]
+    #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How progress is shown on standard error [default: auto]
+    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
+    pub(crate) progress: Option<Progress>,
+
+    /// Write the findings as one JSON document to standard output
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Only the findings; with none of them, nothing
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) quiet: bool,
+}
+
+impl VerifyArgs {
+    /// The library's settings.
+    pub(crate) fn options(&self) -> VerifyOptions {
+        VerifyOptions {
+            refs: self.refs.clone(),
+            platforms: self.platforms.clone(),
+            jobs: self.jobs,
+        }
+    }
+}

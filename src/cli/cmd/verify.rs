@@ -1,0 +1,101 @@
+//! `soci-layout verify`.
+
+use std::fmt::Write as _;
+
+use soci_layout::Error;
+use soci_layout::verify::{Finding, Verification};
+
+use super::super::args::{self, VerifyArgs};
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::progress::{self, Mode, Progress};
+use super::super::talk::Talk;
+use super::super::{escape, render, signals};
+
+/// Runs the command.
+pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
+    let default = if args.quiet { args::Progress::Quiet } else { args::Progress::Auto };
+    let asked = args.progress.unwrap_or(default);
+    let mode = match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
+        Ok(mode) => mode,
+        Err(problem) => {
+            printer.err(&render::error(&format!("--progress tty: {problem}"), &[], None));
+            return Exit::Usage;
+        }
+    };
+    let talk = Talk { mode, quiet: args.quiet, printer };
+    let progress = Progress::start(mode, false, printer);
+    let result = soci_layout::verify::verify(&args.layout, &args.options(), &progress);
+    progress.finish();
+    let verification = match result {
+        Ok(verification) => verification,
+        Err(error) => {
+            talk.library_error(&error);
+            return match error {
+                Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
+                _ => Exit::Error,
+            };
+        }
+    };
+    let data = if args.json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(&verification).unwrap_or_default();
+        escape::json(&document).into_owned() + "\n"
+    } else {
+        text(&verification, args.quiet)
+    };
+    if let Err(error) = printer.out(&data) {
+        talk.error("failed to write to standard output", &[error.to_string()], None);
+        return Exit::Error;
+    }
+    if verification.findings.is_empty() { Exit::Done } else { Exit::Error }
+}
+
+/// The findings and what was looked at, for people.
+fn text(verification: &Verification, quiet: bool) -> String {
+    let mut out = String::new();
+    for finding in &verification.findings {
+        one(&mut out, finding);
+    }
+    if quiet {
+        return out;
+    }
+    for image in &verification.images {
+        let names = match image.names.as_slice() {
+            [] => "(no name)".to_owned(),
+            names => names.join(", "),
+        };
+        let lazy = format!("{} of {} layers lazy", image.lazy_layers, image.layers);
+        let _ = writeln!(out, "{} {}: {lazy}", escape::text(&names), escape::text(&image.platform));
+    }
+    let Verification { layers, checkpoints, files, seconds, .. } = verification;
+    let _ = writeln!(
+        out,
+        "{}: {layers} layers, {checkpoints} checkpoints, {files} files verified in {seconds:.1} s",
+        match verification.findings.len() {
+            0 => "no findings".to_owned(),
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        },
+    );
+    out
+}
+
+fn one(out: &mut String, finding: &Finding) {
+    let Finding { consequence, blob, place, offset, expected, found } = finding;
+    let word = serde_json::to_string(consequence).unwrap_or_default();
+    let _ = write!(out, "{}: ", word.trim_matches('"'));
+    if let Some(blob) = blob {
+        let _ = write!(out, "{blob}: ");
+    }
+    let _ = write!(out, "{}", escape::text(place));
+    if let Some(offset) = offset {
+        let _ = write!(out, " (offset {offset})");
+    }
+    let (expected, found) = (escape::text(expected), escape::text(found));
+    let _ = writeln!(
+        out,
+        "\n  expected {expected}\n  found    {found}\n  gives    {}",
+        consequence.explanation()
+    );
+}
