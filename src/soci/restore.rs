@@ -6,6 +6,7 @@
 
 use std::fs;
 
+use super::INDEX_DIGEST;
 use super::manifest::annotate;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -41,6 +42,10 @@ pub(super) fn superseded(
             continue;
         }
         let Ok(text) = String::from_utf8(bytes) else { continue };
+        // One that names another SOCI index is itself a superseded step, not what was there at first.
+        if text.contains(INDEX_DIGEST) {
+            continue;
+        }
         if text != current && annotate(&text, soci_index).is_ok_and(|made| made == current) {
             return Ok(Some(text));
         }

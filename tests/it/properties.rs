@@ -8,6 +8,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use soci_layout::report::{LayerOutcome, Report};
 use soci_layout::{Digest, IndexVersion, Options, V1Shape};
@@ -253,7 +255,7 @@ fn foreign(context: &Context) -> BTreeMap<String, usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_layout_under_any_settings(
@@ -290,5 +292,31 @@ proptest! {
             prop_assert!(!again.changed && again.blobs_written == 0);
             prop_assert_eq!(&context.files(), &after, "a second run changes nothing");
         }
+    }
+}
+
+/// Found by the property: after two V2 runs there are two manifests that could be what the present one was
+/// made from, and V1 took the one with the lower digest, which still named the first V2 index.
+#[test]
+fn v1_after_two_v2_runs_restores_the_first_manifest() {
+    let image = Image { platform: 0, layers: vec![(1, 0)], attested: false, pretty: false };
+    for span_size in [512, 600, 700, 800, 900, 1000, 1100, 1200] {
+        let context = layout(
+            &[Root::Image(image.clone())],
+            any::<Index>().new_tree(&mut TestRunner::default()).unwrap().current(),
+        );
+        let original = context.index_json()["manifests"][0]["digest"].clone();
+        for (index_version, span_size) in [
+            (IndexVersion::V2, 65_536),
+            (IndexVersion::V2, span_size),
+            (IndexVersion::V1, span_size),
+        ] {
+            let options =
+                Options { index_version, span_size, min_layer_size: 0, ..Options::default() };
+            context.index(&options).unwrap();
+            assert!(!context.index(&options).unwrap().changed, "{index_version:?} {span_size}");
+        }
+        let root = context.json(text(&context.index_json()["manifests"][0]["digest"]));
+        assert_eq!(root["manifests"][0]["digest"], original, "span size {span_size}");
     }
 }
