@@ -2,9 +2,10 @@
 
 use soci_layout::Error;
 
+use super::exit::Exit;
 use super::printer::Printer;
-use super::progress::{Mode, rawjson};
-use super::render;
+use super::progress::{self, Mode, rawjson};
+use super::{args, render, signals};
 
 /// Standard error, in the words of the display: with `rawjson` every line is JSON.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,35 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
+    /// Chooses the display that was asked for; without a wish, quiet is no progress.
+    ///
+    /// # Errors
+    /// The exit, when that display cannot be had; what is wrong has been said.
+    pub(crate) fn start(
+        asked: Option<args::Progress>,
+        quiet: bool,
+        printer: Printer,
+    ) -> Result<Self, Exit> {
+        let default = if quiet { args::Progress::Quiet } else { args::Progress::Auto };
+        let asked = asked.unwrap_or(default);
+        match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
+            Ok(mode) => Ok(Self { mode, quiet, printer }),
+            Err(problem) => {
+                printer.err(&render::error(&format!("--progress tty: {problem}"), &[], None));
+                Err(Exit::Usage)
+            }
+        }
+    }
+
+    /// Says why the library failed, and gives the exit for it.
+    pub(crate) fn failed(self, error: &Error) -> Exit {
+        self.error(&error.to_string(), &render::causes(error), error.hint().as_deref());
+        match error {
+            Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
+            _ => Exit::Error,
+        }
+    }
+
     pub(crate) fn summary(self, text: &str) {
         if !self.quiet && self.mode != Mode::RawJson {
             self.printer.err(text);
@@ -26,10 +56,6 @@ impl Talk {
             Mode::RawJson => rawjson::warning(message),
             _ => render::warning(message),
         });
-    }
-
-    pub(crate) fn library_error(self, error: &Error) {
-        self.error(&error.to_string(), &render::causes(error), error.hint().as_deref());
     }
 
     pub(crate) fn error(self, message: &str, causes: &[String], hint: Option<&str>) {

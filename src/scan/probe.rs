@@ -11,7 +11,7 @@ use super::gzip::GzipWalker;
 use super::layer::Halt;
 use super::span::{BlobHasher, SpanStart};
 use super::tar::{TarSummary, TarWalker};
-use super::{ScanError, ScanObserver, ScanRequest};
+use super::{ScanError, ScanObserver};
 use crate::digest::{Digest, Hasher};
 use crate::media_type::Compression;
 use crate::scan::source::{Chunk, Source};
@@ -153,25 +153,25 @@ impl Content<'_> {
     }
 }
 
-/// Reads the blob from end to end.
+/// Reads the blob of this size from end to end, and compares what `ztoc` claims.
 ///
 /// # Errors
 /// [`ScanError::Read`], [`ScanError::Cancelled`], [`ScanError::Size`]. All else is in the [`Truth`].
 pub(crate) fn straight(
     blob: &mut (dyn Read + Send),
-    request: &ScanRequest<'_>,
-    ztoc: &Ztoc,
+    (size, compression): (u64, Compression),
+    ztoc: Option<&Ztoc>,
     observer: &dyn ScanObserver,
 ) -> Result<Truth, ScanError> {
-    let starts = span_starts(ztoc);
+    let starts = ztoc.map_or_else(Vec::new, span_starts);
     let mut starts = starts.as_slice();
-    let claims = match &ztoc.zinfo {
-        Zinfo::Gzip(gzip) => gzip
+    let claims = match ztoc.map(|ztoc| &ztoc.zinfo) {
+        Some(Zinfo::Gzip(gzip)) => gzip
             .checkpoints()
             .enumerate()
             .map(|(n, c)| (c.uncompressed_offset, gzip.window(n).as_slice()))
             .collect(),
-        Zinfo::Tar(_) => Vec::new(),
+        Some(Zinfo::Tar(_)) | None => Vec::new(),
     };
     let mut content = Content {
         tar: TarWalker::new(),
@@ -185,7 +185,7 @@ pub(crate) fn straight(
     };
     let mut gzip = GzipWalker::new(u64::MAX >> 1);
     let mut broken = None;
-    let mut source = Source::new(blob, request.size);
+    let mut source = Source::new(blob, size);
     let (mut chunk, mut hasher, mut read) = (Chunk::new(), BlobHasher::default(), 0_u64);
     let mut ignored = Vec::new();
     loop {
@@ -201,7 +201,7 @@ pub(crate) fn straight(
         starts = &starts[here..];
         read = end;
         observer.progress(read);
-        match request.compression {
+        match compression {
             Compression::None => content.take(chunk.bytes()),
             Compression::Gzip if broken.is_none() => {
                 let fed = gzip.feed(chunk.bytes(), |bytes| content.take(bytes), &mut ignored);
@@ -211,7 +211,7 @@ pub(crate) fn straight(
             Compression::Gzip => {}
         }
     }
-    if request.compression == Compression::Gzip && broken.is_none() {
+    if compression == Compression::Gzip && broken.is_none() {
         broken = gzip.finish().err();
     }
     content.close();

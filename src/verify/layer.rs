@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::media_type::Compression;
 use crate::scan::probe::{self, Place, Truth};
-use crate::scan::{ScanError, ScanObserver, ScanRequest};
+use crate::scan::{ScanError, ScanObserver};
 use crate::ztoc::toc::{FileRef, Toc};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
@@ -64,22 +64,9 @@ pub(super) fn verify(
         }
         Err(error) => return Err(error),
     };
-    let nothing;
-    let ztoc = if let Some((_, ztoc)) = subject.ztoc {
-        ztoc
-    } else {
-        nothing = empty(subject);
-        &nothing
-    };
-    let request = ScanRequest {
-        digest,
-        size,
-        compression: subject.compression,
-        span_size: ztoc.zinfo.span_size().max(1),
-        build_tool_identifier: "",
-        second_thread: false,
-    };
-    let truth = match probe::straight(&mut blob, &request, ztoc, observer) {
+    let ztoc = subject.ztoc.map(|(_, ztoc)| ztoc);
+    let kind = (size, subject.compression);
+    let truth = match probe::straight(&mut blob, kind, ztoc, observer) {
         Ok(truth) => truth,
         Err(ScanError::Cancelled) => return Err(Error::Cancelled),
         Err(ScanError::Read(source)) => {
@@ -123,18 +110,6 @@ pub(super) fn verify(
         compared.files = ztoc.toc.len() as u64;
     }
     Ok(compared)
-}
-
-/// Stands in for a zTOC where a layer has none: it claims nothing.
-fn empty(subject: &Subject<'_>) -> Ztoc {
-    Ztoc {
-        build_tool_identifier: String::new(),
-        compressed_archive_size: subject.size,
-        uncompressed_archive_size: 0,
-        toc: Toc::new(),
-        zinfo: Zinfo::Gzip(GzipZinfo::new(1)),
-        span_digests: Vec::new(),
-    }
 }
 
 fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {

@@ -43,6 +43,8 @@ pub struct Encoding<'a> {
     parts: Vec<Position>,
     /// Where the bytes of the checkpoints begin.
     checkpoints_start: Position,
+    /// The table of contents.
+    toc: Position,
     version: Position,
     tool: Position,
     vtables: std::cell::RefCell<Vtables>,
@@ -78,6 +80,7 @@ impl Ztoc {
             Zinfo::Gzip(gzip) => (gzip.as_bytes().into(), ALGORITHM_GZIP),
             Zinfo::Tar(tar) => (tar.encode().into(), ALGORITHM_TAR),
         };
+        let has_sizes = (self.compressed_archive_size, self.uncompressed_archive_size) != (0, 0);
         let mut out = Count::default();
         let mut encoding = Encoding {
             ztoc: self,
@@ -89,7 +92,8 @@ impl Ztoc {
             version: out.string(ZTOC_VERSION.as_bytes()),
             tool: out.string(self.build_tool_identifier.as_bytes()),
             vtables: std::cell::RefCell::default(),
-            alignment: OFFSET,
+            alignment: if has_sizes { 8 } else { OFFSET },
+            toc: 0,
             size: 0,
         };
         let groups = encoding.parts.len() - 1;
@@ -108,17 +112,12 @@ impl Ztoc {
                 encoding.parts[position / FILES_PER_PART] = out.used();
             }
         }
-        let toc = encoding.toc(&mut out);
+        encoding.toc = encoding.put_toc(&mut out);
         out.align(encoding.checkpoints.len() as u64, OFFSET);
         // Their bytes are not looked at here.
         out.pad(encoding.checkpoints.len() as u64);
         encoding.checkpoints_start = out.used();
-        let has_long = encoding.head(&mut out, toc, encoding.alignment);
-        if has_long && encoding.alignment < 8 {
-            encoding.alignment = 8;
-            out = Count(encoding.checkpoints_start);
-            encoding.head(&mut out, toc, encoding.alignment);
-        }
+        encoding.head(&mut out);
         encoding.size = out.used();
         if encoding.size > MAX_SIZE { Err(ZtocTooLarge) } else { Ok(encoding) }
     }
@@ -138,19 +137,15 @@ impl Encoding<'_> {
     pub fn parts<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut buffer = Vec::new();
         let files_start = self.parts[0];
-        // The layout of what stands behind the checkpoints is found once more: it is little work.
-        let mut count = Count(files_start);
-        let toc = self.toc(&mut count);
-        count.align(self.checkpoints.len() as u64, OFFSET);
-        let checkpoints_end = count.used();
+        let checkpoints_end = self.checkpoints_start - self.checkpoints.len() as u64;
 
         let head = resize(&mut buffer, self.size - self.checkpoints_start);
-        self.head(&mut Fill::new(head, self.checkpoints_start), toc, self.alignment);
+        self.head(&mut Fill::new(head, self.checkpoints_start));
         write(head)?;
         write(&self.checkpoints)?;
         let middle = resize(&mut buffer, checkpoints_end - files_start);
         let mut fill = Fill::new(middle, files_start);
-        self.toc(&mut fill);
+        self.put_toc(&mut fill);
         fill.align(self.checkpoints.len() as u64, OFFSET);
         write(middle)?;
         let mut scratch = Scratch::default();
@@ -173,7 +168,7 @@ impl Encoding<'_> {
     }
 
     /// The offsets of the files, and the table that holds them.
-    fn toc(&self, out: &mut impl Back) -> Position {
+    fn put_toc(&self, out: &mut impl Back) -> Position {
         out.align(self.tables.len() as u64 * OFFSET, OFFSET);
         for target in self.tables.iter().rev() {
             out.offset(u64::from(*target));
@@ -185,8 +180,8 @@ impl Encoding<'_> {
         table.end(out, &mut self.vtables.borrow_mut())
     }
 
-    /// What stands before the bytes of the checkpoints, and whether it has a number of 8 bytes.
-    fn head(&self, out: &mut impl Back, toc: Position, alignment: u64) -> bool {
+    /// What stands before the bytes of the checkpoints.
+    fn head(&self, out: &mut impl Back) {
         let ztoc = self.ztoc;
         let vtables = &mut self.vtables.borrow_mut();
         out.put(&(self.checkpoints.len() as u32).to_le_bytes());
@@ -209,15 +204,13 @@ impl Encoding<'_> {
         let mut table = Table::new(out);
         table.offset(out, 0, self.version);
         table.offset(out, 1, self.tool);
-        table.offset(out, 4, toc);
+        table.offset(out, 4, self.toc);
         table.long(out, 2, ztoc.compressed_archive_size as i64);
         table.long(out, 3, ztoc.uncompressed_archive_size as i64);
         table.offset(out, 5, compression);
-        let has_long = table.has_long;
         let root = table.end(out, vtables);
-        out.align(OFFSET, alignment);
+        out.align(OFFSET, self.alignment);
         out.offset(root);
-        has_long
     }
 }
 

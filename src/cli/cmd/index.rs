@@ -1,41 +1,27 @@
 //! `soci-layout index`.
 
-use soci_layout::Error;
 use soci_layout::report::Report;
 
-use super::super::args::{self, IndexArgs};
+use super::super::args::IndexArgs;
 use super::super::exit::Exit;
 use super::super::printer::Printer;
-use super::super::progress::{self, Mode, Progress};
+use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::super::{escape, render, signals, summary};
+use super::super::{escape, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
-    // Quiet is no progress, unless somebody asks for a display by its name.
-    let default = if args.quiet { args::Progress::Quiet } else { args::Progress::Auto };
-    let asked = args.progress.unwrap_or(default);
-    let mode = match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
-        Ok(mode) => mode,
-        Err(problem) => {
-            printer.err(&render::error(&format!("--progress tty: {problem}"), &[], None));
-            return Exit::Usage;
-        }
+    let talk = match Talk::start(args.progress, args.quiet, printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
     };
-    let talk = Talk { mode, quiet: args.quiet, printer };
     let options = args.options();
-    let progress = Progress::start(mode, args.verbose, printer);
+    let progress = Progress::start(talk.mode, args.verbose, printer);
     let result = soci_layout::index(&args.layout, &options, &progress);
     let shown = progress.finish();
     let report = match result {
         Ok(report) => report,
-        Err(error) => {
-            talk.library_error(&error);
-            return match error {
-                Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
-                _ => Exit::Error,
-            };
-        }
+        Err(error) => return talk.failed(&error),
     };
     for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
         talk.warning(warning);

@@ -2,40 +2,27 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::Error;
 use soci_layout::verify::{Finding, Verification};
 
-use super::super::args::{self, VerifyArgs};
+use super::super::args::VerifyArgs;
+use super::super::escape;
 use super::super::exit::Exit;
 use super::super::printer::Printer;
-use super::super::progress::{self, Mode, Progress};
+use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::super::{escape, render, signals};
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
-    let default = if args.quiet { args::Progress::Quiet } else { args::Progress::Auto };
-    let asked = args.progress.unwrap_or(default);
-    let mode = match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
-        Ok(mode) => mode,
-        Err(problem) => {
-            printer.err(&render::error(&format!("--progress tty: {problem}"), &[], None));
-            return Exit::Usage;
-        }
+    let talk = match Talk::start(args.progress, args.quiet, printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
     };
-    let talk = Talk { mode, quiet: args.quiet, printer };
-    let progress = Progress::start(mode, false, printer);
+    let progress = Progress::start(talk.mode, false, printer);
     let result = soci_layout::verify::verify(&args.layout, &args.options(), &progress);
     progress.finish();
     let verification = match result {
         Ok(verification) => verification,
-        Err(error) => {
-            talk.library_error(&error);
-            return match error {
-                Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
-                _ => Exit::Error,
-            };
-        }
+        Err(error) => return talk.failed(&error),
     };
     let data = if args.json {
         // Plain values can always be written.
