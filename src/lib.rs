@@ -24,6 +24,7 @@
 pub mod digest;
 mod error;
 pub mod event;
+pub mod gc;
 pub mod json;
 mod layout;
 mod limits;
@@ -45,6 +46,9 @@ pub use layout::Layout;
 pub use options::{
     DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, IndexVersion,
     Options, V1Shape,
+};
+pub use pipeline::remove::{
+    REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
 pub use pipeline::{index, plan, run};
 pub use platform::{ParsePlatformError, Platform};

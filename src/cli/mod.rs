@@ -6,6 +6,7 @@
 pub(crate) mod args;
 pub(crate) mod bug;
 mod cmd;
+mod duration;
 mod escape;
 pub(crate) mod exit;
 pub(crate) mod printer;
@@ -34,6 +35,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
     match cli.command {
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
+        Command::Remove(args) => cmd::remove::run(&args, printer),
+        Command::Gc(args) => cmd::gc::run(&args, printer),
     }
 }
 

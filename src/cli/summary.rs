@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
+use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report, RootReport};
 use soci_layout::{Digest, Options};
 
 use super::escape;
@@ -72,12 +72,7 @@ pub(crate) fn any_indexed(report: &Report) -> bool {
 /// The summary.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
     let mut out = String::new();
-    // Several names of one image share what there is to say.
-    for same in report.roots.chunk_by(|a, b| (a.before, a.after) == (b.before, b.after)) {
-        let names = same.iter().map(|root| root.name.as_deref().unwrap_or("(no name)"));
-        heading(&mut out, &names.collect::<Vec<_>>().join(", "), "");
-        digests(&mut out, same[0].before, same[0].after, report.dry_run);
-    }
+    roots(&mut out, &report.roots, report.dry_run);
     let layers = report.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
     let small = format!("small (below {})", Bytes(options.min_layer_size));
     for image in &report.images {
@@ -91,16 +86,38 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     out
 }
 
-fn heading(out: &mut String, name: &str, of: &str) {
+/// What each name led to and leads to. Several names of one image share what there is to say.
+pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
+    for same in roots.chunk_by(|a, b| (a.before, a.after) == (b.before, b.after)) {
+        let names = same.iter().map(|root| root.name.as_deref().unwrap_or("(no name)"));
+        heading(out, &names.collect::<Vec<_>>().join(", "), "");
+        digests(out, same[0].before, same[0].after, dry_run);
+    }
+}
+
+/// The digests of the entries of `index.json` as they are after a run, each once and on a line of its own,
+/// so that a single image gives a single line however many names it has.
+pub(crate) fn root_digests(roots: &[RootReport]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for root in roots {
+        let line = format!("{}\n", root.after);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
+}
+
+pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
     let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::text(of)) };
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::text(name));
 }
 
-fn field(out: &mut String, name: &str, value: &str) {
+pub(crate) fn field(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "  {DIM}{name:<9}{DIM:#}  {value}");
 }
 
-fn digests(out: &mut String, before: Digest, after: Digest, dry_run: bool) {
+pub(crate) fn digests(out: &mut String, before: Digest, after: Digest, dry_run: bool) {
     if before == after {
         // A dry run does not know what it would be.
         let name = if dry_run { "is" } else { "unchanged" };
@@ -184,13 +201,13 @@ fn bytes_total(report: &Report) -> String {
     format!("{}; {seconds:.1}s", parts.join("; "))
 }
 
-fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
 mod tests {
-    use soci_layout::report::{REPORT_VERSION, RootReport, ZtocReport};
+    use soci_layout::report::{REPORT_VERSION, ZtocReport};
 
     use super::*;
 

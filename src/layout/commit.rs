@@ -12,10 +12,11 @@
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::Layout;
 use super::lock::LockedLayout;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -70,9 +71,16 @@ impl BlobWriter {
     }
 }
 
-impl LockedLayout {
-    /// Removes what an interrupted run left. The lock is held, so no other run needs it.
-    pub(crate) fn remove_leftovers(&self) -> Result<(), Error> {
+/// Whether a path is that of a temporary file of this program.
+pub(super) fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+}
+
+impl Layout {
+    /// Temporary files of runs that were interrupted (or, without the lock, are under way), sorted.
+    pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut found = Vec::new();
         for directory in [self.path().to_owned(), self.blobs()] {
             let entries = match fs::read_dir(&directory) {
                 Ok(entries) => entries,
@@ -80,15 +88,22 @@ impl LockedLayout {
                 Err(error) => return Err(Error::io("list", &directory)(error)),
             };
             for entry in entries {
-                let entry = entry.map_err(Error::io("list", &directory))?;
-                let name = entry.file_name();
-                let ours =
-                    name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
-                if ours {
-                    let path = entry.path();
-                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                let path = entry.map_err(Error::io("list", &directory))?.path();
+                if is_temporary(&path) {
+                    found.push(path);
                 }
             }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+impl LockedLayout {
+    /// Removes what an interrupted run left. The lock is held, so no other run needs it.
+    pub(crate) fn remove_leftovers(&self) -> Result<(), Error> {
+        for path in self.leftovers()? {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
         Ok(())
     }

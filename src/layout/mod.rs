@@ -17,6 +17,7 @@ pub(crate) mod descriptor;
 pub(crate) mod lock;
 mod open;
 pub(crate) mod reach;
+mod store;
 pub(crate) mod tree;
 
 use std::path::{Path, PathBuf};

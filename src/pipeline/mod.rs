@@ -5,11 +5,11 @@
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
 mod layers;
+pub(crate) mod remove;
 mod reuse;
 mod stage;
 pub(crate) mod steps;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ use crate::layout::tree::{self, Tree};
 use crate::options::Options;
 use crate::report::{ImageReport, LayerOutcome, REPORT_VERSION, Report, RootReport};
 use crate::select::{Selection, name, select};
-use crate::soci::index::{EMPTY_CONFIG, ZtocEntry};
+use crate::soci::index::ZtocEntry;
 use crate::soci::rewrite::{Rewrite, rewrite};
 use layers::{Layers, Scanned};
 use steps::Steps;
@@ -139,7 +139,7 @@ fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Res
 
     let mut report = empty_report(&tree, &selection);
     if options.prune {
-        prune(layout, &tree, &rewritten, &mut report)?;
+        (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
     }
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
@@ -154,7 +154,7 @@ fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Res
         if let Some(new) = rewritten.images.iter().find(|new| new.before == image.before) {
             image.after = new.manifest.digest;
             image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
-            image.soci_v1 = new.v1.as_ref().map(|soci| soci.digest);
+            image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
         }
     }
     report.layers = scanned.reports;
@@ -197,24 +197,15 @@ fn stage_documents(
     like: &Path,
 ) -> Result<Vec<StagedBlob>, Error> {
     let mut staged = Vec::new();
-    let mut documents: BTreeMap<Digest, &[u8]> =
-        rewritten.blobs.iter().map(|(digest, bytes)| (*digest, bytes.as_slice())).collect();
-    if !rewritten.images.is_empty() {
-        documents.insert(Digest::of(EMPTY_CONFIG), EMPTY_CONFIG);
-    }
-    for (digest, bytes) in documents {
-        staged.extend(layout.stage(digest, bytes, like)?);
+    for (digest, bytes) in &rewritten.blobs {
+        staged.extend(layout.stage(*digest, bytes, like)?);
     }
     Ok(staged)
 }
 
-/// Removes what the old roots led to and the new ones do not.
-fn prune(
-    layout: &LockedLayout,
-    tree: &Tree,
-    rewritten: &Rewrite,
-    report: &mut Report,
-) -> Result<(), Error> {
+/// Removes what the old roots led to and the new ones do not; gives the number of blobs and their bytes.
+fn prune(layout: &LockedLayout, tree: &Tree, rewritten: &Rewrite) -> Result<(u64, u64), Error> {
+    let (mut blobs, mut bytes) = (0, 0);
     let before = reachable(layout, &tree.index_json);
     let after = reachable(layout, &rewritten.index_json);
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
@@ -227,15 +218,16 @@ fn prune(
         if !stays(&digest) {
             let path = layout.blob_path(&digest);
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            report.blobs_pruned += 1;
-            report.bytes_pruned += size;
+            blobs += 1;
+            bytes += size;
         }
     }
-    Ok(())
+    Ok((blobs, bytes))
 }
 
-fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
-    let roots = selection
+/// The selected entries of `index.json` as they are.
+fn root_reports(tree: &Tree, selection: &Selection<'_>) -> Vec<RootReport> {
+    selection
         .roots()
         .filter_map(|position| tree.roots[position].known())
         .map(|descriptor| RootReport {
@@ -243,7 +235,11 @@ fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
             before: descriptor.digest,
             after: descriptor.digest,
         })
-        .collect();
+        .collect()
+}
+
+fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
+    let roots = root_reports(tree, selection);
     let images = selection
         .images
         .iter()

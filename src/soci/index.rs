@@ -70,12 +70,19 @@ pub(crate) fn encode(entries: &[ZtocEntry], subject: Option<&ManifestRef>, tool:
     out.push(']');
     if let Some(subject) = subject {
         out.push_str(",\"subject\":");
-        write_head(&mut out, &subject.media_type, &subject.digest, subject.size);
-        out.push('}');
+        out.push_str(&head(&subject.media_type, &subject.digest, subject.size));
     }
     out.push_str(",\"annotations\":{");
     write_pair(&mut out, BUILD_TOOL, tool);
     out.push_str("}}");
+    out
+}
+
+/// A descriptor of these three members only.
+pub(super) fn head(media_type: &str, digest: &Digest, size: u64) -> String {
+    let mut out = String::new();
+    write_head(&mut out, media_type, digest, size);
+    out.push('}');
     out
 }
 

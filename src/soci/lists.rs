@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::BUILD_TOOL;
 use super::index::{ManifestRef, artifact_type, write_head, write_pair};
-use super::rewrite::{NewImage, Rewriter, index_of, point_at, tagged_v1};
+use super::rewrite::{NewImage, Rewriter, V1Index, index_of, point_at};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::json::canonical::{self, DESCRIPTOR, INDEX};
@@ -31,7 +31,7 @@ pub(super) fn update(
     let images = rewriter.images.clone();
     for image in &images {
         drop_bare_entries(image, tree, replacements);
-        let wanted = if tagged_v1(rewriter.options) { Some(image.manifest.digest) } else { None };
+        let wanted = image.tagged_v1().map(|_| image.manifest.digest);
         let mut listed = false;
         for (position, root) in tree.roots.iter().enumerate() {
             let Content::Referrers { subject, text, children } = &root.content else { continue };
@@ -92,11 +92,11 @@ fn entries(
 ) -> Result<Vec<String>, Error> {
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
-    if let Some(soci) = &image.v1 {
+    if let Some(V1Index { blob: soci, tool, .. }) = image.tagged_v1() {
         let mut text = String::new();
         write_head(&mut text, OCI_MANIFEST, &soci.digest, soci.size);
         text.push_str(",\"annotations\":{");
-        write_pair(&mut text, BUILD_TOOL, &rewriter.options.build_tool_identifier);
+        write_pair(&mut text, BUILD_TOOL, tool);
         text.push_str("},\"artifactType\":");
         write_string(&mut text, artifact_type(IndexVersion::V1));
         text.push('}');
@@ -159,6 +159,13 @@ fn referrer(
     canonical::encode(&text, &DESCRIPTOR).map_err(Error::json("a referrer's descriptor"))
 }
 
+/// The list `text` with other entries.
+fn listing(root: &Descriptor, text: &str, entries: &[String]) -> Result<String, Error> {
+    set_member(text, "manifests", &format!("[{}]", entries.join(",")))
+        .and_then(|text| canonical::encode(&text, &INDEX))
+        .map_err(Error::json(format!("blob {}", root.digest)))
+}
+
 /// The root of a list with new entries; `None` when it stays.
 fn relist(
     rewriter: &mut Rewriter<'_>,
@@ -166,10 +173,8 @@ fn relist(
     text: &str,
     entries: &[String],
 ) -> Result<Option<String>, Error> {
-    let place = format!("blob {}", root.digest);
-    let list = set_member(text, "manifests", &format!("[{}]", entries.join(",")))
-        .and_then(|text| canonical::encode(&text, &INDEX))
-        .map_err(Error::json(place))?;
+    let list = listing(root, text, entries)?;
+    let list = rewriter.superseded_index(&list)?.unwrap_or(list);
     let (digest, size) = rewriter.put(list);
     if digest == root.digest {
         return Ok(None);
@@ -191,9 +196,11 @@ fn without_soci(
         return Ok(None);
     }
     let rest: Vec<&Node> = children.iter().filter(|node| !is_v1(node)).collect();
-    if rest.iter().all(|node| node.known().is_some_and(|d| elsewhere.contains(&d.digest))) {
+    let entries: Vec<String> = rest.iter().map(|node| node.text().to_owned()).collect();
+    let all_elsewhere =
+        rest.iter().all(|node| node.known().is_some_and(|d| elsewhere.contains(&d.digest)));
+    if all_elsewhere && rewriter.superseded_index(&listing(root, text, &entries)?)?.is_none() {
         return Ok(Some(String::new()));
     }
-    let entries: Vec<String> = rest.iter().map(|node| node.text().to_owned()).collect();
     relist(rewriter, root, text, &entries)
 }

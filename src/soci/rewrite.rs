@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use super::index::{self, ManifestRef, ZtocEntry};
+use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{annotate, member, remove_annotation, set_annotation, strip};
 use super::tail::{Listed, is_annotated, tail};
-use super::{INDEX_DIGEST, restore};
+use super::{ADDED_PLATFORM, INDEX_DIGEST, restore, undo};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::json::canonical::{self, INDEX};
@@ -21,7 +21,7 @@ use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image, Node, REF_NAME, REFERENCE_DIGEST, Tree};
 use crate::media_type::{OCI_INDEX, OCI_MANIFEST};
-use crate::options::{IndexVersion, Options, V1Shape};
+use crate::options::{Options, V1Shape};
 use crate::soci::lists;
 
 /// A SOCI index manifest.
@@ -29,6 +29,15 @@ use crate::soci::lists;
 pub(crate) struct SociBlob {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+}
+
+/// The V1 index of an image and where it is put.
+#[derive(Clone, Debug)]
+pub(crate) struct V1Index {
+    pub(crate) blob: SociBlob,
+    pub(crate) shape: V1Shape,
+    /// The tool that made it, for its entry in a list.
+    pub(crate) tool: String,
 }
 
 /// What an image becomes.
@@ -39,7 +48,19 @@ pub(crate) struct NewImage {
     /// The manifest it has now.
     pub(crate) manifest: ManifestRef,
     pub(crate) v2: Option<SociBlob>,
-    pub(crate) v1: Option<SociBlob>,
+    pub(crate) v1: Option<V1Index>,
+}
+
+impl NewImage {
+    /// The V1 index, when it is a child of the image index.
+    pub(super) fn nested_v1(&self) -> Option<&SociBlob> {
+        self.v1.as_ref().filter(|v1| v1.shape == V1Shape::Nested).map(|v1| &v1.blob)
+    }
+
+    /// The V1 index, when it stands in a list of its own.
+    pub(super) fn tagged_v1(&self) -> Option<&V1Index> {
+        self.v1.as_ref().filter(|v1| v1.shape == V1Shape::Tagged)
+    }
 }
 
 /// The result: documents to be written, nothing written yet.
@@ -64,13 +85,7 @@ pub(crate) fn rewrite(
     selected: &dyn Fn(usize, &Image) -> bool,
     ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
 ) -> Result<Rewrite, Error> {
-    let mut rewriter = Rewriter {
-        layout,
-        options,
-        images: Vec::new(),
-        attestations: BTreeMap::new(),
-        blobs: BTreeMap::new(),
-    };
+    let mut rewriter = Rewriter::new(layout, options.name.as_deref());
     for (position, root) in tree.roots.iter().enumerate() {
         let mut found = Vec::new();
         root.visit(&mut |node| {
@@ -81,45 +96,70 @@ pub(crate) fn rewrite(
             }
         });
         for (descriptor, image) in found {
-            rewriter.image(descriptor, image, ztoc)?;
+            rewriter.image(descriptor, image, options, ztoc)?;
         }
     }
-    let mut replacements = Vec::with_capacity(tree.roots.len());
-    let mut roots = Vec::with_capacity(tree.roots.len());
-    for (position, root) in tree.roots.iter().enumerate() {
-        rewriter.attestations(root)?;
-        let wanted = |image: &Image| selected(position, image);
-        let new = rewriter.root(root, &wanted)?;
-        roots.push(match &new {
-            Some((_, digest)) => Some(*digest),
-            None => root.known().map(|descriptor| descriptor.digest),
-        });
-        replacements.push(new.map(|(text, _)| text));
-    }
-    let appended = lists::update(&mut rewriter, tree, &mut replacements)?;
-    let changed = replacements.iter().any(Option::is_some) || !appended.is_empty();
-    let index_json = if changed {
-        let place = "index.json";
-        let manifests = member(&tree.index_json, "manifests")
-            .map_err(Error::json(place))?
-            .unwrap_or_else(|| "[]".to_owned());
-        let manifests =
-            edit_array(&manifests, &replacements, &appended).map_err(Error::json(place))?;
-        set_member(&tree.index_json, "manifests", &manifests).map_err(Error::json(place))?
-    } else {
-        tree.index_json.clone()
-    };
-    let Rewriter { images, blobs, .. } = rewriter;
-    Ok(Rewrite { index_json, blobs, images, roots })
+    rewriter.documents(tree, selected)
 }
 
 pub(super) struct Rewriter<'a> {
-    layout: &'a Layout,
-    pub(super) options: &'a Options,
+    pub(super) layout: &'a Layout,
+    /// Name that the selected root gets.
+    name: Option<&'a str>,
+    /// Whether indexes become what they were before they were indexed.
+    pub(super) undo: bool,
     pub(super) images: Vec<NewImage>,
     /// Rewritten attestation manifests by their old digest.
     pub(super) attestations: BTreeMap<Digest, (Digest, u64)>,
     blobs: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(layout: &'a Layout, name: Option<&'a str>) -> Self {
+        Self {
+            layout,
+            name,
+            undo: false,
+            images: Vec::new(),
+            attestations: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+        }
+    }
+
+    /// All documents, now that it is known what becomes of each image.
+    pub(super) fn documents(
+        mut self,
+        tree: &Tree,
+        selected: &dyn Fn(usize, &Image) -> bool,
+    ) -> Result<Rewrite, Error> {
+        let mut replacements = Vec::with_capacity(tree.roots.len());
+        let mut roots = Vec::with_capacity(tree.roots.len());
+        for (position, root) in tree.roots.iter().enumerate() {
+            self.attestations(root)?;
+            let wanted = |image: &Image| selected(position, image);
+            let new = self.root(root, &wanted)?;
+            roots.push(match &new {
+                Some((_, digest)) => Some(*digest),
+                None => root.known().map(|descriptor| descriptor.digest),
+            });
+            replacements.push(new.map(|(text, _)| text));
+        }
+        let appended = lists::update(&mut self, tree, &mut replacements)?;
+        let changed = replacements.iter().any(Option::is_some) || !appended.is_empty();
+        let index_json = if changed {
+            let place = "index.json";
+            let manifests = member(&tree.index_json, "manifests")
+                .map_err(Error::json(place))?
+                .unwrap_or_else(|| "[]".to_owned());
+            let manifests =
+                edit_array(&manifests, &replacements, &appended).map_err(Error::json(place))?;
+            set_member(&tree.index_json, "manifests", &manifests).map_err(Error::json(place))?
+        } else {
+            tree.index_json.clone()
+        };
+        let Rewriter { images, blobs, .. } = self;
+        Ok(Rewrite { index_json, blobs, images, roots })
+    }
 }
 
 impl Rewriter<'_> {
@@ -130,13 +170,33 @@ impl Rewriter<'_> {
         (digest, size)
     }
 
-    fn new_image(&self, before: &Digest) -> Option<&NewImage> {
-        self.images.iter().find(|image| image.before == *before)
+    fn put_index(&mut self, text: String) -> ManifestRef {
+        let media_type = media_type(&text).ok().flatten().unwrap_or_else(|| OCI_INDEX.to_owned());
+        let (digest, size) = self.put(text);
+        ManifestRef { media_type, digest, size }
     }
 
-    /// Whether V1 indexes are children of image indexes.
-    pub(super) fn nested_v1(&self) -> bool {
-        self.options.index_version.has_v1() && self.options.v1_shape == V1Shape::Nested
+    /// When undoing, the index that `text` was made from, if its blob is there.
+    pub(super) fn superseded_index(&self, text: &str) -> Result<Option<String>, Error> {
+        if self.undo { restore::index(self.layout, text) } else { Ok(None) }
+    }
+
+    /// The root of an index that is now `text`, without SOCI indexes.
+    fn unindexed_root(&mut self, root: &str, text: String) -> Result<(String, Digest), Error> {
+        let place = "index.json";
+        let earlier = self.superseded_index(&text)?;
+        if (earlier.is_none() || root.contains(ADDED_PLATFORM))
+            && let Some(unwrapped) =
+                undo::unwrapped(root, &text, &self.images).map_err(Error::json(place))?
+        {
+            return Ok(unwrapped);
+        }
+        let target = self.put_index(earlier.unwrap_or(text));
+        Ok((point_at(root, &target).map_err(Error::json(place))?, target.digest))
+    }
+
+    fn new_image(&self, before: &Digest) -> Option<&NewImage> {
+        self.images.iter().find(|image| image.before == *before)
     }
 
     /// Makes an image's SOCI indexes and its new manifest.
@@ -144,6 +204,7 @@ impl Rewriter<'_> {
         &mut self,
         descriptor: &Descriptor,
         image: &Image,
+        options: &Options,
         ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
     ) -> Result<(), Error> {
         if self.new_image(&descriptor.digest).is_some() {
@@ -153,7 +214,9 @@ impl Rewriter<'_> {
         if entries.is_empty() {
             return Ok(());
         }
-        let tool = &self.options.build_tool_identifier;
+        // Every SOCI index refers to it.
+        self.blobs.insert(Digest::of(EMPTY_CONFIG), EMPTY_CONFIG.to_vec());
+        let tool = &options.build_tool_identifier;
         let place = format!("blob {}", descriptor.digest);
         let mut manifest = ManifestRef {
             media_type: descriptor.media_type.clone(),
@@ -161,33 +224,45 @@ impl Rewriter<'_> {
             size: descriptor.size,
         };
         let mut v2 = None;
-        if self.options.index_version.has_v2() {
+        if options.index_version.has_v2() {
             let (digest, size) = self.put(index::encode(&entries, None, tool));
             v2 = Some(SociBlob { digest, size });
             let text = annotate(&image.text, &digest).map_err(Error::json(&place))?;
             let (digest, size) = self.put(text);
             manifest = ManifestRef { media_type: OCI_MANIFEST.to_owned(), digest, size };
-        } else if let Some(annotated) = &image.soci_v2 {
-            let original = match annotated.parse() {
-                Ok(soci) => restore::superseded(self.layout, &image.text, &soci)?,
-                Err(_) => None,
-            };
-            let text = match original {
-                Some(text) => text,
-                None => strip(&image.text).map_err(Error::json(&place))?,
-            };
-            let media_type = member(&text, "mediaType").map_err(Error::json(&place))?;
-            let media_type = media_type.and_then(|raw| serde_json::from_str(&raw).ok());
-            let (digest, size) = self.put(text);
-            let media_type = media_type.unwrap_or(manifest.media_type);
-            manifest = ManifestRef { media_type, digest, size };
+        } else if image.soci_v2.is_some() {
+            manifest = self.unannotated(descriptor, image)?;
         }
-        let v1 = self.options.index_version.has_v1().then(|| {
+        let v1 = options.index_version.has_v1().then(|| {
             let (digest, size) = self.put(index::encode(&entries, Some(&manifest), tool));
-            SociBlob { digest, size }
+            let blob = SociBlob { digest, size };
+            V1Index { blob, shape: options.v1_shape, tool: tool.clone() }
         });
         self.images.push(NewImage { before: descriptor.digest, manifest, v2, v1 });
         Ok(())
+    }
+
+    /// The image's manifest without its annotation: the very one that it superseded, if its blob is
+    /// still there.
+    pub(super) fn unannotated(
+        &mut self,
+        descriptor: &Descriptor,
+        image: &Image,
+    ) -> Result<ManifestRef, Error> {
+        let place = format!("blob {}", descriptor.digest);
+        let named = image.soci_v2.as_ref().and_then(|text| text.parse().ok());
+        let original = match named {
+            Some(soci) => restore::manifest(self.layout, &image.text, &soci)?,
+            None => None,
+        };
+        let text = match original {
+            Some(text) => text,
+            None => strip(&image.text).map_err(Error::json(&place))?,
+        };
+        let media_type = media_type(&text).map_err(Error::json(&place))?;
+        let media_type = media_type.unwrap_or_else(|| descriptor.media_type.clone());
+        let (digest, size) = self.put(text);
+        Ok(ManifestRef { media_type, digest, size })
     }
 
     /// Lets the attestation manifests below `node` follow their image.
@@ -227,7 +302,7 @@ impl Rewriter<'_> {
     ) -> Result<Option<(String, Digest)>, Error> {
         let Some(descriptor) = node.known() else { return Ok(None) };
         let place = "index.json";
-        let named = |text: &str, wanted: bool| match &self.options.name {
+        let named = |text: &str, wanted: bool| match self.name {
             Some(name) if wanted => set_annotation(text, REF_NAME, name),
             _ => Ok(text.to_owned()),
         };
@@ -237,7 +312,7 @@ impl Rewriter<'_> {
                     return Ok(None);
                 };
                 let text = named(&descriptor.text, true).map_err(Error::json(place))?;
-                if new.v2.is_none() && !self.nested_v1() {
+                if new.v2.is_none() && new.nested_v1().is_none() {
                     let digest = new.manifest.digest;
                     let text = if digest == new.before {
                         text
@@ -246,11 +321,14 @@ impl Rewriter<'_> {
                     };
                     return Ok((text != descriptor.text).then_some((text, digest)));
                 }
-                let index = self.wrap(node, descriptor, image, &new)?;
+                let index = Self::wrap(node, descriptor, image, &new)?;
                 let (digest, size) = self.put(index);
                 let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
                 let text = point_at(&text, &target)
-                    .and_then(|text| remove_member(&text, "platform"))
+                    .and_then(|text| match descriptor.platform {
+                        Some(_) => remove_member(&text, "platform"),
+                        None => set_annotation(&text, ADDED_PLATFORM, "true"),
+                    })
                     .map_err(Error::json(place))?;
                 Ok(Some((text, digest)))
             }
@@ -265,10 +343,10 @@ impl Rewriter<'_> {
                 }
                 let root = named(&descriptor.text, any).map_err(Error::json(place))?;
                 let (root, digest) = match self.index(descriptor, text, children, wanted)? {
+                    Some(text) if self.undo => self.unindexed_root(&root, text)?,
                     Some(text) => {
-                        let (digest, size) = self.put(text);
-                        let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
-                        (point_at(&root, &target).map_err(Error::json(place))?, digest)
+                        let target = self.put_index(text);
+                        (point_at(&root, &target).map_err(Error::json(place))?, target.digest)
                     }
                     None => (root, descriptor.digest),
                 };
@@ -286,7 +364,6 @@ impl Rewriter<'_> {
 
     /// An index around a root that is one image.
     fn wrap(
-        &mut self,
         node: &Node,
         descriptor: &Descriptor,
         image: &Image,
@@ -303,7 +380,7 @@ impl Rewriter<'_> {
         };
         let listed = [Listed { descriptor, image, new: Some(new) }];
         let mut manifests = vec![child];
-        manifests.extend(tail(&listed, std::slice::from_ref(node), self.nested_v1()));
+        manifests.extend(tail(&listed, std::slice::from_ref(node)));
         index_of(&manifests).map_err(Error::json(place))
     }
 
@@ -334,7 +411,7 @@ impl Rewriter<'_> {
             })
             .collect();
         let touched = listed.iter().any(|listed| listed.new.is_some());
-        manifests.extend(tail(&listed, children, self.nested_v1()));
+        manifests.extend(tail(&listed, children));
         let same = manifests.iter().map(String::as_str).eq(children.iter().map(Node::text));
         let child_changed = manifests.iter().zip(children).any(|(new, old)| new != old.text());
         if same || !(touched || child_changed) {
@@ -360,8 +437,8 @@ impl Rewriter<'_> {
             Content::Index { text, children } => {
                 match self.index(descriptor, text, children, wanted)? {
                     Some(text) => {
-                        let (digest, size) = self.put(text);
-                        let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
+                        let text = self.superseded_index(&text)?.unwrap_or(text);
+                        let target = self.put_index(text);
                         point_at(&descriptor.text, &target).map_err(Error::json(place))
                     }
                     None => Ok(descriptor.text.clone()),
@@ -421,7 +498,7 @@ pub(super) fn index_of(manifests: &[String]) -> Result<String, serde_json::Error
     canonical::encode(&text, &INDEX)
 }
 
-/// Whether V1 indexes are listed under a tag of their own.
-pub(super) fn tagged_v1(options: &Options) -> bool {
-    options.index_version != IndexVersion::V2 && options.v1_shape == V1Shape::Tagged
+/// The media type that a document gives itself.
+pub(super) fn media_type(text: &str) -> Result<Option<String>, serde_json::Error> {
+    member(text, "mediaType")?.map(|raw| serde_json::from_str(&raw)).transpose()
 }

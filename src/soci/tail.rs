@@ -26,7 +26,7 @@ pub(super) struct Listed<'a> {
 }
 
 /// The texts of the SOCI descriptors of an index that lists `images` and now has `children`.
-pub(super) fn tail(images: &[Listed<'_>], children: &[Node], nested_v1: bool) -> Vec<String> {
+pub(super) fn tail(images: &[Listed<'_>], children: &[Node]) -> Vec<String> {
     let existing: Vec<(&Node, &Descriptor, &SociIndex)> = children
         .iter()
         .filter_map(|node| match (&node.content, node.known()) {
@@ -63,8 +63,8 @@ pub(super) fn tail(images: &[Listed<'_>], children: &[Node], nested_v1: bool) ->
                 IndexVersion::V2 => out.extend(new.v2.as_ref().map(|soci| {
                     descriptor(version, soci, &new.manifest.digest, &listed.image.platform_text)
                 })),
-                _ if nested_v1 && first == Some(position) => {
-                    out.extend(new.v1.as_ref().map(|soci| {
+                _ if first == Some(position) => {
+                    out.extend(new.nested_v1().map(|soci| {
                         descriptor(version, soci, &new.manifest.digest, UNKNOWN_PLATFORM)
                     }));
                 }

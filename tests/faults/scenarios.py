@@ -10,6 +10,8 @@ import supervise
 
 # One job, no display: the order of the calls is then the same each time (syncs apart).
 COMMON = ("index", "--jobs", "1", "--quiet", "--min-layer-size", "0")
+REMOVE = ("remove", "--quiet")
+GC = ("gc", "--quiet", "--min-age", "0")
 SMALL = ("--span-size", "64KiB")
 OTHER = ("--span-size", "128KiB")
 # zTOCs over 1 MiB, which are synced as soon as they are written.
@@ -41,9 +43,18 @@ TABLE = (
     ("V1 tagged --prune after V2", "two-names", (V2 + SMALL,), TAGGED + SMALL + PRUNE),
     ("both --prune after V1 tagged", "single", (TAGGED + SMALL,), BOTH + OTHER + PRUNE),
     ("V2 over a killed run's leftovers", "single", "leftovers", V2 + SMALL),
+    ("remove after V2", "multi-attest", (V2 + SMALL,), REMOVE),
+    ("remove after V1 tagged --prune", "two-names", (TAGGED + SMALL + PRUNE,), REMOVE),
+    ("remove --prune after both", "single", (BOTH + SMALL,), REMOVE + PRUNE),
+    ("gc after two runs", "multi-attest", (V2 + SMALL, BOTH + OTHER), GC),
     ("V2, root in another user's layout", "single", "another's", V2 + SMALL),
 )
 SOMEBODY = 12345
+
+
+def command(run):
+    """The arguments of a run; options alone are those of `index`."""
+    return COMMON + run if run[0].startswith("-") else run
 
 
 @dataclass
@@ -76,13 +87,15 @@ def build(binary, place, name, fixture, before, arguments):
         layouts.give(old, SOMEBODY)
         before = ()
     for run in before:
-        done = supervise.plain(binary, COMMON + run, old)
+        done = supervise.plain(binary, command(run), old)
         layouts.need(done.code == 0, f"{name}: preparing failed: {done.stderr}")
     new = layouts.copy(old, place / "new")
-    done = supervise.run(binary, COMMON + arguments, new)
+    arguments = command(arguments)
+    done = supervise.run(binary, arguments, new)
     layouts.need(done.code == 0, f"{name}: the undisturbed run failed: {done.stderr}")
-    baseline = layouts.Baseline(layouts.snapshot(old), layouts.snapshot(new), "--prune" in arguments)
-    return Scenario(name, COMMON + arguments, place, baseline, done.calls)
+    removes = "--prune" in arguments or arguments[0] == "gc"
+    baseline = layouts.Baseline(layouts.snapshot(old), layouts.snapshot(new), removes)
+    return Scenario(name, arguments, place, baseline, done.calls)
 
 
 def build_all(binary, place, only=None):

@@ -8,9 +8,13 @@ use serde_json::Value;
 use crate::context::Context;
 
 fn soci_layout(layout: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_soci-layout"));
-    command.arg("index").arg(layout).args(arguments).env_clear();
-    command.output().unwrap()
+    run("index", layout, arguments)
+}
+
+fn run(command: &str, layout: &Path, arguments: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_soci-layout"));
+    program.arg(command).arg(layout).args(arguments).env_clear();
+    program.output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -153,4 +157,44 @@ fn the_time_zone_and_locale_do_not_matter() {
         context.files().into_iter().map(|(name, state)| (name, state.content)).collect::<Vec<_>>()
     };
     assert_eq!(contents(&context), contents(&plain));
+}
+
+#[test]
+fn removing_and_collecting_say_what_they_did() {
+    let context = Context::fixture("single");
+    let before = context.files();
+    let digest = context.index_json()["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    let indexed = soci_layout(&context.layout(), &SMALL);
+    let soci = stderr(&indexed);
+    let soci = soci.lines().find_map(|line| line.trim().strip_prefix("SOCI v2")).unwrap().trim();
+
+    let planned = run("remove", &context.layout(), &["--dry-run"]);
+    assert!(stderr(&planned).contains("dry run: index.json would be replaced"));
+    assert_eq!(String::from_utf8(planned.stdout).unwrap(), format!("{digest}\n"));
+    let removed = run("remove", &context.layout(), &["--progress", "quiet"]);
+    let told = stderr(&removed);
+    assert!(told.contains(&format!("removed    SOCI index {soci}\n")), "{told}");
+    assert!(told.contains(&format!("is         {digest}\n")), "{told}");
+    assert_eq!(String::from_utf8(removed.stdout).unwrap(), format!("{digest}\n"));
+    let again = run("remove", &context.layout(), &["--json", "-q"]);
+    assert_eq!(stderr(&again), "");
+    let report: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&report["version"], &report["changed"]), (&1.into(), &false.into()));
+
+    // Everything is younger than the default age.
+    let young = run("gc", &context.layout(), &[]);
+    assert!(stderr(&young).contains("unreferenced but young (--min-age)"), "{}", stderr(&young));
+    assert!(stderr(&young).contains("nothing to remove"));
+    assert!(young.stdout.is_empty());
+    let planned = run("gc", &context.layout(), &["--min-age", "0", "--dry-run"]);
+    let collected = run("gc", &context.layout(), &["--min-age", "0"]);
+    assert_eq!(planned.stdout, collected.stdout);
+    assert!(String::from_utf8_lossy(&collected.stdout).contains(soci));
+    assert!(stderr(&planned).contains("would remove 8 blobs"), "{}", stderr(&planned));
+    assert!(stderr(&collected).contains("removed 8 blobs"), "{}", stderr(&collected));
+    assert_eq!(
+        context.files().into_keys().collect::<Vec<_>>(),
+        before.into_keys().collect::<Vec<_>>()
+    );
+    assert_eq!(run("gc", &context.layout(), &["--min-age", "1"]).status.code(), Some(2));
 }

@@ -157,6 +157,16 @@ pub(crate) enum IndexVersion {
     Both,
 }
 
+impl From<IndexVersion> for soci_layout::IndexVersion {
+    fn from(version: IndexVersion) -> Self {
+        match version {
+            IndexVersion::V1 => Self::V1,
+            IndexVersion::V2 => Self::V2,
+            IndexVersion::Both => Self::Both,
+        }
+    }
+}
+
 /// Where a V1 index is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum V1Shape {
@@ -177,11 +187,7 @@ impl IndexArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> Options {
         Options {
-            index_version: match self.index_version {
-                IndexVersion::V1 => soci_layout::IndexVersion::V1,
-                IndexVersion::V2 => soci_layout::IndexVersion::V2,
-                IndexVersion::Both => soci_layout::IndexVersion::Both,
-            },
+            index_version: self.index_version.into(),
             v1_shape: match self.v1_shape {
                 V1Shape::Nested => soci_layout::V1Shape::Nested,
                 V1Shape::Tagged => soci_layout::V1Shape::Tagged,
@@ -213,7 +219,7 @@ mod tests {
         let arguments = ["soci-layout", "index"].into_iter().chain(arguments.split_whitespace());
         Cli::try_parse_from(arguments).map(|cli| match cli.command {
             Command::Index(args) => args,
-            Command::Verify(_) => unreachable!("it begins with index"),
+            other => unreachable!("it begins with index: {other:?}"),
         })
     }
 

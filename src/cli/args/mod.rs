@@ -3,7 +3,9 @@
 //! Each command's options, their help and their translation into the library's settings are in the
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
+mod gc;
 mod index;
+mod remove;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -11,7 +13,9 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
+pub(crate) use gc::GcArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use remove::RemoveArgs;
 pub(crate) use verify::VerifyArgs;
 
 /// Most threads that may be asked for: far above any machine that indexes images, far below where
@@ -31,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Index(IndexArgs),
     Verify(VerifyArgs),
+    Remove(RemoveArgs),
+    Gc(GcArgs),
 }
 
 // Headings of the options in the help.

@@ -42,8 +42,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
 }
 
 /// What goes to standard output: the report, or the digests of the selected entries of `index.json` as
-/// they are now, each once, so that a single image gives a single line however many names it has. A
-/// dry run does not know the digests, so it gives none.
+/// they are now. A dry run does not know the digests, so it gives none.
 fn data(report: &Report, json: bool) -> String {
     if json {
         // Plain values can always be written.
@@ -53,14 +52,7 @@ fn data(report: &Report, json: bool) -> String {
     if report.dry_run {
         return String::new();
     }
-    let mut lines: Vec<String> = Vec::new();
-    for root in &report.roots {
-        let line = format!("{}\n", root.after);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+    summary::root_digests(&report.roots)
 }
 
 #[cfg(test)]

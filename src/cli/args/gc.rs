@@ -1,0 +1,51 @@
+//! The options of `soci-layout gc`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use soci_layout::gc::GcOptions;
+
+use super::super::{duration, exit};
+use super::{OUTPUT, RUN};
+
+/// Remove blobs that nothing refers to
+///
+/// Such blobs are manifests and SOCI indexes that later runs replaced, zTOCs of layers that are gone,
+/// and what interrupted runs left. Everything stays that any entry of index.json leads to, directly or
+/// through any document: subjects, attestations, annotations, a manifest.json of docker save. When a
+/// document cannot be read, nothing is removed.
+///
+/// Superseded manifests are what makes `remove` exact; after gc it writes equal ones instead.
+#[derive(Args, Debug)]
+#[command(after_help = "", after_long_help = exit::HELP)]
+pub(crate) struct GcArgs {
+    /// OCI image layout directory
+    pub(crate) layout: PathBuf,
+
+    /// Keep blobs that are younger
+    ///
+    /// An export that is under way has blobs that index.json does not name yet. 0 takes every
+    /// unreferenced blob: only when nothing else writes into the layout. For example 10m, 1h30m, 7d.
+    #[arg(long, value_name = "AGE", help_heading = RUN, default_value = "1h", value_parser = duration::parse)]
+    pub(crate) min_age: Duration,
+
+    /// Say what would be removed, remove nothing
+    #[arg(long, help_heading = RUN)]
+    pub(crate) dry_run: bool,
+
+    /// Write the report as one JSON document to standard output
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Only errors on standard error
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) quiet: bool,
+}
+
+impl GcArgs {
+    /// The library's settings.
+    pub(crate) fn options(&self) -> GcOptions {
+        GcOptions { min_age: self.min_age, dry_run: self.dry_run }
+    }
+}

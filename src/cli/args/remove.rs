@@ -1,0 +1,73 @@
+//! The options of `soci-layout remove`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use soci_layout::{Platform, RemoveOptions};
+
+use super::super::exit;
+use super::index::IndexVersion;
+use super::{OUTPUT, Progress, RUN, SELECTION};
+
+/// Take SOCI indexes out of a layout again
+///
+/// The way back from `index`: images get their manifests without annotation, image indexes lose their
+/// SOCI entries, attestations follow. While the manifests that `index` replaced are still in the layout,
+/// index.json and all digests are exactly those from before; after gc or --prune, documents are written
+/// that say the same. Names, annotations and everything else stay.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(after_help = "", after_long_help = exit::HELP)]
+pub(crate) struct RemoveArgs {
+    /// OCI image layout directory
+    pub(crate) layout: PathBuf,
+
+    /// Only from the image of this name; may be repeated [default: all images]
+    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) refs: Vec<String>,
+
+    /// Only from this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// Only indexes of this version
+    #[arg(long, value_name = "VERSION", help_heading = SELECTION, default_value = "both")]
+    pub(crate) index_version: IndexVersion,
+
+    /// Remove the blobs that nothing refers to afterwards: SOCI indexes, zTOCs, replaced manifests
+    #[arg(long, help_heading = RUN)]
+    pub(crate) prune: bool,
+
+    /// Say what would be done, write nothing
+    #[arg(long, help_heading = RUN)]
+    pub(crate) dry_run: bool,
+
+    /// How progress is shown on standard error [default: auto]
+    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
+    pub(crate) progress: Option<Progress>,
+
+    /// Write the report as one JSON document to standard output
+    ///
+    /// Without it, standard output gets the digests of the selected entries of index.json as they are
+    /// after the run, each once and one per line.
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Only errors and warnings on standard error
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) quiet: bool,
+}
+
+impl RemoveArgs {
+    /// The library's settings.
+    pub(crate) fn options(&self) -> RemoveOptions {
+        RemoveOptions {
+            refs: self.refs.clone(),
+            platforms: self.platforms.clone(),
+            index_version: self.index_version.into(),
+            prune: self.prune,
+            dry_run: self.dry_run,
+        }
+    }
+}

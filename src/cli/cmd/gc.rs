@@ -1,0 +1,83 @@
+//! `soci-layout gc`.
+
+use std::fmt::Write as _;
+
+use soci_layout::gc::{GcReport, UnreferencedBlob, gc};
+
+use super::super::args::{self, GcArgs};
+use super::super::escape;
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::progress::Progress;
+use super::super::size::Bytes;
+use super::super::summary::count;
+use super::super::talk::Talk;
+
+/// Runs the command.
+pub(crate) fn run(args: &GcArgs, printer: Printer) -> Exit {
+    // Only files are listed and removed: there is no progress worth showing.
+    let talk = match Talk::start(Some(args::Progress::Quiet), args.quiet, printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
+    };
+    let progress = Progress::start(talk.mode, false, printer);
+    let result = gc(&args.layout, &args.options(), &progress);
+    progress.finish();
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => return talk.failed(&error),
+    };
+    let data = if args.json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(&report).unwrap_or_default();
+        escape::json(&document).into_owned() + "\n"
+    } else {
+        lines(&report.removed)
+    };
+    talk.summary(&text(&report));
+    match printer.out(&data) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            talk.error("failed to write to standard output", &[error.to_string()], None);
+            Exit::Error
+        }
+    }
+}
+
+/// The digests that go, one per line.
+fn lines(blobs: &[UnreferencedBlob]) -> String {
+    blobs.iter().fold(String::new(), |lines, blob| lines + &blob.digest.to_string() + "\n")
+}
+
+/// What was done, for people.
+fn text(report: &GcReport) -> String {
+    let mut out = String::new();
+    let blobs = |list: &[UnreferencedBlob]| count(list.len() as u64, "blob");
+    let bytes = |list: &[UnreferencedBlob]| Bytes(list.iter().map(|blob| blob.size).sum());
+    for path in &report.leftovers {
+        let verb = if report.dry_run { "would remove" } else { "removed" };
+        let _ = writeln!(out, "{verb} leftover {}", escape::text(&path.display().to_string()));
+    }
+    for path in &report.strangers {
+        let path = path.display().to_string();
+        let _ = writeln!(out, "left alone: {} is no sha256 blob", escape::text(&path));
+    }
+    if !report.young.is_empty() {
+        let (young, size) = (blobs(&report.young), bytes(&report.young));
+        let _ = writeln!(out, "kept {young}, {size}, unreferenced but young (--min-age)");
+    }
+    let kept = format!("{}, {}", count(report.kept, "blob"), Bytes(report.bytes_kept));
+    let _ = writeln!(out, "{kept} referenced");
+    let removed = match (report.removed.len(), report.dry_run) {
+        (0, _) => "nothing to remove".to_owned(),
+        (_, true) => format!("would remove {}", blobs(&report.removed)),
+        (_, false) => format!("removed {}", blobs(&report.removed)),
+    };
+    let size = if report.removed.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", Bytes(report.bytes_removed))
+    };
+    let _ = writeln!(out, "{removed}{size}; {:.1}s", report.seconds);
+    out
+}

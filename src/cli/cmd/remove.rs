@@ -1,0 +1,81 @@
+//! `soci-layout remove`.
+
+use std::fmt::Write as _;
+
+use soci_layout::{RemoveReport, remove};
+
+use super::super::args::RemoveArgs;
+use super::super::escape;
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::progress::Progress;
+use super::super::size::Bytes;
+use super::super::summary::{count, digests, field, heading, root_digests, roots};
+use super::super::talk::Talk;
+
+/// Runs the command.
+pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Exit {
+    let talk = match Talk::start(args.progress, args.quiet, printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
+    };
+    let progress = Progress::start(talk.mode, false, printer);
+    let result = remove(&args.layout, &args.options(), &progress);
+    let shown = progress.finish();
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => return talk.failed(&error),
+    };
+    for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
+        talk.warning(warning);
+    }
+    talk.summary(&text(&report));
+    let data = if args.json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(&report).unwrap_or_default();
+        escape::json(&document).into_owned() + "\n"
+    } else {
+        root_digests(&report.roots)
+    };
+    match printer.out(&data) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            let done = "the layout itself is done; only the output is missing";
+            let hint = (!report.dry_run).then_some(done);
+            talk.error("failed to write to standard output", &[error.to_string()], hint);
+            Exit::Error
+        }
+    }
+}
+
+/// What was done, for people.
+fn text(report: &RemoveReport) -> String {
+    let mut out = String::new();
+    roots(&mut out, &report.roots, false);
+    for image in &report.images {
+        heading(&mut out, &image.platform, &image.names.join(", "));
+        digests(&mut out, image.before, image.after, false);
+        for index in &image.removed {
+            field(&mut out, "removed", &format!("SOCI index {index}"));
+        }
+        if image.removed.is_empty() {
+            field(&mut out, "removed", "nothing: it has no such SOCI index");
+        }
+    }
+    let mut parts = Vec::new();
+    match (report.changed, report.dry_run) {
+        (false, _) => parts.push("nothing to remove, the layout is unchanged".to_owned()),
+        (true, true) => parts.push("dry run: index.json would be replaced".to_owned()),
+        (true, false) => {
+            let blobs = count(report.blobs_written, "blob");
+            let size = Bytes(report.bytes_written);
+            parts.push(format!("wrote {blobs} and index.json, {size}"));
+        }
+    }
+    if report.blobs_pruned > 0 {
+        let blobs = count(report.blobs_pruned, "blob");
+        parts.push(format!("removed {blobs}, {}", Bytes(report.bytes_pruned)));
+    }
+    let _ = writeln!(out, "{}; {:.1}s", parts.join("; "), report.seconds);
+    out
+}
