@@ -173,8 +173,15 @@ fn relist(
     text: &str,
     entries: &[String],
 ) -> Result<Option<String>, Error> {
-    let list = listing(root, text, entries)?;
-    let list = rewriter.superseded_index(&list)?.unwrap_or(list);
+    lead_to(rewriter, root, listing(root, text, entries)?)
+}
+
+/// The root led to this list; `None` when it stays.
+fn lead_to(
+    rewriter: &mut Rewriter<'_>,
+    root: &Descriptor,
+    list: String,
+) -> Result<Option<String>, Error> {
     let (digest, size) = rewriter.put(list);
     if digest == root.digest {
         return Ok(None);
@@ -199,8 +206,10 @@ fn without_soci(
     let entries: Vec<String> = rest.iter().map(|node| node.text().to_owned()).collect();
     let all_elsewhere =
         rest.iter().all(|node| node.known().is_some_and(|d| elsewhere.contains(&d.digest)));
-    if all_elsewhere && rewriter.superseded_index(&listing(root, text, &entries)?)?.is_none() {
-        return Ok(Some(String::new()));
+    let list = listing(root, text, &entries)?;
+    match rewriter.superseded_index(&list)? {
+        Some(first) => lead_to(rewriter, root, first),
+        None if all_elsewhere => Ok(Some(String::new())),
+        None => lead_to(rewriter, root, list),
     }
-    relist(rewriter, root, text, &entries)
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{annotate, member, remove_annotation, set_annotation, strip};
 use super::tail::{Listed, is_annotated, tail};
-use super::{ADDED_PLATFORM, INDEX_DIGEST, restore, undo};
+use super::{ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST, INDEX_DIGEST, restore, undo};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::json::canonical::{self, INDEX};
@@ -106,8 +106,6 @@ pub(super) struct Rewriter<'a> {
     pub(super) layout: &'a Layout,
     /// Name that the selected root gets.
     name: Option<&'a str>,
-    /// Whether indexes become what they were before they were indexed.
-    pub(super) undo: bool,
     pub(super) images: Vec<NewImage>,
     /// Rewritten attestation manifests by their old digest.
     pub(super) attestations: BTreeMap<Digest, (Digest, u64)>,
@@ -119,7 +117,6 @@ impl<'a> Rewriter<'a> {
         Self {
             layout,
             name,
-            undo: false,
             images: Vec::new(),
             attestations: BTreeMap::new(),
             blobs: BTreeMap::new(),
@@ -176,12 +173,12 @@ impl Rewriter<'_> {
         ManifestRef { media_type, digest, size }
     }
 
-    /// When undoing, the index that `text` was made from, if its blob is there.
+    /// The index that had SOCI indexes and is now `text`, in its first form, if its blob is there.
     pub(super) fn superseded_index(&self, text: &str) -> Result<Option<String>, Error> {
-        if self.undo { restore::index(self.layout, text) } else { Ok(None) }
+        restore::index(self.layout, text)
     }
 
-    /// The root of an index that is now `text`, without SOCI indexes.
+    /// The root of an index that had SOCI indexes and is now `text`, without them.
     fn unindexed_root(&mut self, root: &str, text: String) -> Result<(String, Digest), Error> {
         let place = "index.json";
         let earlier = self.superseded_index(&text)?;
@@ -343,7 +340,9 @@ impl Rewriter<'_> {
                 }
                 let root = named(&descriptor.text, any).map_err(Error::json(place))?;
                 let (root, digest) = match self.index(descriptor, text, children, wanted)? {
-                    Some(text) if self.undo => self.unindexed_root(&root, text)?,
+                    Some(text) if has_soci(children) && is_bare(&text) => {
+                        self.unindexed_root(&root, text)?
+                    }
                     Some(text) => {
                         let target = self.put_index(text);
                         (point_at(&root, &target).map_err(Error::json(place))?, target.digest)
@@ -437,7 +436,12 @@ impl Rewriter<'_> {
             Content::Index { text, children } => {
                 match self.index(descriptor, text, children, wanted)? {
                     Some(text) => {
-                        let text = self.superseded_index(&text)?.unwrap_or(text);
+                        let superseded = if has_soci(children) && is_bare(&text) {
+                            self.superseded_index(&text)?
+                        } else {
+                            None
+                        };
+                        let text = superseded.unwrap_or(text);
                         let target = self.put_index(text);
                         point_at(&descriptor.text, &target).map_err(Error::json(place))
                     }
@@ -464,6 +468,20 @@ impl Rewriter<'_> {
             _ => Ok(descriptor.text.clone()),
         }
     }
+}
+
+/// Whether SOCI indexes stand among these nodes or below them.
+fn has_soci(children: &[Node]) -> bool {
+    let mut any = false;
+    for child in children {
+        child.visit(&mut |node| any |= matches!(node.content, Content::Soci(_)));
+    }
+    any
+}
+
+/// Whether an index names no SOCI index, neither as an entry nor in an annotation.
+fn is_bare(text: &str) -> bool {
+    !text.contains(INDEX_DIGEST) && !text.contains(IMAGE_MANIFEST_DIGEST)
 }
 
 /// The descriptor of an image, led to its new manifest.

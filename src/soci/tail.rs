@@ -58,7 +58,10 @@ pub(super) fn tail(images: &[Listed<'_>], children: &[Node]) -> Vec<String> {
                 out.extend(kept(Some(position), version));
                 continue;
             };
-            let first = images.iter().position(|i| i.descriptor.digest == listed.descriptor.digest);
+            // Two manifests can become the same one, and one V1 index is enough for it.
+            let same =
+                |i: &Listed<'_>| i.new.is_some_and(|i| i.manifest.digest == new.manifest.digest);
+            let first = images.iter().position(same);
             match version {
                 IndexVersion::V2 => out.extend(new.v2.as_ref().map(|soci| {
                     descriptor(version, soci, &new.manifest.digest, &listed.image.platform_text)

@@ -40,7 +40,6 @@ pub(crate) fn undo(
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
     let mut rewriter = Rewriter::new(layout, None);
-    rewriter.undo = true;
     let mut removals: Vec<Removal> = Vec::new();
     for (position, root) in tree.roots.iter().enumerate() {
         let mut found = Vec::new();

@@ -1,5 +1,6 @@
 //! What holds for any layout and any settings: a plan foretells the run and touches nothing, a run leaves
-//! whole blobs and foreign members alone, a second run changes nothing, an error changes nothing.
+//! whole blobs and foreign members alone, a second run changes nothing, an error changes nothing, and what
+//! runs did can be taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -11,8 +12,9 @@ use proptest::sample::{Index, select, subsequence};
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use soci_layout::event::Silent;
 use soci_layout::report::{LayerOutcome, Report};
-use soci_layout::{Digest, IndexVersion, Options, V1Shape};
+use soci_layout::{Digest, Error, IndexVersion, Options, RemoveOptions, V1Shape, remove};
 
 use crate::context::{Context, text};
 use crate::hostile::entry;
@@ -264,7 +266,7 @@ proptest! {
         runs in vec(options(), 1..4),
     ) {
         let context = layout(&roots, unnamed);
-        let kept = foreign(&context);
+        let (kept, original) = (foreign(&context), context.index_json());
         for options in &runs {
             let before = context.files();
             let planned = context.index(&Options { dry_run: true, ..options.clone() });
@@ -292,7 +294,37 @@ proptest! {
             prop_assert!(!again.changed && again.blobs_written == 0);
             prop_assert_eq!(&context.files(), &after, "a second run changes nothing");
         }
+        // And back again.
+        match remove(&context.layout(), &RemoveOptions::default(), &Silent) {
+            Err(Error::NoImage { .. }) => return Ok(()),
+            removed => removed.expect("removed"),
+        };
+        prop_assert_eq!(foreign(&context), kept, "what was there at first is there, once");
+        let mut checked = BTreeSet::new();
+        check(&context, &context.index_json(), &mut checked);
+        if runs.iter().all(|options| !options.prune) && !ambiguous(&roots) {
+            prop_assert_eq!(context.index_json(), original, "the digests are those from before");
+        }
+        let state = context.files();
+        let again = remove(&context.layout(), &RemoveOptions::default(), &Silent).expect("removed");
+        prop_assert!(!again.changed && again.images.iter().all(|image| image.removed.is_empty()));
+        prop_assert_eq!(&context.files(), &state);
     }
+}
+
+/// Whether two images become the same when they are annotated, so that nobody can say which one it was.
+fn ambiguous(roots: &[Root]) -> bool {
+    let mut forms: BTreeMap<_, BTreeSet<bool>> = BTreeMap::new();
+    for root in roots {
+        let images: Vec<&Image> = match root {
+            Root::Image(image) => vec![image],
+            Root::Index(images, nested) => images.iter().chain(nested.iter().flatten()).collect(),
+        };
+        for image in images {
+            forms.entry((image.platform, &image.layers)).or_default().insert(image.pretty);
+        }
+    }
+    forms.values().any(|pretty| pretty.len() > 1)
 }
 
 /// Found by the property: after two V2 runs there are two manifests that could be what the present one was
@@ -319,4 +351,21 @@ fn v1_after_two_v2_runs_restores_the_first_manifest() {
         let root = context.json(text(&context.index_json()["manifests"][0]["digest"]));
         assert_eq!(root["manifests"][0]["digest"], original, "span size {span_size}");
     }
+}
+
+/// Found by the property: an indented and a compact manifest become the same annotated one; the first run
+/// gave it two V1 indexes, the second one.
+#[test]
+fn two_manifests_that_become_one_get_one_v1_index() {
+    let image = |pretty| Image { platform: 0, layers: vec![(3, 1)], attested: false, pretty };
+    let unnamed = any::<Index>().new_tree(&mut TestRunner::default()).unwrap().current();
+    let context = layout(&[Root::Index(vec![image(false), image(true)], None)], unnamed);
+    let options = Options {
+        index_version: IndexVersion::Both,
+        min_layer_size: 0,
+        span_size: 512,
+        ..Options::default()
+    };
+    context.index(&options).unwrap();
+    assert!(!context.index(&options).unwrap().changed);
 }
