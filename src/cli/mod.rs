@@ -37,6 +37,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),
         Command::Gc(args) => cmd::gc::run(&args, printer),
+        Command::Completions(args) => cmd::shell::completions(&args, printer),
+        Command::Man(args) => cmd::shell::man(&args, printer),
     }
 }
 

@@ -13,6 +13,7 @@ mod properties;
 mod reference;
 mod remove;
 mod shapes;
+mod shell;
 mod survive;
 mod tidy;
 mod verify;

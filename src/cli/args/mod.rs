@@ -6,6 +6,7 @@
 mod gc;
 mod index;
 mod remove;
+mod shell;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -16,6 +17,7 @@ use super::{exit, style};
 pub(crate) use gc::GcArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use remove::RemoveArgs;
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
 
 /// Most threads that may be asked for: far above any machine that indexes images, far below where
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Remove(RemoveArgs),
     Gc(GcArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 // Headings of the options in the help.

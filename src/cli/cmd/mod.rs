@@ -3,4 +3,5 @@
 pub(super) mod gc;
 pub(super) mod index;
 pub(super) mod remove;
+pub(super) mod shell;
 pub(super) mod verify;
