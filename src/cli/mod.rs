@@ -8,6 +8,7 @@ pub(crate) mod bug;
 mod cmd;
 mod escape;
 pub(crate) mod exit;
+mod listing;
 pub(crate) mod printer;
 mod progress;
 mod render;
@@ -34,6 +35,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
     match cli.command {
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
+        Command::Ls(args) => cmd::ls::run(&args, printer),
+        Command::Cat(args) => cmd::cat::run(&args, printer),
     }
 }
 

@@ -100,9 +100,9 @@ pub(crate) fn read_ztoc(
     Ok(match layout.read_blob(&entry.digest, entry.size, MAX_ZTOC_SIZE) {
         Ok(Some(bytes)) => Ztoc::decode(&bytes).map_err(ZtocProblem::from),
         Ok(None) => Err(ZtocProblem::Missing),
-        Err(
-            error @ (Error::BlobSize { .. } | Error::BlobDigest { .. } | Error::Limit { .. }),
-        ) => Err(ZtocProblem::Blob(error)),
+        Err(error @ (Error::BlobSize { .. } | Error::BlobDigest { .. } | Error::Limit { .. })) => {
+            Err(ZtocProblem::Blob(error))
+        }
         Err(error) => return Err(error),
     })
 }

@@ -3,7 +3,10 @@
 //! Each command's options, their help and their translation into the library's settings are in the
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
+mod cat;
+mod image;
 mod index;
+mod ls;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -11,7 +14,10 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
+pub(crate) use cat::CatArgs;
+pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use ls::LsArgs;
 pub(crate) use verify::VerifyArgs;
 
 /// Most threads that may be asked for: far above any machine that indexes images, far below where
@@ -31,6 +37,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Index(IndexArgs),
     Verify(VerifyArgs),
+    Ls(LsArgs),
+    Cat(CatArgs),
 }
 
 // Headings of the options in the help.
