@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::scan::ScanError;
 
 /// What can go wrong in a run.
 ///
@@ -119,6 +120,56 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A layer whose files cannot be listed.
+    #[error("layer {digest} cannot be read: {reason}")]
+    UnreadableLayer {
+        /// The layer.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// A span of a layer that is not what its zTOC says.
+    #[error(
+        "layer {layer}: span {span} (from byte {offset}) does not match its digest in the zTOC: expected {expected}, found {found}"
+    )]
+    SpanDigest {
+        /// The layer.
+        layer: Digest,
+        /// Number of the span, from 0.
+        span: u64,
+        /// Where it begins in the blob, in bytes.
+        offset: u64,
+        /// By the zTOC.
+        expected: Digest,
+        /// Of the bytes in the blob.
+        found: Digest,
+    },
+    /// A zTOC that is not true of its layer.
+    #[error("zTOC {ztoc} is not true of layer {layer}{}: {problem}", offset.map_or_else(String::new, |at| format!(" at byte {at}")))]
+    BadZtoc {
+        /// The zTOC.
+        ztoc: Digest,
+        /// The layer.
+        layer: Digest,
+        /// Where, in bytes; which bytes are meant, `problem` says.
+        offset: Option<u64>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Several images where one is wanted.
+    #[error("the layout has {} images to choose from: {}", found.len(), list(found))]
+    SeveralImages {
+        /// Name, platform and digest of each.
+        found: Vec<String>,
+    },
+    /// No layer of that number or digest.
+    #[error("the image has no layer {layer} (found: {})", list(found))]
+    NoSuchLayer {
+        /// What was asked for.
+        layer: String,
+        /// Number and digest of each.
+        found: Vec<String>,
+    },
     /// Something foreign exceeds a limit of this program.
     #[error("{place}: {what} exceeds the limit of {limit} (found {found})")]
     Limit {
@@ -211,6 +262,19 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Why the scan of the layer `digest` of `size` bytes, in the file `path`, failed.
+    pub(crate) fn scan(error: ScanError, path: PathBuf, digest: Digest, size: u64) -> Self {
+        match error {
+            ScanError::Read(source) => Self::Io { action: "read", path, source },
+            ScanError::Cancelled => Self::Cancelled,
+            ScanError::Digest { found } => Self::BlobDigest { digest, found },
+            ScanError::Size { found } => Self::BlobSize { digest, expected: size, found },
+            ScanError::Content { problem, offset, uncompressed_offset } => {
+                Self::CorruptLayer { digest, offset, uncompressed_offset, problem }
+            }
+        }
+    }
+
     /// Wraps a JSON error; for use with `map_err`.
     pub(crate) fn json(place: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
         let place = place.into();
@@ -243,6 +307,17 @@ impl Error {
             }
             Self::UnsupportedLayer { .. } => {
                 "without --strict such a layer is skipped and the others are indexed".to_owned()
+            }
+            Self::UnreadableLayer { .. } => {
+                "--layer shows one of the other layers".to_owned()
+            }
+            Self::SpanDigest { .. } | Self::BadZtoc { .. } => {
+                "a runtime would fail to read the file (or show wrong content); soci-layout verify lists all \
+                 that is wrong, soci-layout index makes the zTOC again"
+                    .to_owned()
+            }
+            Self::SeveralImages { .. } => {
+                "choose one with --ref NAME or --platform OS/ARCH".to_owned()
             }
             Self::NoImage { .. } => {
                 "was it exported with an image? A build cache or an artifact alone cannot be indexed".to_owned()

@@ -33,6 +33,7 @@ mod options;
 mod pipeline;
 mod platform;
 pub mod report;
+pub mod rootfs;
 pub mod scan;
 mod select;
 mod sha256;

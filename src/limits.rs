@@ -35,4 +35,11 @@ pub(crate) const MAX_ZTOC_SIZE: u64 = 1 << 30;
 /// Largest file that is looked at when a superseded manifest is searched for, in bytes.
 pub(crate) const MAX_SUPERSEDED_SIZE: u64 = 1 << 20;
 
+/// Longest path of a file in an image, in bytes, and longest target of a symbolic link: Linux's `PATH_MAX`, so
+/// no runtime can unpack a longer one.
+pub(crate) const MAX_PATH: usize = 4096;
+
+/// Most names in the trees of one image's layers, about 1 GiB. Images have some hundred thousand.
+pub(crate) const MAX_NODES: usize = 1 << 24;
+
 const _: () = assert!(usize::BITS == 64, "sizes are kept as usize where they index memory");

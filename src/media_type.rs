@@ -72,6 +72,12 @@ const ENCRYPTED: &str = "the layer is encrypted";
 const BARE_NONDISTRIBUTABLE: &str =
     "an uncompressed non-distributable layer is not supported by the SOCI format";
 
+/// Whether a layer is a tar compressed with zstd, and nothing else: it can be read, if not indexed.
+#[must_use]
+pub fn is_zstd(media_type: &str) -> bool {
+    layer_kind(media_type) == LayerKind::Unsupported(ZSTD)
+}
+
 /// Reads a layer's media type.
 #[must_use]
 pub fn layer_kind(media_type: &str) -> LayerKind {

@@ -25,6 +25,21 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     replace(text, |out, c| out.extend(c.escape_default()))
 }
 
+/// A name of a file, which need not be UTF-8: like [`text`], with bytes that are no character as `\xff`.
+pub(crate) fn bytes(name: &[u8]) -> Cow<'_, str> {
+    if let Ok(name) = std::str::from_utf8(name) {
+        return text(name);
+    }
+    let mut out = String::with_capacity(name.len() + 16);
+    for chunk in name.utf8_chunks() {
+        out.push_str(&text(chunk.valid()));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// A finished JSON document with such characters as `\u` escapes, which leaves its value as it is:
 /// outside of strings JSON has none but the line ends and tabs, which are kept.
 pub(crate) fn json(document: &str) -> Cow<'_, str> {
@@ -55,7 +70,7 @@ fn replace(text: &str, escape: impl Fn(&mut String, char)) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{json, text};
+    use super::{bytes, json, text};
 
     #[test]
     fn only_what_acts_is_escaped() {
@@ -73,6 +88,13 @@ mod tests {
         ] {
             assert_eq!(text(from), to);
         }
+    }
+
+    #[test]
+    fn names_that_are_no_text() {
+        assert_eq!(bytes(b"caf\xe9\x1b.txt"), "caf\\xe9\\u{1b}.txt");
+        assert_eq!(bytes("café".as_bytes()), "café");
+        assert_eq!(bytes(b"\xff\xfe\n"), "\\xff\\xfe\\n");
     }
 
     #[test]

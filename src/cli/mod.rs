@@ -9,6 +9,7 @@ mod cmd;
 mod duration;
 mod escape;
 pub(crate) mod exit;
+mod listing;
 pub(crate) mod printer;
 mod progress;
 mod render;
@@ -39,6 +40,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Gc(args) => cmd::gc::run(&args, printer),
         Command::Completions(args) => cmd::shell::completions(&args, printer),
         Command::Man(args) => cmd::shell::man(&args, printer),
+        Command::Ls(args) => cmd::ls::run(&args, printer),
+        Command::Cat(args) => cmd::cat::run(&args, printer),
     }
 }
 

@@ -36,6 +36,11 @@ impl Printer {
         }
     }
 
+    /// Standard output for the content of files: every byte goes through as it is.
+    pub(crate) fn raw() -> io::StdoutLock<'static> {
+        io::stdout().lock()
+    }
+
     /// Writes text for people to standard error. There is nobody left to tell when that fails, and it
     /// is no reason to stop the work.
     pub(crate) fn err(self, text: &str) {

@@ -11,6 +11,11 @@ pub(crate) fn warning(message: &str) -> String {
     format!("{WARNING}warning:{WARNING:#} {}\n", escape::text(message))
 }
 
+/// Something worth knowing, as a line.
+pub(crate) fn note(message: &str) -> String {
+    format!("{HINT}note:{HINT:#} {}\n", escape::text(message))
+}
+
 /// An error with its causes, and a hint apart from it.
 pub(crate) fn error(message: &str, causes: &[String], hint: Option<&str>) -> String {
     let mut out = format!("{ERROR}error:{ERROR:#} {}\n", escape::text(message));

@@ -51,6 +51,13 @@ impl Talk {
         }
     }
 
+    /// Something worth knowing; not when `quiet`, and where every line is JSON there is no line for it.
+    pub(crate) fn note(self, message: &str) {
+        if !self.quiet && self.mode != Mode::RawJson {
+            self.printer.err(&render::note(message));
+        }
+    }
+
     pub(crate) fn warning(self, message: &str) {
         self.printer.err(&match self.mode {
             Mode::RawJson => rawjson::warning(message),

@@ -20,7 +20,7 @@ use crate::layout::tree::Tree;
 use crate::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::options::Options;
 use crate::report::{LayerOutcome, LayerReport, ZtocReport};
-use crate::scan::{Scan, ScanError, ScanObserver, ScanRequest, scan};
+use crate::scan::{Scan, ScanObserver, ScanRequest, scan};
 use crate::select::Selection;
 use crate::ztoc::Ztoc;
 
@@ -293,7 +293,7 @@ impl<'a> Layers<'a> {
             second_thread: job.options.jobs.is_none_or(|jobs| jobs.get() > 1),
         };
         let scanned = scan(&mut blob, &request, &ScanProgress { job, size })
-            .map_err(|error| scan_error(error, job.layout, layer.descriptor))?;
+            .map_err(|error| Error::scan(error, job.layout.blob_path(&digest), digest, size))?;
         let ztoc = match scanned {
             Scan::Indexed(ztoc) => ztoc,
             Scan::Unsupported { reason } => return unsupported(layer, job, reason),
@@ -371,21 +371,6 @@ fn skipped(layer: &Layer<'_>, options: &Options, reason: &str) -> Result<LayerOu
         return Err(Error::UnsupportedLayer { digest: layer.descriptor.digest, reason });
     }
     Ok(LayerOutcome::Skipped { reason })
-}
-
-fn scan_error(error: ScanError, layout: &Layout, layer: &Descriptor) -> Error {
-    let digest = layer.digest;
-    match error {
-        ScanError::Read(source) => {
-            Error::Io { action: "read", path: layout.blob_path(&digest), source }
-        }
-        ScanError::Cancelled => Error::Cancelled,
-        ScanError::Digest { found } => Error::BlobDigest { digest, found },
-        ScanError::Size { found } => Error::BlobSize { digest, expected: layer.size, found },
-        ScanError::Content { problem, offset, uncompressed_offset } => {
-            Error::CorruptLayer { digest, offset, uncompressed_offset, problem }
-        }
-    }
 }
 
 fn report(layer: &Layer<'_>, outcome: LayerOutcome) -> LayerReport {

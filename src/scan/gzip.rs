@@ -171,6 +171,11 @@ impl GzipWalker {
         walker
     }
 
+    /// The last 32 KiB of output, zeros before its beginning.
+    pub(crate) fn history(&self) -> &[u8; WINDOW_SIZE] {
+        self.window.history()
+    }
+
     /// Takes the next bytes of the blob. New uncompressed bytes go to `output`, new checkpoints to
     /// `checkpoints`, both in order.
     ///

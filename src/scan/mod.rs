@@ -12,7 +12,8 @@
 //! The parts know nothing of each other and nothing of files or layouts: [`source`] reads, [`gzip`] and
 //! [`inflate`] find members and blocks, [`checkpoint`] decides, [`span`] hashes, [`tar`] reads headers;
 //! [`layer`] puts the content's side together and [`threads`] both sides. Memory is bounded by the TOC, the checkpoints
-//! and fixed buffers, whatever the size of the layer.
+//! and fixed buffers, whatever the size of the layer. [`probe`] holds a zTOC against a layer, [`unpack`] and [`zstd`]
+//! give the content to those who want files.
 
 mod checkpoint;
 mod gzip;
@@ -25,7 +26,9 @@ mod source;
 mod span;
 pub mod tar;
 mod threads;
+pub(crate) mod unpack;
 mod window;
+pub(crate) mod zstd;
 
 use std::io::Read;
 

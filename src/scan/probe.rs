@@ -11,7 +11,7 @@ use super::gzip::GzipWalker;
 use super::layer::Halt;
 use super::span::{BlobHasher, SpanStart};
 use super::tar::{TarSummary, TarWalker};
-use super::{ScanError, ScanObserver};
+use super::{ScanError, ScanObserver, unpack};
 use crate::digest::{Digest, Hasher};
 use crate::media_type::Compression;
 use crate::scan::source::{Chunk, Source};
@@ -236,23 +236,17 @@ pub(crate) fn resume(
     window: &[u8; WINDOW_SIZE],
     span: &mut dyn Read,
 ) -> Result<(u32, u64), String> {
-    let mut walker = GzipWalker::resume(checkpoint, byte, window);
     let (mut crc, mut length) = (crc32fast::Hasher::new(), 0);
-    let (mut buffer, mut ignored) = (vec![0; 64 << 10], Vec::new());
-    loop {
-        let count = match span.read(&mut buffer) {
-            Ok(0) => return Ok((crc.finalize(), length)),
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.to_string()),
-        };
-        let output = |bytes: &[u8]| {
-            crc.update(bytes);
-            length += bytes.len() as u64;
-        };
-        walker
-            .feed(&buffer[..count], output, &mut ignored)
-            .map_err(|error| format!("{error} at offset {} of the blob", error.offset))?;
-        ignored.clear();
+    let resumed = unpack::resume(checkpoint, byte, window, span, &mut |bytes| {
+        crc.update(bytes);
+        length += bytes.len() as u64;
+        true
+    });
+    match resumed {
+        Ok(_) => Ok((crc.finalize(), length)),
+        Err(ScanError::Content { problem, offset: Some(offset), .. }) => {
+            Err(format!("{problem} at offset {offset} of the blob"))
+        }
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! SOCI manifests: the index manifest of an image, and the documents of a layout rewritten to carry
 //! it (V2, V1 nested, V1 as a tagged list).
 
+pub(crate) mod find;
 pub(crate) mod index;
 mod lists;
 mod manifest;

@@ -26,15 +26,16 @@ use crate::event::{Observer, Outcome};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::reach::reachable;
-use crate::layout::tree::{self, Content, Image, SociIndex, Tree};
-use crate::limits::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE, MAX_ZTOC_SIZE};
+use crate::layout::tree::{self, Image, SociIndex, Tree};
+use crate::limits::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::media_type::{LayerKind, layer_kind};
 use crate::options::{IndexVersion, Options};
 use crate::pipeline::steps::Steps;
 use crate::platform::Platform;
 use crate::scan::ScanObserver;
 use crate::select::{Selection, select};
-use crate::soci::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
+use crate::soci::IMAGE_MANIFEST_DIGEST;
+use crate::soci::find::{self, ZtocProblem, layer_of};
 use crate::ztoc::Ztoc;
 pub use finding::{Consequence, Finding, VERIFICATION_VERSION, Verification, VerifiedImage};
 use layer::{Compared, Subject};
@@ -206,39 +207,25 @@ impl Run<'_> {
         image: &Image,
         findings: &mut Findings,
     ) -> Vec<(Digest, &SociIndex)> {
-        let (mut v2, mut v1) = (Vec::new(), Vec::new());
-        let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
-        for root in &self.tree.roots {
-            root.visit(&mut |node| {
-                let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                    return;
-                };
-                if Some(descriptor.digest) == named {
-                    if v2.iter().all(|(known, _)| *known != descriptor.digest) {
-                        v2.push((descriptor.digest, soci));
-                    }
-                    back_reference(descriptor, digest, findings);
-                } else if soci.version == IndexVersion::V1
-                    && soci.subject == Some(digest)
-                    && v1.iter().all(|(known, _)| *known != descriptor.digest)
-                {
-                    v1.push((descriptor.digest, soci));
-                }
-            });
+        for place in find::places(self.tree, digest, image) {
+            if place.found_as == IndexVersion::V2 {
+                back_reference(place.descriptor, digest, findings);
+            }
         }
+        let found = find::indexes(self.tree, digest, image);
+        let v2 = found.iter().any(|index| index.found_as == IndexVersion::V2);
         if let Some(text) = &image.soci_v2
-            && v2.is_empty()
+            && !v2
         {
             let expected = "a SOCI index that index.json leads to, so that it is pushed";
             let place = "the manifest's annotation com.amazon.soci.index-digest";
             findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
-        } else if v2.is_empty() && v1.is_empty() {
+        } else if found.is_empty() {
             let place = "the image";
             let expected = "a SOCI index";
             findings.add(Consequence::Rejected, Some(digest), place, None, expected, "none");
         }
-        v2.append(&mut v1);
-        v2
+        found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
     }
 
     /// Checks a SOCI index and reads its zTOCs.
@@ -286,31 +273,28 @@ impl Run<'_> {
         let Descriptor { digest, size, .. } = *entry;
         let rejected = Consequence::Rejected;
         let place = "the zTOC blob";
-        let bytes = match self.layout.read_blob(&digest, size, MAX_ZTOC_SIZE) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                findings.add(rejected, Some(digest), place, None, size, "no such blob");
-                return Ok(());
-            }
-            Err(Error::BlobSize { expected, found, .. }) => {
-                findings.add(rejected, Some(digest), place, None, expected, found);
-                return Ok(());
-            }
-            Err(Error::BlobDigest { found, .. }) => {
-                findings.add(rejected, Some(digest), place, None, digest, found);
-                return Ok(());
-            }
-            Err(Error::Limit { limit, found, .. }) => {
-                findings.add(rejected, Some(digest), place, None, format!("up to {limit}"), found);
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        match Ztoc::decode(&bytes) {
+        let problem = match find::read_ztoc(self.layout, entry)? {
             Ok(ztoc) => {
                 ztocs.insert(digest, ztoc);
+                return Ok(());
             }
-            Err(error) => {
+            Err(problem) => problem,
+        };
+        match problem {
+            ZtocProblem::Missing => {
+                findings.add(rejected, Some(digest), place, None, size, "no such blob");
+            }
+            ZtocProblem::Blob(Error::BlobSize { expected, found, .. }) => {
+                findings.add(rejected, Some(digest), place, None, expected, found);
+            }
+            ZtocProblem::Blob(Error::BlobDigest { found, .. }) => {
+                findings.add(rejected, Some(digest), place, None, digest, found);
+            }
+            ZtocProblem::Blob(Error::Limit { limit, found, .. }) => {
+                findings.add(rejected, Some(digest), place, None, format!("up to {limit}"), found);
+            }
+            ZtocProblem::Blob(error) => return Err(error),
+            ZtocProblem::Refused(error) => {
                 let expected = "a zTOC that the reference's reader takes";
                 findings.add(Consequence::IoError, Some(digest), place, None, expected, error);
             }
@@ -453,11 +437,6 @@ fn back_reference(descriptor: &Descriptor, image: Digest, findings: &mut Finding
         let blob = Some(descriptor.digest);
         findings.add(Consequence::Misleading, blob, &place, None, image, text);
     }
-}
-
-/// The layer that a zTOC is said to be for.
-fn layer_of(entry: &Descriptor) -> Option<Digest> {
-    entry.annotations.get(LAYER_DIGEST)?.parse().ok()
 }
 
 struct Progress<'a> {

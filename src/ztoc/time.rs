@@ -3,6 +3,8 @@
 //! The reference prints the builder's local zone; its bytes are only reproducible in UTC, so UTC is
 //! what is always written here (`soci-formats` 2.5).
 
+use std::fmt;
+
 use super::toc::ModTime;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -72,6 +74,18 @@ impl ModTime {
         let mut back = Vec::with_capacity(text.len());
         time.write(&mut back);
         (back == text).then_some(time)
+    }
+}
+
+/// The text form; seconds since the epoch for years that have none.
+impl fmt::Display for ModTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(30);
+        self.write(&mut text);
+        match std::str::from_utf8(&text) {
+            Ok(text) if !text.is_empty() => f.write_str(text),
+            _ => write!(f, "@{}", self.seconds),
+        }
     }
 }
 

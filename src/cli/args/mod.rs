@@ -3,8 +3,11 @@
 //! Each command's options, their help and their translation into the library's settings are in the
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
+mod cat;
 mod gc;
+mod image;
 mod index;
+mod ls;
 mod remove;
 mod shell;
 mod verify;
@@ -14,8 +17,11 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
+pub(crate) use cat::CatArgs;
 pub(crate) use gc::GcArgs;
+pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use ls::LsArgs;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
@@ -41,6 +47,8 @@ pub(crate) enum Command {
     Gc(GcArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    Ls(LsArgs),
+    Cat(CatArgs),
 }
 
 // Headings of the options in the help.

@@ -180,6 +180,11 @@ impl TarWalker {
         }
     }
 
+    /// The entries so far, of a stream that need not be at its end.
+    pub(crate) fn into_toc(self) -> Toc {
+        self.toc
+    }
+
     /// Ends the stream.
     ///
     /// # Errors

@@ -1,0 +1,60 @@
+//! What `ls` and `cat` have in common: the image is opened, and people are told what it took.
+
+use std::path::Path;
+
+use soci_layout::event::{Event, Observer};
+use soci_layout::rootfs::ImageFiles;
+
+use super::super::args::ImageArgs;
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::progress::Progress;
+use super::super::signals;
+use super::super::size::Bytes;
+use super::super::talk::Talk;
+
+/// Opens the image that the arguments choose.
+///
+/// # Errors
+/// The exit; what is wrong has been said.
+pub(super) fn open(
+    layout: &Path,
+    args: &ImageArgs,
+    printer: Printer,
+) -> Result<(ImageFiles, Talk), Exit> {
+    let talk = Talk::start(args.progress(printer), args.quiet, printer)?;
+    let progress = Progress::start(talk.mode, args.verbose, printer);
+    let result = ImageFiles::open(layout, &args.options(), &progress);
+    progress.finish();
+    let image = result.map_err(|error| talk.failed(&error))?;
+    if !image.left_out().is_empty() {
+        let (platform, others) = (image.platform(), image.left_out().join(", "));
+        talk.note(&format!("showing {platform}, this machine's platform (also there: {others})"));
+    }
+    for layer in image.read_layers() {
+        if let Some(problem) = &layer.ztoc_problem {
+            let (number, digest) = (layer.number, layer.digest);
+            talk.warning(&format!(
+                "layer {number} ({digest}) was read without its zTOC, which cannot be used: {problem}"
+            ));
+        } else if args.verbose && layer.ztoc.is_none() {
+            let (number, digest, size) = (layer.number, layer.digest, Bytes(layer.size));
+            talk.note(&format!(
+                "layer {number} ({digest}, {size}) has no zTOC, all of it was read"
+            ));
+        }
+    }
+    Ok((image, talk))
+}
+
+/// Ends what takes long after a signal, without a display.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interruptible;
+
+impl Observer for Interruptible {
+    fn event(&self, _event: &Event) {}
+
+    fn cancelled(&self) -> bool {
+        signals::caught().is_some()
+    }
+}

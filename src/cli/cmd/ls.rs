@@ -1,0 +1,222 @@
+//! `soci-layout ls`.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+
+use soci_layout::rootfs::{EntryKind, LookupError, NodeId, Root};
+
+use super::super::args::LsArgs;
+use super::super::exit::Exit;
+use super::super::listing::{self, Form, Item};
+use super::super::printer::Printer;
+use super::super::{escape, signals};
+use super::files;
+
+/// Runs the command.
+pub(crate) fn run(args: &LsArgs, printer: Printer) -> Exit {
+    let (image, talk) = match files::open(&args.layout, &args.image, printer) {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let whole = image.read_layers().count();
+    let bare = image.read_layers().filter(|l| l.ztoc.is_none() && l.ztoc_problem.is_none()).count();
+    if bare > 0 && !args.image.verbose {
+        talk.note(&format!(
+            "{bare} of {whole} layers without zTOC were read whole (-v names them)"
+        ));
+    }
+    let root = match image.root() {
+        Ok(root) => root,
+        Err(error) => return talk.failed(&error),
+    };
+    let form = Form { long: args.long, json: args.json, details: args.image.verbose };
+    let mut lister = Lister { args, root: &root, out: Output::new(printer), form, first: true };
+    let mut failures = Vec::new();
+    let listed = lister.all(&image, &mut failures);
+    for (path, error) in &failures {
+        talk.error(&format!("{}: {error}", escape::bytes(path)), &[], None);
+    }
+    match listed {
+        Err(Stop::Signal) => signals::caught().unwrap_or(Exit::Error),
+        Err(Stop::Output(error)) => {
+            talk.error("failed to write to standard output", &[error.to_string()], None);
+            Exit::Error
+        }
+        Ok(()) if failures.is_empty() => Exit::Done,
+        Ok(()) => Exit::Error,
+    }
+}
+
+/// Why a listing ended early.
+enum Stop {
+    Signal,
+    Output(io::Error),
+}
+
+/// Standard output in large pieces.
+struct Output {
+    printer: Printer,
+    text: String,
+}
+
+/// Bytes of text that are collected before they are written.
+const PIECE: usize = 64 << 10;
+
+impl Output {
+    fn new(printer: Printer) -> Self {
+        Self { printer, text: String::with_capacity(PIECE) }
+    }
+
+    fn flush(&mut self) -> Result<(), Stop> {
+        let written = self.printer.out(&self.text);
+        self.text.clear();
+        written.map_err(Stop::Output)
+    }
+
+    fn step(&mut self) -> Result<(), Stop> {
+        if self.text.len() >= PIECE {
+            if signals::caught().is_some() {
+                return Err(Stop::Signal);
+            }
+            self.flush()?;
+        }
+        Ok(())
+    }
+}
+
+struct Lister<'a> {
+    args: &'a LsArgs,
+    root: &'a Root<'a>,
+    out: Output,
+    form: Form,
+    /// Whether nothing was listed yet.
+    first: bool,
+}
+
+impl<'a> Lister<'a> {
+    fn all(
+        &mut self,
+        image: &soci_layout::rootfs::ImageFiles,
+        failures: &mut Vec<(Vec<u8>, LookupError)>,
+    ) -> Result<(), Stop> {
+        let mut paths: Vec<&[u8]> = self.args.paths.iter().map(|path| path.as_bytes()).collect();
+        paths.sort_unstable();
+        let (mut plain, mut directories) = (Vec::new(), Vec::new());
+        for path in paths {
+            match self.find(path) {
+                Err(error) => failures.push((path.to_vec(), error)),
+                Ok(node) if !self.args.directory && self.root.names(node).is_some() => {
+                    directories.push((path, node));
+                }
+                Ok(node) => plain.push((path, node)),
+            }
+        }
+        if self.form.json {
+            self.out.text.push_str(&listing::json_begin(image));
+        }
+        let items: Vec<_> = plain.iter().map(|(path, node)| self.item(path, *node)).collect();
+        self.block(&[], &items)?;
+        let titled = self.args.recursive || self.args.paths.len() > 1;
+        for (path, node) in directories {
+            self.directory(path, node, titled)?;
+        }
+        if self.form.json {
+            self.out.text.push_str(&listing::json_end(failures));
+        }
+        self.out.flush()
+    }
+
+    /// The rules of `ls`: a link to a directory is followed when it is named itself, unless its own
+    /// attributes are asked for.
+    fn find(&self, path: &[u8]) -> Result<NodeId, LookupError> {
+        if self.args.dereference {
+            return self.root.lookup(path, true);
+        }
+        let node = self.root.lookup(path, false)?;
+        let itself = self.args.long || self.args.json || self.args.directory;
+        if !itself && self.root.entry(node).kind() == EntryKind::Symlink {
+            let target = self.root.lookup(path, true);
+            return Ok(target.ok().filter(|n| self.root.names(*n).is_some()).unwrap_or(node));
+        }
+        Ok(node)
+    }
+
+    fn item<'n>(&self, name: &'n [u8], node: NodeId) -> Item<'n>
+    where
+        'a: 'n,
+    {
+        Item { name, entry: self.root.entry(node) }
+    }
+
+    /// What is in a directory, and with `--recursive` in all below: without recursion of ours, as an image
+    /// decides how deep it is.
+    fn directory(&mut self, path: &[u8], node: NodeId, titled: bool) -> Result<(), Stop> {
+        let mut path = path.to_vec();
+        let mut todo = vec![(path.len(), self.one(&path, node, titled)?.into_iter())];
+        while let Some((length, children)) = todo.last_mut() {
+            path.truncate(*length);
+            let Some((name, node)) = children.next() else {
+                todo.pop();
+                continue;
+            };
+            if !path.ends_with(b"/") {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            let below = self.one(&path, node, titled)?;
+            todo.push((path.len(), below.into_iter()));
+        }
+        Ok(())
+    }
+
+    /// One directory; gives those in it that are to be listed as well.
+    fn one(
+        &mut self,
+        path: &[u8],
+        node: NodeId,
+        titled: bool,
+    ) -> Result<Vec<(&'a [u8], NodeId)>, Stop> {
+        if titled && !self.form.json {
+            let blank = if self.first { "" } else { "\n" };
+            let _ = writeln!(self.out.text, "{blank}{}:", escape::bytes(path));
+            self.first = false;
+        }
+        let root = self.root;
+        let names: Vec<(&[u8], NodeId)> = root.names(node).into_iter().flatten().collect();
+        let shown = names.iter().map(|(name, node)| {
+            let is_link = root.entry(*node).kind() == EntryKind::Symlink;
+            if self.args.dereference && is_link {
+                let mut link = path.to_vec();
+                link.push(b'/');
+                link.extend_from_slice(name);
+                // As `ls` does, a link that leads nowhere is shown itself.
+                return self.item(name, root.lookup(&link, true).unwrap_or(*node));
+            }
+            self.item(name, *node)
+        });
+        let shown: Vec<_> = shown.collect();
+        self.block(path, &shown)?;
+        let below = names.into_iter().filter(|(_, node)| root.names(*node).is_some());
+        Ok(if self.args.recursive { below.collect() } else { Vec::new() })
+    }
+
+    /// Items that stand together, in `directory`.
+    fn block(&mut self, directory: &[u8], items: &[Item<'_>]) -> Result<(), Stop> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let widths = listing::Widths::of(items, self.form);
+        for item in items {
+            if self.form.json {
+                self.out.text.push_str(if self.first { "\n" } else { ",\n" });
+                self.out.text.push_str(&listing::json_entry(directory, item));
+            } else {
+                listing::line(&mut self.out.text, item, self.form, widths);
+            }
+            self.first = false;
+            self.out.step()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! The files of an image: the root file system as a runtime sees it, and what is in each file.
+//!
+//! ```text
+//! SOCI index ► zTOC ─┐
+//!                    ├► TOC per layer ► tree per layer ► merged tree ► lookup ► read
+//! layer, scanned ────┘   open.rs         tree.rs          merge.rs      lookup   read.rs
+//! ```
+//!
+//! The names come from the zTOCs of the image's SOCI index, as a consumer would find it. A layer that has none
+//! (small, skipped, or an image without an index) is scanned, and its table of contents is kept in memory
+//! only. Files are read through the spans that cover them, as a lazy mount does ([`Root::read`]).
+//!
+//! The layers are put together by the rules of the OCI image specification (`layer.md`, "Applying
+//! Changesets"): [`merge`] has them in full.
+
+mod header;
+mod lookup;
+mod merge;
+#[cfg(test)]
+mod model;
+mod open;
+mod read;
+mod spans;
+mod tree;
+mod view;
+
+pub use lookup::LookupError;
+pub use open::{FilesOptions, ImageFiles, LayerChoice, LayerFiles};
+pub use read::{ReadError, ReadReport};
+pub use tree::NodeId;
+pub use view::{Entry, EntryKind, Root};

@@ -1,0 +1,302 @@
+//! One layer's entries as a tree of names.
+//!
+//! Names stay in the tables of contents, the tree borrows them: 24 bytes a name and a place in its directory's
+//! map, so that an image may have millions. Entries act in archive order, as if the archive was unpacked:
+//! a later one replaces an earlier one of the same name, a directory entry keeps what is in the directory. In
+//! front of the last component symbolic links of the same layer are followed, never out of the root, as
+//! containerd does (`pkg/archive/tar.go` `applyNaive`, `fs.RootPath`).
+
+use std::collections::BTreeMap;
+
+use super::lookup::LookupError;
+use crate::limits::{MAX_NODES, MAX_PATH};
+use crate::ztoc::toc::{FileRef, FileType, Toc};
+
+/// Beginning of the name of an entry that removes another name (OCI image specification, `layer.md`).
+pub(super) const WHITEOUT: &[u8] = b".wh.";
+/// Name of an entry that hides what lower layers have in its directory.
+pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// A file or directory of a [`super::Root`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeId(pub(super) u32);
+
+/// No entry: a directory that only the names below it imply.
+pub(super) const IMPLIED: u32 = u32::MAX;
+
+/// A name in the tree.
+#[derive(Debug)]
+pub(super) struct Node<'a> {
+    pub(super) parent: NodeId,
+    /// Position of the layer.
+    pub(super) layer: u32,
+    /// The name's own entry in the layer's table, or [`IMPLIED`].
+    pub(super) entry: u32,
+    /// The entry that has the content: another one for hard links.
+    pub(super) file: u32,
+    pub(super) directory: Option<Box<Directory<'a>>>,
+}
+
+/// What is in a directory.
+#[derive(Debug, Default)]
+pub(super) struct Directory<'a> {
+    pub(super) children: BTreeMap<&'a [u8], NodeId>,
+    /// Names that lower layers lose.
+    pub(super) whiteouts: Vec<&'a [u8]>,
+    /// Whether lower layers lose all names.
+    pub(super) opaque: bool,
+}
+
+/// Trees over the tables of contents of an image's layers, by the layers' positions.
+#[derive(Debug)]
+pub(super) struct Trees<'a> {
+    pub(super) tables: Vec<&'a Toc>,
+    pub(super) nodes: Vec<Node<'a>>,
+    /// The directory of the last entry, as its name spells it: most entries lie beside the one before.
+    last: Option<(&'a [u8], NodeId)>,
+}
+
+/// An entry that no runtime could unpack.
+#[derive(Debug)]
+pub(super) struct BadEntry {
+    /// Name of the entry.
+    pub(super) name: Vec<u8>,
+    /// Offset of its data in the uncompressed archive.
+    pub(super) offset: u64,
+    pub(super) problem: String,
+}
+
+impl<'a> Trees<'a> {
+    pub(super) fn new(tables: Vec<&'a Toc>) -> Self {
+        Self { tables, nodes: Vec::new(), last: None }
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node<'a> {
+        &self.nodes[id.0 as usize]
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node<'a> {
+        &mut self.nodes[id.0 as usize]
+    }
+
+    /// What is in a directory; `None` for everything else.
+    pub(super) fn directory(&self, id: NodeId) -> Option<&Directory<'a>> {
+        self.node(id).directory.as_deref()
+    }
+
+    pub(super) fn directory_mut(&mut self, id: NodeId) -> Option<&mut Directory<'a>> {
+        self.node_mut(id).directory.as_deref_mut()
+    }
+
+    /// The entry with a node's content; `None` for an implied directory.
+    pub(super) fn file(&self, id: NodeId) -> Option<FileRef<'a>> {
+        let node = self.node(id);
+        (node.entry != IMPLIED).then(|| self.tables[node.layer as usize].get(node.file as usize))
+    }
+
+    /// An empty directory that is its own parent.
+    pub(super) fn root(&mut self) -> Result<NodeId, LookupError> {
+        let id = NodeId(self.nodes.len() as u32);
+        self.push(Node { directory: Some(Box::default()), ..implied(id) })
+    }
+
+    pub(super) fn push(&mut self, node: Node<'a>) -> Result<NodeId, LookupError> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(LookupError::TooMany);
+        }
+        self.nodes.push(node);
+        Ok(NodeId(self.nodes.len() as u32 - 1))
+    }
+
+    /// The tree of the layer at `position`. With `raw`, whiteouts are names like others.
+    ///
+    /// # Errors
+    /// The first entry that no runtime could unpack.
+    pub(super) fn layer(&mut self, position: usize, raw: bool) -> Result<NodeId, BadEntry> {
+        let toc = self.tables[position];
+        self.last = None;
+        let bad = |file: &FileRef<'_>, problem: String| BadEntry {
+            name: file.name().to_vec(),
+            offset: file.uncompressed_offset().cast_unsigned(),
+            problem,
+        };
+        let mut root = None;
+        for (number, file) in toc.iter().enumerate() {
+            let root = match root {
+                Some(root) => root,
+                None => *root.insert(self.root().map_err(|e| bad(&file, e.to_string()))?),
+            };
+            self.entry(root, (position as u32, number as u32), &file, raw)
+                .map_err(|problem| bad(&file, problem))?;
+        }
+        match root {
+            Some(root) => Ok(root),
+            None => self.root().map_err(|error| BadEntry {
+                name: Vec::new(),
+                offset: 0,
+                problem: error.to_string(),
+            }),
+        }
+    }
+
+    fn entry(
+        &mut self,
+        root: NodeId,
+        (layer, entry): (u32, u32),
+        file: &FileRef<'a>,
+        raw: bool,
+    ) -> Result<(), String> {
+        let name = file.name();
+        if name.len() > MAX_PATH {
+            return Err(format!(
+                "its name has {} bytes, the limit of Linux is {MAX_PATH}",
+                name.len()
+            ));
+        }
+        let Some((parent, base)) = self.place(root, name)? else {
+            // The root itself: only a directory can say something about it.
+            if file.file_type() == FileType::Directory {
+                let node = self.node_mut(root);
+                (node.layer, node.entry, node.file) = (layer, entry, entry);
+            }
+            return Ok(());
+        };
+        if let Some(hidden) = base.strip_prefix(WHITEOUT)
+            && !raw
+        {
+            let Some(directory) = self.directory_mut(parent) else { return Ok(()) };
+            match hidden {
+                _ if base == OPAQUE => directory.opaque = true,
+                // containerd refuses these ("invalid whiteout name"): they would remove the directory.
+                b"" | b"." | b".." => return Err("it is a whiteout that names nothing".to_owned()),
+                hidden => directory.whiteouts.push(hidden),
+            }
+            return Ok(());
+        }
+        let content = match file.file_type() {
+            // Whoever looks at the entries as they are wants to see those that cannot be unpacked, too.
+            FileType::HardLink if raw => self.link_target(root, file.linkname()).unwrap_or(entry),
+            FileType::HardLink => self.link_target(root, file.linkname())?,
+            _ => entry,
+        };
+        let is_directory = file.file_type() == FileType::Directory;
+        let known = self.directory(parent).and_then(|d| d.children.get(base)).copied();
+        if let Some(known) = known {
+            if is_directory && self.node(known).directory.is_some() {
+                let node = self.node_mut(known);
+                (node.layer, node.entry, node.file) = (layer, entry, entry);
+                return Ok(());
+            }
+            self.last = None;
+        }
+        let directory = is_directory.then(Box::default);
+        let node = Node { parent, layer, entry, file: content, directory };
+        let id = self.push(node).map_err(|error| error.to_string())?;
+        if let Some(directory) = self.directory_mut(parent) {
+            directory.children.insert(base, id);
+        }
+        Ok(())
+    }
+
+    /// The directory of an entry, which comes into being when it is not there, and the last component of
+    /// its name; `None` for the root.
+    fn place(
+        &mut self,
+        root: NodeId,
+        name: &'a [u8],
+    ) -> Result<Option<(NodeId, &'a [u8])>, String> {
+        let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let start = name[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        let (spelled, base) = (&name[..start], &name[start..end]);
+        let plain = !matches!(base, b"" | b"." | b"..");
+        if let Some((last, node)) = self.last
+            && last == spelled
+            && plain
+        {
+            return Ok(Some((node, base)));
+        }
+        // As Go's `filepath.Clean` has it, `..` takes a name away whatever it stands for.
+        let mut path = Vec::new();
+        for component in components(name) {
+            if component == b".." {
+                path.pop();
+            } else {
+                path.push(component);
+            }
+        }
+        let Some((base, directories)) = path.split_last() else { return Ok(None) };
+        let parent = self.make(root, directories)?;
+        self.last = plain.then_some((spelled, parent));
+        Ok(Some((parent, base)))
+    }
+
+    /// Walks down to a directory; what is missing comes into being.
+    fn make(&mut self, root: NodeId, path: &[&'a [u8]]) -> Result<NodeId, String> {
+        let mut node = root;
+        let mut todo: Vec<&'a [u8]> = path.iter().rev().copied().collect();
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == b".." {
+                node = self.node(node).parent;
+                continue;
+            }
+            let child = self.directory(node).and_then(|d| d.children.get(name)).copied();
+            if let Some(child) = child {
+                if self.node(child).directory.is_some() {
+                    node = child;
+                    continue;
+                }
+                if let Some(file) = self.file(child)
+                    && file.file_type() == FileType::Symlink
+                {
+                    links += 1;
+                    if links > MAX_ENTRY_LINKS || todo.len() > MAX_PATH {
+                        return Err(LookupError::Loop.to_string());
+                    }
+                    let target = file.linkname();
+                    if target.starts_with(b"/") {
+                        node = root;
+                    }
+                    todo.extend(components(target).collect::<Vec<_>>().into_iter().rev());
+                    continue;
+                }
+                // A runtime would fail; here what comes later wins.
+                self.last = None;
+            }
+            let directory = Some(Box::default());
+            let id = self
+                .push(Node { directory, ..implied(node) })
+                .map_err(|error| error.to_string())?;
+            if let Some(directory) = self.directory_mut(node) {
+                directory.children.insert(name, id);
+            }
+            node = id;
+        }
+        Ok(node)
+    }
+
+    /// The entry with the content of a hard link's target, which stands before it in the same layer.
+    fn link_target(&self, root: NodeId, target: &[u8]) -> Result<u32, String> {
+        let quoted = || target.escape_ascii();
+        let node = self
+            .resolve(root, target, false)
+            .map_err(|error| format!("its hard link target \"{}\": {error}", quoted()))?;
+        let Node { entry, file, directory, .. } = self.node(node);
+        if directory.is_some() || *entry == IMPLIED {
+            return Err(format!("its hard link target \"{}\" is a directory", quoted()));
+        }
+        Ok(*file)
+    }
+}
+
+/// Most symbolic links in front of an entry's last component, as containerd's `fs.RootPath` counts.
+const MAX_ENTRY_LINKS: usize = 255;
+
+fn implied<'a>(parent: NodeId) -> Node<'a> {
+    Node { parent, layer: 0, entry: IMPLIED, file: IMPLIED, directory: None }
+}
+
+/// The components of a path, without empty ones and `.`.
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".")
+}

@@ -1,0 +1,189 @@
+//! What a caller sees of a tree: names in directories, and the attributes behind them.
+
+use super::lookup::LookupError;
+use super::open::{ImageFiles, LayerFiles};
+use super::tree::{IMPLIED, NodeId, OPAQUE, Trees, WHITEOUT};
+use crate::ztoc::toc::{FileRef, FileType, ModTime};
+
+/// A root directory: that of the image, or of one of its layers alone.
+#[derive(Debug)]
+pub struct Root<'a> {
+    pub(super) image: &'a ImageFiles,
+    pub(super) trees: Trees<'a>,
+    pub(super) top: NodeId,
+    /// Whether entries are shown as they stand in the layer.
+    pub(super) raw: bool,
+}
+
+/// Kinds of what a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// Regular file.
+    File,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Symlink,
+    /// Character device.
+    CharDevice,
+    /// Block device.
+    BlockDevice,
+    /// Named pipe.
+    Fifo,
+    /// Another name for a file of the same layer. Only in a layer alone: in the image it is that file.
+    HardLink,
+    /// Removes a name of lower layers. Only in a layer alone.
+    Whiteout,
+    /// Hides all that lower layers have in its directory. Only in a layer alone.
+    Opaque,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The name's own entry.
+    own: Option<FileRef<'a>>,
+    /// Where attributes come from: for hard links in the image, the entry with the content.
+    file: Option<FileRef<'a>>,
+    kind: EntryKind,
+    layer: Option<&'a LayerFiles>,
+}
+
+impl<'a> Root<'a> {
+    /// The root directory itself.
+    #[must_use]
+    pub fn top(&self) -> NodeId {
+        self.top
+    }
+
+    /// Follows a path from the root; leading slashes do not matter. A symbolic link at its end is followed with
+    /// `follow`, or when a slash stands behind it; those before always, and never out of the root.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn lookup(&self, path: &[u8], follow: bool) -> Result<NodeId, LookupError> {
+        self.trees.resolve(self.top, path, follow)
+    }
+
+    /// Names in a directory, sorted by their bytes; `None` when it is no directory.
+    #[must_use]
+    pub fn names(&self, node: NodeId) -> Option<impl ExactSizeIterator<Item = (&'a [u8], NodeId)>> {
+        let directory = self.trees.directory(node)?;
+        Some(directory.children.iter().map(|(name, child)| (*name, *child)))
+    }
+
+    /// What is known of a name.
+    #[must_use]
+    pub fn entry(&self, node: NodeId) -> Entry<'a> {
+        let stored = self.trees.node(node);
+        if stored.entry == IMPLIED {
+            return Entry { own: None, file: None, kind: EntryKind::Directory, layer: None };
+        }
+        let toc = self.trees.tables[stored.layer as usize];
+        let own = toc.get(stored.entry as usize);
+        let file = if self.raw { own } else { toc.get(stored.file as usize) };
+        let kind = match file.file_type() {
+            _ if self.raw && base(own.name()) == OPAQUE => EntryKind::Opaque,
+            _ if self.raw && base(own.name()).starts_with(WHITEOUT) => EntryKind::Whiteout,
+            FileType::Regular => EntryKind::File,
+            FileType::HardLink => EntryKind::HardLink,
+            FileType::Symlink => EntryKind::Symlink,
+            FileType::CharDevice => EntryKind::CharDevice,
+            FileType::BlockDevice => EntryKind::BlockDevice,
+            FileType::Directory => EntryKind::Directory,
+            FileType::Fifo => EntryKind::Fifo,
+        };
+        let layer = self.image.layers().get(stored.layer as usize);
+        Entry { own: Some(own), file: Some(file), kind, layer }
+    }
+}
+
+/// The last component of an entry's name.
+fn base(name: &[u8]) -> &[u8] {
+    let name = name.strip_suffix(b"/").unwrap_or(name);
+    name.rsplit(|byte| *byte == b'/').next().unwrap_or(name)
+}
+
+impl<'a> Entry<'a> {
+    /// Kind of what the name stands for.
+    #[must_use]
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    /// Permissions, set-id and sticky bits (12 bits). A directory that only names below it imply has 0755,
+    /// as runtimes make it.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        self.file.map_or(0o755, |file| (file.mode() & 0o7777).unsigned_abs() as u32)
+    }
+
+    /// Owner id; 0 for an implied directory.
+    #[must_use]
+    pub fn uid(&self) -> u32 {
+        self.file.map_or(0, |file| file.uid())
+    }
+
+    /// Group id; 0 for an implied directory.
+    #[must_use]
+    pub fn gid(&self) -> u32 {
+        self.file.map_or(0, |file| file.gid())
+    }
+
+    /// Bytes of content; 0 for everything but regular files.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self.file {
+            Some(file) if file.file_type() == FileType::Regular => {
+                file.uncompressed_size().cast_unsigned()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Modification time; `None` for an implied directory.
+    #[must_use]
+    pub fn mod_time(&self) -> Option<ModTime> {
+        self.file.map(|file| file.mod_time())
+    }
+
+    /// Where a symbolic link leads; for a hard link, the file it was made from, as its layer names it.
+    #[must_use]
+    pub fn link_target(&self) -> Option<&'a [u8]> {
+        match (self.kind, self.file, self.own) {
+            // A hard link to a symbolic link is that symbolic link.
+            (EntryKind::Symlink, Some(file), _) => Some(file.linkname()),
+            (_, _, Some(own)) if own.file_type() == FileType::HardLink => Some(own.linkname()),
+            _ => None,
+        }
+    }
+
+    /// Whether the name is a hard link in its layer.
+    #[must_use]
+    pub fn is_hard_link(&self) -> bool {
+        self.own.is_some_and(|own| own.file_type() == FileType::HardLink)
+    }
+
+    /// Major and minor number of a device.
+    #[must_use]
+    pub fn device(&self) -> Option<(i64, i64)> {
+        let file = self.file?;
+        matches!(self.kind, EntryKind::CharDevice | EntryKind::BlockDevice)
+            .then(|| (file.devmajor(), file.devminor()))
+    }
+
+    /// Extended attributes, sorted by name: PAX records `SCHILY.xattr.NAME`.
+    pub fn xattrs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let records = self.file.map(|file| file.pax());
+        records.into_iter().flatten().filter_map(|(key, value)| {
+            Some((key.strip_prefix(b"SCHILY.xattr.".as_slice())?, value))
+        })
+    }
+
+    /// The layer with the entry; `None` for an implied directory.
+    #[must_use]
+    pub fn layer(&self) -> Option<&'a LayerFiles> {
+        self.layer
+    }
+}
