@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::media_type::Compression;
-use crate::scan::probe::{self, Place, Truth};
+use crate::scan::probe::{self, Claimed, Place, Truth};
 use crate::scan::{ScanError, ScanObserver};
 use crate::ztoc::toc::{FileRef, Toc};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
@@ -65,8 +65,8 @@ pub(super) fn verify(
         Err(error) => return Err(error),
     };
     let ztoc = subject.ztoc.map(|(_, ztoc)| ztoc);
-    let kind = (size, subject.compression);
-    let truth = match probe::straight(&mut blob, kind, ztoc, observer) {
+    let claimed = Claimed { size, compression: subject.compression, ztoc, second_thread: true };
+    let truth = match probe::straight(&mut blob, &claimed, observer) {
         Ok(truth) => truth,
         Err(ScanError::Cancelled) => return Err(Error::Cancelled),
         Err(ScanError::Read(source)) => {
