@@ -139,6 +139,8 @@ pub(crate) struct GzipWalker {
     inflater: Inflater,
     window: OutputWindow,
     wanted: Wanted,
+    /// Where the first member's header ends.
+    header: Option<u64>,
     total_in: u64,
     total_out: u64,
 }
@@ -168,6 +170,7 @@ impl GzipWalker {
             inflater: Inflater::new(),
             window: OutputWindow::new(),
             wanted,
+            header: None,
             total_in: 0,
             total_out: 0,
         }
@@ -204,6 +207,7 @@ impl GzipWalker {
                     self.header_byte(field, byte).map_err(|kind| self.error(kind))?;
                     self.total_in += 1;
                     if self.phase == Phase::Body {
+                        self.header.get_or_insert(self.total_in);
                         self.candidate(0, checkpoints)?;
                     }
                     1
@@ -246,6 +250,11 @@ impl GzipWalker {
             Wanted::Spans(..) => &[],
             Wanted::Claims(claims) => claims.met(),
         }
+    }
+
+    /// Where the first member's header ends.
+    pub(crate) fn header(&self) -> Option<u64> {
+        self.header
     }
 
     fn error(&self, kind: GzipErrorKind) -> GzipError {

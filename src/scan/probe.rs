@@ -29,6 +29,8 @@ pub(crate) struct Truth {
     pub(crate) output: u64,
     /// The archive, or why it is none.
     pub(crate) tar: Result<TarSummary, NoArchive>,
+    /// Where the first gzip member's header ends, in the blob.
+    pub(crate) header: Option<u64>,
     /// Digest of each span that begins inside the blob.
     pub(crate) spans: Vec<Digest>,
     /// For each checkpoint that lies inside the content.
@@ -218,6 +220,7 @@ pub(crate) fn straight(
         threads::alone(&mut source, walk, observer)?
     };
     content.close();
+    let header = walker.header();
     for (place, met) in content.places.iter_mut().zip(walker.met()) {
         place.met = *met;
     }
@@ -231,11 +234,12 @@ pub(crate) fn straight(
         (None, None) => content.tar.finish().map_err(|error| Halt::from(error).into()),
     };
     let (output, places) = (content.position, content.places);
-    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, spans, places })
+    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, header, spans, places })
 }
 
 /// Inflates from a checkpoint to the end of `span`, the bytes of the blob from the checkpoint's
-/// `compressed_offset` to that of the next one. `byte` is the one before them.
+/// `compressed_offset` to that of the next one. `byte` is the one before them. Gives the CRC-32 of the first
+/// `wanted` bytes of output and the length of all.
 ///
 /// # Errors
 /// What a reader would stumble over, for people.
@@ -243,10 +247,11 @@ pub(crate) fn resume(
     checkpoint: &Checkpoint,
     byte: u8,
     window: &[u8; WINDOW_SIZE],
+    wanted: u64,
     span: &mut dyn Read,
 ) -> Result<(u32, u64), String> {
     let mut walker = GzipWalker::resume(checkpoint, byte, window);
-    let (mut crc, mut length) = (crc32fast::Hasher::new(), 0);
+    let (mut crc, mut length) = (crc32fast::Hasher::new(), 0_u64);
     let (mut buffer, mut ignored) = (vec![0; 64 << 10], Vec::new());
     loop {
         let count = match span.read(&mut buffer) {
@@ -256,7 +261,8 @@ pub(crate) fn resume(
             Err(error) => return Err(error.to_string()),
         };
         let output = |bytes: &[u8]| {
-            crc.update(bytes);
+            let left = usize::try_from(wanted.saturating_sub(length)).unwrap_or(usize::MAX);
+            crc.update(&bytes[..bytes.len().min(left)]);
             length += bytes.len() as u64;
         };
         walker
