@@ -38,7 +38,9 @@ pub mod scan;
 mod select;
 mod sha256;
 mod soci;
+mod steps;
 pub mod verify;
+mod warnings;
 pub mod ztoc;
 
 pub use digest::Digest;

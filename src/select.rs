@@ -7,8 +7,8 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image, Node, REF_NAME, Tree};
-use crate::limits::MAX_WARNINGS;
 use crate::options::{Options, V1Shape};
+use crate::warnings::Warnings;
 
 /// The images that are wanted.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(crate) fn select<'a>(
         warnings: Vec::new(),
     };
     let mut by_digest: BTreeMap<Digest, usize> = BTreeMap::new();
-    let mut left_alone = Vec::new();
+    let mut left_alone = Warnings::default();
     let mut platforms = Vec::new();
     for position in selection.roots().collect::<Vec<_>>() {
         let root = &tree.roots[position];
@@ -81,7 +81,7 @@ pub(crate) fn select<'a>(
             let platform =
                 descriptor.platform.as_ref().map_or_else(String::new, |p| format!(" ({p})"));
             let digest = descriptor.digest;
-            left_alone.push(format!("left alone: {digest}{platform} is not in the layout"));
+            left_alone.add(|| format!("left alone: {digest}{platform} is not in the layout"));
         }
         for (descriptor, image) in found {
             let platform = image.platform.to_string();
@@ -100,12 +100,8 @@ pub(crate) fn select<'a>(
             known.extend(names.iter().filter(|n| !known.contains(n)).cloned().collect::<Vec<_>>());
         }
     }
-    let more = left_alone.len().saturating_sub(MAX_WARNINGS);
-    left_alone.truncate(MAX_WARNINGS);
-    selection.warnings.extend(left_alone);
-    if more > 0 {
-        selection.warnings.push(format!("left alone: {more} more that are not in the layout"));
-    }
+    let others = |more| format!("left alone: {more} more that are not in the layout");
+    selection.warnings = left_alone.finish(others);
     for platform in &options.platforms {
         if !selection.images.iter().any(|i| platform.matches(&i.image.platform)) {
             let platform = platform.to_string();

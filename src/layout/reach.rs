@@ -10,15 +10,33 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE};
 
+/// A blob that is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reached {
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// Whether its content is that of its digest; `None` when it was not read.
+    pub(crate) whole: Option<bool>,
+}
+
 /// All blobs that are there and that the text of `index.json` leads to, with their sizes in bytes.
 ///
 /// Rather too many than too few: *every* digest in a reachable document counts (`subject`,
 /// annotations, members nobody knows), whatever it stands for. A document that cannot be read leads to
 /// nothing; [`must_stay`] refuses it.
 pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u64> {
+    sizes(find(layout, index_json, |_| false))
+}
+
+/// As [`reachable`]; blobs that are no documents, by `known`, are not read.
+pub(crate) fn find(
+    layout: &Layout,
+    index_json: &str,
+    known: impl Fn(&Digest) -> bool,
+) -> BTreeMap<Digest, Reached> {
     let mut found = BTreeMap::new();
     // It cannot fail: every problem is passed over.
-    let _ = follow(layout, index_json.to_owned(), &mut found, &|_| Ok(()));
+    let _ = follow(layout, index_json.to_owned(), &mut found, &known, &|_| Ok(()));
     found
 }
 
@@ -31,25 +49,30 @@ pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u
 pub(crate) fn must_stay(layout: &Layout, index_json: &str) -> Result<BTreeMap<Digest, u64>, Error> {
     let mut found = BTreeMap::new();
     let docker = layout.path().join("manifest.json");
-    let texts = match fs::metadata(&docker) {
+    let text = match fs::metadata(&docker) {
         Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_INDEX_JSON_SIZE => {
             fs::read(&docker).map_err(Error::io("read", &docker))?
         }
         _ => Vec::new(),
     };
-    for digest in digests_behind(&String::from_utf8_lossy(&texts), "blobs/sha256/") {
+    for digest in digests_behind(&String::from_utf8_lossy(&text), "blobs/sha256/") {
         if let Some(size) = layout.blob_size(&digest)? {
-            found.insert(digest, size);
+            found.insert(digest, Reached { size, whole: None });
         }
     }
-    follow(layout, index_json.to_owned(), &mut found, &Err)?;
-    Ok(found)
+    follow(layout, index_json.to_owned(), &mut found, &|_| false, &Err)?;
+    Ok(sizes(found))
+}
+
+fn sizes(found: BTreeMap<Digest, Reached>) -> BTreeMap<Digest, u64> {
+    found.into_iter().map(|(digest, reached)| (digest, reached.size)).collect()
 }
 
 fn follow(
     layout: &Layout,
     index_json: String,
-    found: &mut BTreeMap<Digest, u64>,
+    found: &mut BTreeMap<Digest, Reached>,
+    known: &dyn Fn(&Digest) -> bool,
     problem: &dyn Fn(Error) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut texts = vec![index_json];
@@ -66,11 +89,13 @@ fn follow(
                     continue;
                 }
             };
-            found.insert(digest, size);
-            if size > MAX_MANIFEST_SIZE {
+            if size > MAX_MANIFEST_SIZE || known(&digest) {
+                found.insert(digest, Reached { size, whole: None });
                 continue;
             }
-            match layout.read_blob(&digest, size, MAX_MANIFEST_SIZE) {
+            let read = layout.read_blob(&digest, size, MAX_MANIFEST_SIZE);
+            found.insert(digest, Reached { size, whole: Some(matches!(read, Ok(Some(_)))) });
+            match read {
                 Ok(Some(bytes)) if bytes.trim_ascii_start().first() == Some(&b'{') => {
                     texts.extend(String::from_utf8(bytes));
                 }

@@ -12,13 +12,13 @@ use crate::error::Error;
 use crate::json::members;
 use crate::limits::{
     MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE,
-    MAX_WARNINGS,
 };
 use crate::media_type::{
     self, LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, is_image_config, is_index, is_manifest,
 };
 use crate::options::IndexVersion;
 use crate::platform::Platform;
+use crate::warnings::Warnings;
 
 /// Name of a root, the tag that push tools use.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -168,23 +168,19 @@ impl Descriptor {
 pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
     let index_json = layout.read_index_json()?;
     let place = layout.index_json().display().to_string();
-    let mut reader = Reader { layout, warnings: Vec::new(), foreign: 0, visited: 0, kept: 0 };
+    let mut reader = Reader { layout, foreign: Warnings::default(), visited: 0, kept: 0 };
     let mut roots = Vec::new();
     for descriptor in reader.entries(&index_json, &place)? {
         roots.push(reader.node(descriptor, &place, 0)?);
     }
-    let more = reader.foreign.saturating_sub(MAX_WARNINGS);
-    if more > 0 {
-        reader.warnings.push(format!("left alone: {more} more (only sha256 is supported)"));
-    }
-    Ok(Tree { index_json, roots, warnings: reader.warnings })
+    let others = |more| format!("left alone: {more} more (only sha256 is supported)");
+    Ok(Tree { index_json, roots, warnings: reader.foreign.finish(others) })
 }
 
 struct Reader<'a> {
     layout: &'a Layout,
-    warnings: Vec<String>,
-    /// Descriptors of other digest algorithms so far.
-    foreign: usize,
+    /// Descriptors of other digest algorithms.
+    foreign: Warnings,
     visited: usize,
     /// Bytes of documents so far.
     kept: u64,
@@ -216,11 +212,8 @@ impl Reader<'_> {
         let descriptor = match any {
             AnyDescriptor::Known(descriptor) => descriptor,
             AnyDescriptor::Foreign { text, digest } => {
-                self.foreign += 1;
-                if self.foreign <= MAX_WARNINGS {
-                    let what = "only sha256 is supported";
-                    self.warnings.push(format!("left alone: {digest} in {place} ({what})"));
-                }
+                let what = "only sha256 is supported";
+                self.foreign.add(|| format!("left alone: {digest} in {place} ({what})"));
                 let descriptor = AnyDescriptor::Foreign { text, digest };
                 return Ok(Node { descriptor, content: Content::Other });
             }

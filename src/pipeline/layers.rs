@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::reuse::{self, Candidates};
 use super::stage;
-use super::steps::Steps;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::event::{Outcome, Step};
@@ -22,6 +21,7 @@ use crate::options::Options;
 use crate::report::{LayerOutcome, LayerReport, ZtocReport};
 use crate::scan::{Scan, ScanObserver, ScanRequest, scan};
 use crate::select::Selection;
+use crate::steps::Steps;
 use crate::ztoc::Ztoc;
 
 /// What makes two layers one: the same bytes, read in the same way.

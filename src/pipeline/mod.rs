@@ -8,7 +8,6 @@ mod layers;
 pub(crate) mod remove;
 mod reuse;
 mod stage;
-pub(crate) mod steps;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -27,8 +26,8 @@ use crate::report::{ImageReport, LayerOutcome, REPORT_VERSION, Report, RootRepor
 use crate::select::{Selection, name, select};
 use crate::soci::index::ZtocEntry;
 use crate::soci::rewrite::{Rewrite, rewrite};
+use crate::steps::Steps;
 use layers::{Layers, Scanned};
-use steps::Steps;
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
 /// [`Options::dry_run`] says.

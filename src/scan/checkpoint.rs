@@ -1,10 +1,13 @@
-//! The span rule: where a gzip layer gets its checkpoints.
+//! The span rule: where a gzip layer gets its checkpoints; and its counterpart for a zTOC that is there
+//! already: whether its checkpoints lie where one can be.
 //!
 //! Source: `ztoc/compression/gzip_zinfo.c` of the reference (`soci-formats` 3.2), with one deliberate
 //! difference. The reference takes *every* candidate while no output exists, so a layer with an empty
 //! first gzip member or a leading empty block gets several checkpoints with `out = 0`, which its own
 //! reader refuses (span offsets must increase). Here only the first of them is taken: such zTOCs are
 //! readable, and all others are the same to the byte.
+
+use crate::ztoc::zinfo::Checkpoint;
 
 /// Where inflating may have to stop.
 ///
@@ -44,9 +47,83 @@ impl SpanRule {
     }
 }
 
+/// Checkpoints that a zTOC claims, and which of them are candidates of the layer.
+///
+/// A claim that is met has been proven: inflating went through exactly this place, at the same bit, and so
+/// inflating from it goes on in the same way, provided that the window is the same too.
+#[derive(Clone, Debug)]
+pub(crate) struct Claims {
+    /// In order of their uncompressed offsets.
+    claims: Vec<Checkpoint>,
+    met: Vec<bool>,
+    /// The first that may still be met.
+    next: usize,
+}
+
+impl Claims {
+    pub(crate) fn new(claims: Vec<Checkpoint>) -> Self {
+        Self { met: vec![false; claims.len()], claims, next: 0 }
+    }
+
+    /// Takes note of a candidate.
+    pub(crate) fn meet(&mut self, candidate: &Checkpoint) {
+        self.pass(candidate.uncompressed_offset);
+        // Several candidates can have the same uncompressed offset (empty blocks), and one may be meant.
+        if self.claims.get(self.next) == Some(candidate) {
+            self.met[self.next] = true;
+            self.next += 1;
+        }
+    }
+
+    /// As [`SpanRule::quiet`].
+    pub(crate) fn quiet(&mut self, out: u64) -> u64 {
+        self.pass(out);
+        self.claims.get(self.next).map_or(u64::MAX, |claim| claim.uncompressed_offset - out)
+    }
+
+    /// For each claim whether it was met.
+    pub(crate) fn met(&self) -> &[bool] {
+        &self.met
+    }
+
+    /// Claims in front of `out` are not met any more.
+    fn pass(&mut self, out: u64) {
+        while self.claims.get(self.next).is_some_and(|claim| claim.uncompressed_offset < out) {
+            self.next += 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::SpanRule;
+    use super::*;
+
+    #[test]
+    fn claims_are_met_at_their_bit_only() {
+        let place = |compressed_offset, uncompressed_offset, bits| Checkpoint {
+            compressed_offset,
+            uncompressed_offset,
+            bits,
+        };
+        let mut claims = Claims::new(vec![
+            place(10, 0, 0),
+            place(50, 100, 3),
+            place(60, 200, 0),
+            place(90, 300, 1),
+        ]);
+        assert_eq!(claims.quiet(0), 0);
+        claims.meet(&place(10, 0, 0));
+        assert_eq!(claims.quiet(40), 60);
+        // Two empty blocks; the second one is meant.
+        claims.meet(&place(48, 100, 3));
+        assert_eq!(claims.quiet(100), 0);
+        claims.meet(&place(50, 100, 3));
+        assert_eq!(claims.quiet(100), 100);
+        claims.meet(&place(60, 201, 0));
+        claims.meet(&place(90, 300, 2));
+        assert_eq!(claims.quiet(301), u64::MAX);
+        assert_eq!(claims.met(), [true, true, false, false]);
+    }
 
     #[test]
     fn strictly_more_than_a_span_apart() {

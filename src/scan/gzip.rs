@@ -4,7 +4,7 @@
 //! member's header ends. As strict as the reference (`soci-formats` 3.4): wrong header or data
 //! checksums, reserved flags, truncation and anything behind the last member are errors.
 
-use super::checkpoint::SpanRule;
+use super::checkpoint::{Claims, SpanRule};
 use super::inflate::{DataError, Inflater, Stop};
 use super::window::OutputWindow;
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, MAX_CHECKPOINTS, WINDOW_SIZE};
@@ -113,6 +113,15 @@ const FLAGS_RESERVED: u8 = 0xe0;
 /// Go's `compress/gzip` reads a name or comment into 512 bytes, the NUL included.
 const MAX_TEXT: u16 = 511;
 
+/// What block ends are looked at for.
+#[derive(Debug)]
+enum Wanted {
+    /// Checkpoints by the span rule, with their windows.
+    Spans(SpanRule, GzipZinfo),
+    /// To hold claims against them.
+    Claims(Claims),
+}
+
 /// The walker: fed with the blob's bytes in order, it hands out the uncompressed bytes.
 #[derive(Debug)]
 pub(crate) struct GzipWalker {
@@ -129,8 +138,9 @@ pub(crate) struct GzipWalker {
     partial: bool,
     inflater: Inflater,
     window: OutputWindow,
-    rule: SpanRule,
-    zinfo: GzipZinfo,
+    wanted: Wanted,
+    /// Where the first member's header ends.
+    header: Option<u64>,
     total_in: u64,
     total_out: u64,
 }
@@ -138,6 +148,15 @@ pub(crate) struct GzipWalker {
 impl GzipWalker {
     /// A walker at the start of a blob, for spans of `span_size` bytes.
     pub(crate) fn new(span_size: u64) -> Self {
+        Self::start(Wanted::Spans(SpanRule::new(span_size), GzipZinfo::new(span_size)))
+    }
+
+    /// A walker at the start of a blob that makes no checkpoints, but looks which of `claims` are some.
+    pub(crate) fn judge(claims: Vec<Checkpoint>) -> Self {
+        Self::start(Wanted::Claims(Claims::new(claims)))
+    }
+
+    fn start(wanted: Wanted) -> Self {
         Self {
             phase: Phase::Header(Field::Fixed),
             field: [0; 10],
@@ -150,8 +169,8 @@ impl GzipWalker {
             partial: false,
             inflater: Inflater::new(),
             window: OutputWindow::new(),
-            rule: SpanRule::new(span_size),
-            zinfo: GzipZinfo::new(span_size),
+            wanted,
+            header: None,
             total_in: 0,
             total_out: 0,
         }
@@ -160,14 +179,12 @@ impl GzipWalker {
     /// A walker at a checkpoint inside a blob: what it is fed with next are the bytes from the checkpoint's
     /// `compressed_offset` on, and `byte` is the one before them.
     pub(crate) fn resume(checkpoint: &Checkpoint, byte: u8, window: &[u8; WINDOW_SIZE]) -> Self {
-        let mut walker = Self::new(u64::MAX >> 1);
+        let mut walker = Self::judge(Vec::new());
         walker.phase = Phase::Body;
         walker.partial = true;
         walker.inflater.resume(byte, checkpoint.bits);
         walker.window.set_history(window);
         walker.total_in = checkpoint.compressed_offset;
-        // No checkpoint is wanted, and there is one behind this place already.
-        walker.rule.take(0);
         walker
     }
 
@@ -195,6 +212,7 @@ impl GzipWalker {
                     self.header_byte(field, byte).map_err(|kind| self.error(kind))?;
                     self.total_in += 1;
                     if self.phase == Phase::Body {
+                        self.header.get_or_insert(self.total_in);
                         self.candidate(0, checkpoints)?;
                     }
                     1
@@ -218,7 +236,11 @@ impl GzipWalker {
     pub(crate) fn finish(self) -> Result<(GzipZinfo, u64), GzipError> {
         let place = match self.phase {
             Phase::Header(Field::Fixed) if self.field_len == 0 && self.members > 0 => {
-                return Ok((self.zinfo, self.total_out));
+                let zinfo = match self.wanted {
+                    Wanted::Spans(_, zinfo) => zinfo,
+                    Wanted::Claims(_) => GzipZinfo::new(0),
+                };
+                return Ok((zinfo, self.total_out));
             }
             Phase::Header(_) => "inside a member's header",
             Phase::Body => "inside compressed data",
@@ -227,22 +249,40 @@ impl GzipWalker {
         Err(self.error(GzipErrorKind::Truncated(place)))
     }
 
+    /// For each claim whether it was met; none for a walker that has no claims.
+    pub(crate) fn met(&self) -> &[bool] {
+        match &self.wanted {
+            Wanted::Spans(..) => &[],
+            Wanted::Claims(claims) => claims.met(),
+        }
+    }
+
+    /// Where the first member's header ends.
+    pub(crate) fn header(&self) -> Option<u64> {
+        self.header
+    }
+
     fn error(&self, kind: GzipErrorKind) -> GzipError {
         GzipError { offset: self.total_in, kind }
     }
 
     fn candidate(&mut self, bits: u8, out: &mut Vec<Checkpoint>) -> Result<(), GzipError> {
-        if self.rule.take(self.total_out) {
-            if self.zinfo.len() == MAX_CHECKPOINTS {
-                return Err(self.error(GzipErrorKind::TooManyCheckpoints));
+        let here = Checkpoint {
+            compressed_offset: self.total_in,
+            uncompressed_offset: self.total_out,
+            bits,
+        };
+        match &mut self.wanted {
+            Wanted::Spans(rule, zinfo) => {
+                if rule.take(self.total_out) {
+                    if zinfo.len() == MAX_CHECKPOINTS {
+                        return Err(self.error(GzipErrorKind::TooManyCheckpoints));
+                    }
+                    zinfo.push(&here, self.window.history());
+                    out.push(here);
+                }
             }
-            let checkpoint = Checkpoint {
-                compressed_offset: self.total_in,
-                uncompressed_offset: self.total_out,
-                bits,
-            };
-            self.zinfo.push(&checkpoint, self.window.history());
-            out.push(checkpoint);
+            Wanted::Claims(claims) => claims.meet(&here),
         }
         Ok(())
     }
@@ -257,7 +297,10 @@ impl GzipWalker {
         let mut taken = 0;
         loop {
             // Stopping at block ends costs time, so it is asked for only where one can count.
-            let quiet = self.rule.quiet(self.total_out);
+            let quiet = match &mut self.wanted {
+                Wanted::Spans(rule, _) => rule.quiet(self.total_out),
+                Wanted::Claims(claims) => claims.quiet(self.total_out),
+            };
             let watch = quiet == 0;
             let (buffer, room) = self.window.room(if watch { u64::MAX } else { quiet });
             let limit = room.len();

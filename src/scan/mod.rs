@@ -37,6 +37,7 @@ use crate::media_type::Compression;
 use crate::ztoc::Ztoc;
 use layer::{Halt, LayerWalker};
 use source::Source;
+use span::SpanStart;
 
 /// What is to be scanned.
 #[derive(Clone, Debug)]
@@ -122,11 +123,19 @@ pub fn scan(
         return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
     }
     let mut source = Source::new(blob, request.size);
-    let walker = LayerWalker::new(request);
-    let (walked, hasher) = if request.second_thread {
-        threads::together(&mut source, walker, observer)?
+    let mut walked = Ok(LayerWalker::new(request));
+    let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
+        // A walk that has ended is over; the digest still decides whether the blob is sound.
+        if let Ok(walker) = &mut walked
+            && let Err(halt) = walker.feed(chunk, starts)
+        {
+            walked = Err(halt);
+        }
+    };
+    let hasher = if request.second_thread {
+        threads::together(&mut source, walk, observer)?
     } else {
-        threads::alone(&mut source, walker, observer)?
+        threads::alone(&mut source, walk, observer)?
     };
     let (found, span_digests) = hasher.finish();
     if found != request.digest {

@@ -9,12 +9,12 @@ use std::io::Read;
 
 use super::gzip::GzipWalker;
 use super::layer::Halt;
-use super::span::{BlobHasher, SpanStart};
+use super::source::Source;
+use super::span::SpanStart;
 use super::tar::{TarSummary, TarWalker};
-use super::{ScanError, ScanObserver, unpack};
+use super::{ScanError, ScanObserver, threads, unpack};
 use crate::digest::{Digest, Hasher};
 use crate::media_type::Compression;
-use crate::scan::source::{Chunk, Source};
 use crate::ztoc::zinfo::{Checkpoint, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -29,6 +29,8 @@ pub(crate) struct Truth {
     pub(crate) output: u64,
     /// The archive, or why it is none.
     pub(crate) tar: Result<TarSummary, NoArchive>,
+    /// Where the first gzip member's header ends, in the blob.
+    pub(crate) header: Option<u64>,
     /// Digest of each span that begins inside the blob.
     pub(crate) spans: Vec<Digest>,
     /// For each checkpoint that lies inside the content.
@@ -62,6 +64,8 @@ impl From<Halt> for NoArchive {
 /// What is true at a checkpoint's uncompressed offset.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// Whether inflating went through this very place, with no bit of difference.
+    pub(crate) met: bool,
     /// Where the stored window first differs from the content before it: position in the window, what is
     /// there, what should be.
     pub(crate) window: Option<(usize, u8, u8)>,
@@ -114,7 +118,7 @@ impl Content<'_> {
             from = at;
             self.close();
             let differs = self.compare(&bytes[..at], window);
-            self.places.push(Place { window: differs, crc: 0, length: 0 });
+            self.places.push(Place { met: false, window: differs, crc: 0, length: 0 });
         }
         self.advance(&bytes[from..]);
         self.position += bytes.len() as u64;
@@ -153,68 +157,76 @@ impl Content<'_> {
     }
 }
 
-/// Reads the blob of this size from end to end, and compares what `ztoc` claims.
+/// A layer's blob and what is said of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimed<'a> {
+    /// Bytes of the blob.
+    pub(crate) size: u64,
+    /// By the layer's media type.
+    pub(crate) compression: Compression,
+    pub(crate) ztoc: Option<&'a Ztoc>,
+    /// Whether a second thread may read and hash.
+    pub(crate) second_thread: bool,
+}
+
+/// Reads the blob from end to end, and compares what its zTOC claims.
 ///
 /// # Errors
 /// [`ScanError::Read`], [`ScanError::Cancelled`], [`ScanError::Size`]. All else is in the [`Truth`].
 pub(crate) fn straight(
     blob: &mut (dyn Read + Send),
-    (size, compression): (u64, Compression),
-    ztoc: Option<&Ztoc>,
+    claimed: &Claimed<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Truth, ScanError> {
-    let starts = ztoc.map_or_else(Vec::new, span_starts);
+    let starts = claimed.ztoc.map_or_else(Vec::new, span_starts);
     let mut starts = starts.as_slice();
-    let claims = match ztoc.map(|ztoc| &ztoc.zinfo) {
-        Some(Zinfo::Gzip(gzip)) => gzip
-            .checkpoints()
-            .enumerate()
-            .map(|(n, c)| (c.uncompressed_offset, gzip.window(n).as_slice()))
-            .collect(),
-        Some(Zinfo::Tar(_)) | None => Vec::new(),
+    let gzip = match claimed.ztoc.map(|ztoc| &ztoc.zinfo) {
+        Some(Zinfo::Gzip(gzip)) => Some(gzip),
+        Some(Zinfo::Tar(_)) | None => None,
     };
+    let checkpoints: Vec<Checkpoint> =
+        gzip.map_or_else(Vec::new, |gzip| gzip.checkpoints().collect());
+    let offsets = checkpoints.iter().map(|checkpoint| checkpoint.uncompressed_offset);
+    let windows = gzip.into_iter().flat_map(|gzip| (0..gzip.len()).map(|n| gzip.window(n)));
     let mut content = Content {
         tar: TarWalker::new(),
         halted: None,
         diff_id: Hasher::new(),
         position: 0,
         tail: Vec::new(),
-        claims,
+        claims: offsets.zip(windows.map(<[u8; WINDOW_SIZE]>::as_slice)).collect(),
         places: Vec::new(),
         crc: crc32fast::Hasher::new(),
     };
-    let mut gzip = GzipWalker::new(u64::MAX >> 1);
-    let mut broken = None;
-    let mut source = Source::new(blob, size);
-    let (mut chunk, mut hasher, mut read) = (Chunk::new(), BlobHasher::default(), 0_u64);
-    let mut ignored = Vec::new();
-    loop {
-        if observer.cancelled() {
-            return Err(ScanError::Cancelled);
-        }
-        if !source.read(&mut chunk)? {
-            break;
-        }
-        let end = read + chunk.bytes().len() as u64;
-        let here = starts.partition_point(|start| start.offset <= end);
-        hasher.feed(chunk.bytes(), &starts[..here]);
-        starts = &starts[here..];
-        read = end;
-        observer.progress(read);
-        match compression {
-            Compression::None => content.take(chunk.bytes()),
+    let mut walker = GzipWalker::judge(checkpoints);
+    let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
+    let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
+        read += chunk.len() as u64;
+        let (here, later) = starts.split_at(starts.partition_point(|start| start.offset <= read));
+        begun.extend_from_slice(here);
+        starts = later;
+        match claimed.compression {
+            Compression::None => content.take(chunk),
             Compression::Gzip if broken.is_none() => {
-                let fed = gzip.feed(chunk.bytes(), |bytes| content.take(bytes), &mut ignored);
-                broken = fed.err();
-                ignored.clear();
+                broken = walker.feed(chunk, |bytes| content.take(bytes), &mut ignored).err();
             }
             Compression::Gzip => {}
         }
-    }
-    if compression == Compression::Gzip && broken.is_none() {
-        broken = gzip.finish().err();
-    }
+    };
+    let mut source = Source::new(blob, claimed.size);
+    let hasher = if claimed.second_thread {
+        threads::together(&mut source, walk, observer)?
+    } else {
+        threads::alone(&mut source, walk, observer)?
+    };
     content.close();
+    let header = walker.header();
+    for (place, met) in content.places.iter_mut().zip(walker.met()) {
+        place.met = *met;
+    }
+    if claimed.compression == Compression::Gzip && broken.is_none() {
+        broken = walker.finish().err();
+    }
     let (blob, spans) = hasher.finish();
     let tar = match (broken, content.halted) {
         (Some(error), _) => Err(Halt::from(error).into()),
@@ -222,11 +234,12 @@ pub(crate) fn straight(
         (None, None) => content.tar.finish().map_err(|error| Halt::from(error).into()),
     };
     let (output, places) = (content.position, content.places);
-    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, spans, places })
+    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, header, spans, places })
 }
 
 /// Inflates from a checkpoint to the end of `span`, the bytes of the blob from the checkpoint's
-/// `compressed_offset` to that of the next one. `byte` is the one before them.
+/// `compressed_offset` to that of the next one. `byte` is the one before them. Gives the CRC-32 of the first
+/// `wanted` bytes of output and the length of all.
 ///
 /// # Errors
 /// What a reader would stumble over, for people.
@@ -234,11 +247,13 @@ pub(crate) fn resume(
     checkpoint: &Checkpoint,
     byte: u8,
     window: &[u8; WINDOW_SIZE],
+    wanted: u64,
     span: &mut dyn Read,
 ) -> Result<(u32, u64), String> {
-    let (mut crc, mut length) = (crc32fast::Hasher::new(), 0);
+    let (mut crc, mut length) = (crc32fast::Hasher::new(), 0_u64);
     let resumed = unpack::resume(checkpoint, byte, window, span, &mut |bytes| {
-        crc.update(bytes);
+        let left = usize::try_from(wanted.saturating_sub(length)).unwrap_or(usize::MAX);
+        crc.update(&bytes[..bytes.len().min(left)]);
         length += bytes.len() as u64;
         true
     });

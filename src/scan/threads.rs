@@ -6,7 +6,6 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::layer::{Halt, LayerWalker};
 use super::source::{Chunk, Source};
 use super::span::{BlobHasher, SpanStart};
 use super::{ScanError, ScanObserver};
@@ -14,37 +13,37 @@ use super::{ScanError, ScanObserver};
 /// Chunks under way.
 const CHUNKS: usize = 8;
 
-/// How a walk ended, and the hasher that has seen the whole blob.
-pub(super) type Walked = (Result<LayerWalker, Halt>, BlobHasher);
-
-/// Walks and hashes on this thread alone.
+/// Walks and hashes on this thread alone. `walk` takes each piece of the blob, and adds the spans that
+/// begin in it.
 pub(super) fn alone(
     source: &mut Source<'_>,
-    walker: LayerWalker,
+    mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
     observer: &dyn ScanObserver,
-) -> Result<Walked, ScanError> {
+) -> Result<BlobHasher, ScanError> {
     let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
-    let (mut state, mut hasher, mut read) = (Ok(walker), BlobHasher::default(), 0);
+    let (mut hasher, mut read) = (BlobHasher::default(), 0);
     while next(source, &mut chunk, observer, &mut read)? {
-        state = step(state, &chunk, &mut starts);
+        starts.clear();
+        walk(chunk.bytes(), &mut starts);
         hasher.feed(chunk.bytes(), &starts);
     }
-    Ok((state, hasher))
+    Ok(hasher)
 }
 
 /// Walks on this thread and hashes on another.
 pub(super) fn together(
     source: &mut Source<'_>,
-    walker: LayerWalker,
+    mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
     observer: &dyn ScanObserver,
-) -> Result<Walked, ScanError> {
+) -> Result<BlobHasher, ScanError> {
     let (to_walker, chunks) = channel();
     let (to_hasher, walked) = channel();
     std::thread::scope(|scope| {
         let hashing = scope.spawn(move || read_and_hash(source, observer, to_walker, &walked));
-        let mut state = Ok(walker);
         for (chunk, mut starts) in chunks {
-            state = step(state, &chunk, &mut starts);
+            let chunk: Chunk = chunk;
+            starts.clear();
+            walk(chunk.bytes(), &mut starts);
             if to_hasher.send((chunk, starts)).is_err() {
                 // It has an error to tell.
                 break;
@@ -52,7 +51,7 @@ pub(super) fn together(
         }
         drop(to_hasher);
         match hashing.join() {
-            Ok(hasher) => Ok((state, hasher?)),
+            Ok(hasher) => hasher,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
@@ -101,16 +100,4 @@ fn next(
     *read += chunk.bytes().len() as u64;
     observer.progress(*read);
     Ok(more)
-}
-
-/// Walks one chunk, unless the walk has ended already.
-fn step(
-    state: Result<LayerWalker, Halt>,
-    chunk: &Chunk,
-    starts: &mut Vec<SpanStart>,
-) -> Result<LayerWalker, Halt> {
-    starts.clear();
-    let mut walker = state?;
-    walker.feed(chunk.bytes(), starts)?;
-    Ok(walker)
 }

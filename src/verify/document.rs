@@ -1,26 +1,131 @@
 //! A SOCI index by its text: what the reference's reader demands of it (`soci-formats` 5.2, 7.2, 7.3), and
 //! what its annotations say.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::Findings;
 use super::finding::Consequence;
 use crate::digest::Digest;
+use crate::error::Error;
 use crate::json::canonical::{self, MANIFEST};
-use crate::json::members;
-use crate::layout::descriptor::Descriptor;
+use crate::json::{elements, members};
+use crate::layout::Layout;
+use crate::layout::descriptor::{AnyDescriptor, Descriptor};
+use crate::limits::MAX_MANIFEST_SIZE;
 use crate::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2};
 use crate::soci::index::EMPTY_CONFIG;
-use crate::soci::{DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE};
-use crate::ztoc::Ztoc;
+use crate::soci::{LAYER_DIGEST, LAYER_MEDIA_TYPE};
 
 /// The members that the reader's structs have; it drops all others, and so refuses the text.
 const TOP: [&str; 6] = ["schemaVersion", "mediaType", "config", "layers", "subject", "annotations"];
 const DESCRIPTOR: [&str; 8] =
     ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
 
+/// One element of a SOCI index's `layers`.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its position.
+    pub(super) number: usize,
+    pub(super) descriptor: Descriptor,
+}
+
+/// The SOCI indexes that were read. Several images can have the same one.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    read: BTreeMap<Digest, Rc<[Entry]>>,
+}
+
+impl Documents {
+    /// The entries of a SOCI index, which is checked when it is met for the first time.
+    pub(super) fn entries(
+        &mut self,
+        layout: &Layout,
+        digest: Digest,
+        findings: &mut Findings,
+    ) -> Result<Rc<[Entry]>, Error> {
+        if let Some(known) = self.read.get(&digest) {
+            return Ok(Rc::clone(known));
+        }
+        let size = layout.blob_size(&digest)?.unwrap_or_default();
+        let mut entries = Vec::new();
+        match read(layout, digest, size, MAX_MANIFEST_SIZE)? {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                index(digest, &text, findings);
+                config(layout, digest, &text, findings)?;
+                entries = list(&text, &format!("SOCI index {digest}"))?;
+            }
+            Err((expected, found)) => {
+                let broken = Consequence::Unpullable;
+                findings.add(broken, Some(digest), "a SOCI index", None, expected, found);
+            }
+        }
+        let entries: Rc<[Entry]> = entries.into();
+        self.read.insert(digest, Rc::clone(&entries));
+        Ok(entries)
+    }
+}
+
+fn list(text: &str, place: &str) -> Result<Vec<Entry>, Error> {
+    let object = members(text).map_err(Error::json(place))?;
+    let layers = object.iter().find(|member| member.name == "layers");
+    let list = AnyDescriptor::parse_list(layers.map_or("null", |layers| layers.value), place)?;
+    Ok(list
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, any)| match any {
+            AnyDescriptor::Known(descriptor) => Some(Entry { number, descriptor: *descriptor }),
+            AnyDescriptor::Foreign { .. } => None,
+        })
+        .collect())
+}
+
+/// The configuration must be there, or the index cannot be pushed.
+fn config(
+    layout: &Layout,
+    index: Digest,
+    text: &str,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let digest = value["config"]["digest"].as_str().and_then(|text| text.parse().ok());
+    let Some(digest) = digest else { return Ok(()) };
+    if layout.blob_size(&digest)?.is_none() {
+        let place = "the configuration of a SOCI index";
+        let expected = format!("the configuration of {index}");
+        let broken = Consequence::Unpullable;
+        findings.add(broken, Some(digest), place, None, expected, "no such blob");
+    }
+    Ok(())
+}
+
+/// Reads a blob; what is wrong with it, as expected and found, is no error.
+pub(super) fn read(
+    layout: &Layout,
+    digest: Digest,
+    size: u64,
+    limit: u64,
+) -> Result<Result<Vec<u8>, (String, String)>, Error> {
+    let wrong = |expected: String, found: String| Ok(Err((expected, found)));
+    match layout.read_blob(&digest, size, limit) {
+        Ok(Some(bytes)) => Ok(Ok(bytes)),
+        Ok(None) => wrong(format!("a blob of {size} bytes"), "no such blob".to_owned()),
+        Err(Error::BlobSize { expected, found, .. }) => {
+            wrong(format!("{expected} bytes"), format!("{found} bytes"))
+        }
+        Err(Error::BlobDigest { found, .. }) => wrong(digest.to_string(), found.to_string()),
+        Err(Error::Limit { limit, found, .. }) => {
+            wrong(format!("up to {limit} bytes"), format!("{found} bytes"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Checks the text of the SOCI index `digest`.
-pub(super) fn index(digest: Digest, text: &str, findings: &mut Findings) {
+fn index(digest: Digest, text: &str, findings: &mut Findings) {
     let rejected = Consequence::Rejected;
     match canonical::encode(text, &MANIFEST) {
         Ok(canonical) if canonical == text => {}
@@ -52,6 +157,11 @@ pub(super) fn index(digest: Digest, text: &str, findings: &mut Findings) {
         let found = &value["config"]["digest"];
         findings.add(Consequence::Misleading, Some(digest), "config.digest", None, empty, found);
     }
+    // The reader writes these two anew, whatever they were.
+    if value["schemaVersion"] != 2 {
+        let found = &value["schemaVersion"];
+        findings.add(rejected, Some(digest), "schemaVersion", None, 2, found);
+    }
     if value["mediaType"] != OCI_MANIFEST {
         let found = &value["mediaType"];
         findings.add(rejected, Some(digest), "mediaType", None, OCI_MANIFEST, found);
@@ -74,7 +184,7 @@ fn unknown(digest: Digest, text: &str, within: &str, known: &[&str], findings: &
             }
             "layers" if within.is_empty() => {
                 for (number, element) in
-                    crate::json::elements(member.value).unwrap_or_default().iter().enumerate()
+                    elements(member.value).unwrap_or_default().iter().enumerate()
                 {
                     let path = format!("layers[{number}].");
                     unknown(digest, element.value, &path, &DESCRIPTOR, findings);
@@ -85,39 +195,41 @@ fn unknown(digest: Digest, text: &str, within: &str, known: &[&str], findings: &
     }
 }
 
-/// Checks what the index says of one zTOC. `layer` is the image's layer of that digest, if it has one.
-pub(super) fn entry(
+/// Checks what the index says of the layer of a zTOC. `layer` is the image's layer of that digest, if it
+/// has one.
+pub(super) fn layer_entry(
     index: Digest,
-    number: usize,
-    entry: &Descriptor,
+    entry: &Entry,
     layer: Option<&Descriptor>,
-    ztoc: Option<&Ztoc>,
     findings: &mut Findings,
 ) {
-    let misleading = Consequence::Misleading;
-    let place = |name: &str| format!("layers[{number}], annotation {name}");
-    let stored = |name: &str| entry.annotations.get(name).map_or("none", String::as_str);
+    let stored = |name: &str| entry.descriptor.annotations.get(name).map_or("none", String::as_str);
     let Some(layer) = layer else {
         let expected = "a layer of the image";
-        let eager = Consequence::LayerEager;
-        let place = place(LAYER_DIGEST);
-        findings.add(eager, Some(index), &place, None, expected, stored(LAYER_DIGEST));
+        let place = entry.annotation(LAYER_DIGEST);
+        let found = stored(LAYER_DIGEST);
+        findings.add(Consequence::LayerEager, Some(index), &place, None, expected, found);
         return;
     };
     let found = stored(LAYER_MEDIA_TYPE);
     if found != layer.media_type {
-        let (place, right) = (place(LAYER_MEDIA_TYPE), &layer.media_type);
-        findings.add(misleading, Some(index), &place, None, right, found);
+        let place = entry.annotation(LAYER_MEDIA_TYPE);
+        let right = &layer.media_type;
+        findings.add(Consequence::Misleading, Some(index), &place, None, right, found);
     }
-    let Some(ztoc) = ztoc else { return };
-    let (right, found) = (ztoc.zinfo.span_size().to_string(), stored(SPAN_SIZE));
-    if found != right && found != "none" {
-        findings.add(misleading, Some(index), &place(SPAN_SIZE), None, right, found);
-    }
-    let found = stored(DISABLE_XATTRS);
-    if found == "true" && !ztoc.can_disable_xattrs() {
-        let right = "none: the layer has extended attributes or opaque directories";
-        let wrong = Consequence::WrongBytes;
-        findings.add(wrong, Some(index), &place(DISABLE_XATTRS), None, right, found);
+}
+
+/// A prefetch artifact for a layer without a zTOC.
+pub(super) fn no_use(index: Digest, entry: &Entry, findings: &mut Findings) {
+    let found = entry.descriptor.annotations.get(LAYER_DIGEST).map_or("none", String::as_str);
+    let place = entry.annotation(LAYER_DIGEST);
+    let expected = "a layer of the image that has a zTOC";
+    findings.add(Consequence::Misleading, Some(index), &place, None, expected, found);
+}
+
+impl Entry {
+    /// One of its annotations, as a place.
+    pub(super) fn annotation(&self, name: &str) -> String {
+        format!("layers[{}], annotation {name}", self.number)
     }
 }

@@ -1,20 +1,20 @@
-//! One layer against its zTOC: the straight pass, every span, every checkpoint, every entry.
+//! One layer against its zTOC: the straight pass, every span, every checkpoint.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use rayon::prelude::*;
-
-use super::Findings;
 use super::finding::Consequence;
+use super::job::each;
+use super::{Findings, entries};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::media_type::Compression;
-use crate::scan::probe::{self, Place, Truth};
+use crate::scan::probe::{self, Claimed, Truth};
 use crate::scan::{ScanError, ScanObserver};
-use crate::ztoc::toc::{FileRef, Toc};
+use crate::ztoc::toc::{FileType, Toc};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -24,10 +24,12 @@ pub(super) struct Subject<'a> {
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) compression: Compression,
-    /// By the image's configuration.
-    pub(super) diff_id: Option<Digest>,
+    /// By the configurations of its images.
+    pub(super) diff_ids: &'a BTreeSet<Digest>,
     /// The zTOC blob and what it says.
     pub(super) ztoc: Option<(Digest, &'a Ztoc)>,
+    /// How many there may be.
+    pub(super) threads: usize,
 }
 
 /// What was compared.
@@ -35,6 +37,13 @@ pub(super) struct Subject<'a> {
 pub(super) struct Compared {
     pub(super) checkpoints: u64,
     pub(super) files: u64,
+}
+
+impl Compared {
+    pub(super) fn add(&mut self, other: Self) {
+        self.checkpoints += other.checkpoints;
+        self.files += other.files;
+    }
 }
 
 /// Verifies one layer.
@@ -65,8 +74,9 @@ pub(super) fn verify(
         Err(error) => return Err(error),
     };
     let ztoc = subject.ztoc.map(|(_, ztoc)| ztoc);
-    let kind = (size, subject.compression);
-    let truth = match probe::straight(&mut blob, kind, ztoc, observer) {
+    let second_thread = subject.threads > 1;
+    let claimed = Claimed { size, compression: subject.compression, ztoc, second_thread };
+    let truth = match probe::straight(&mut blob, &claimed, observer) {
         Ok(truth) => truth,
         Err(ScanError::Cancelled) => return Err(Error::Cancelled),
         Err(ScanError::Read(source)) => {
@@ -91,22 +101,24 @@ pub(super) fn verify(
             None => Consequence::Unpullable,
         };
         findings.add(consequence, layer, place, offset, "a layer that can be read", problem);
-    } else if let Some(diff_id) = subject.diff_id
-        && diff_id != truth.diff_id
-    {
-        let place = "its diff ID in the image's configuration";
-        findings.add(Consequence::Unpullable, layer, place, None, truth.diff_id, diff_id);
+    } else {
+        for diff_id in subject.diff_ids.iter().filter(|diff_id| **diff_id != truth.diff_id) {
+            let place = "its diff ID in the image's configuration";
+            findings.add(Consequence::Unpullable, layer, place, None, truth.diff_id, diff_id);
+        }
     }
     let Some((name, ztoc)) = subject.ztoc else { return Ok(Compared::default()) };
     sizes(name, subject, ztoc, &truth, findings);
     spans(name, ztoc, &truth, findings);
     let mut compared = Compared::default();
     if let Zinfo::Gzip(gzip) = &ztoc.zinfo {
-        checkpoints(name, &blob, size, gzip, &truth, findings);
+        header(name, gzip, &truth, findings);
+        let spans = Spans { name, blob: &blob, size, gzip, ztoc, truth: &truth };
+        spans.checkpoints(subject.threads, findings);
         compared.checkpoints = gzip.len() as u64;
     }
     if let Ok(archive) = &truth.tar {
-        entries(name, &ztoc.toc, &archive.toc, findings);
+        entries::compare(name, &ztoc.toc, &archive.toc, findings);
         compared.files = ztoc.toc.len() as u64;
     }
     Ok(compared)
@@ -123,8 +135,10 @@ fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findin
     // The reference stores where the archive ends; its reader takes the whole length as well.
     let ends = truth.tar.as_ref().map_or(truth.output, |archive| archive.archive_size);
     if found != ends && found != truth.output {
-        let consequence =
-            if found > truth.output { Consequence::IoError } else { Consequence::WrongBytes };
+        // Behind its end the reader waits for content for ever; in front of it, it takes files to be cut off.
+        let last = truth.tar.as_ref().map_or(truth.output, |archive| last_byte(&archive.toc));
+        let harmless = (last..=truth.output).contains(&found);
+        let consequence = if harmless { Consequence::Misleading } else { Consequence::IoError };
         findings.add(consequence, blob, "uncompressed_archive_size", None, ends, found);
     }
     if let Zinfo::Tar(tar) = &ztoc.zinfo
@@ -144,6 +158,26 @@ fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findin
     }
 }
 
+/// Where the content of the last file ends.
+fn last_byte(toc: &Toc) -> u64 {
+    let files = toc.iter().filter(|file| file.file_type() == FileType::Regular);
+    let ends =
+        files.map(|file| file.uncompressed_offset().saturating_add(file.uncompressed_size()));
+    ends.max().map_or(0, |end| u64::try_from(end).unwrap_or_default())
+}
+
+/// The bytes in front of the first span must be a whole gzip header, or the mount fails.
+fn header(name: Digest, gzip: &GzipZinfo, truth: &Truth, findings: &mut Findings) {
+    let start = gzip.checkpoint(0).span_start();
+    if let Some(end) = truth.header
+        && start < end
+    {
+        let place = "checkpoint 0, the gzip header in front of it";
+        let offset = Some(start);
+        findings.add(Consequence::LayerEager, Some(name), place, offset, end, start);
+    }
+}
+
 fn spans(name: Digest, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {
     for (number, stored) in ztoc.span_digests.iter().enumerate() {
         let place = format!("digest of span {number}");
@@ -160,87 +194,105 @@ fn spans(name: Digest, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {
     }
 }
 
-/// Inflates from each checkpoint, on all threads of the pool.
-fn checkpoints(
+/// The spans of a gzip layer and what is true of them.
+#[derive(Clone, Copy)]
+struct Spans<'a> {
     name: Digest,
-    blob: &File,
+    blob: &'a File,
     size: u64,
-    gzip: &GzipZinfo,
-    truth: &Truth,
-    findings: &mut Findings,
-) {
-    let found: Vec<Findings> = (0..gzip.len())
-        .into_par_iter()
-        .map(|number| {
-            let mut findings = Findings::default();
-            match truth.places.get(number) {
-                Some(place) => checkpoint(name, blob, size, gzip, number, place, &mut findings),
-                None => findings.add(
-                    Consequence::IoError,
-                    Some(name),
-                    &format!("checkpoint {number}"),
-                    None,
-                    format!("an uncompressed offset up to {}", truth.output),
-                    gzip.checkpoint(number).uncompressed_offset,
-                ),
-            }
-            findings
-        })
-        .collect();
-    for more in found {
-        findings.extend(more);
-    }
+    gzip: &'a GzipZinfo,
+    ztoc: &'a Ztoc,
+    truth: &'a Truth,
 }
 
-fn checkpoint(
-    name: Digest,
-    blob: &File,
-    size: u64,
-    gzip: &GzipZinfo,
-    number: usize,
-    truth: &Place,
-    findings: &mut Findings,
-) {
-    let checkpoint = gzip.checkpoint(number);
-    let Checkpoint { compressed_offset, uncompressed_offset, bits } = checkpoint;
-    let wrong = Consequence::WrongBytes;
-    if let Some((at, stored, right)) = truth.window {
-        let place = format!("window of checkpoint {number}, byte {at}");
-        let offset = Some(uncompressed_offset.saturating_sub((WINDOW_SIZE - at) as u64));
-        findings.add(wrong, Some(name), &place, offset, hex(right), hex(stored));
+impl Spans<'_> {
+    /// Checks each checkpoint. The straight pass went through most of them, or all, with the very window that
+    /// is stored: from there on, nothing can come out differently. From the others is inflated.
+    fn checkpoints(&self, threads: usize, findings: &mut Findings) {
+        let proven = |number: usize| {
+            let place = self.truth.places.get(number);
+            place.is_some_and(|place| place.met && place.window.is_none())
+        };
+        // A span ends where the next one begins.
+        let ends = |number: usize| {
+            number + 1 == self.gzip.len()
+                || self.truth.places.get(number + 1).is_some_and(|next| next.met)
+        };
+        let doubtful: Vec<usize> =
+            (0..self.gzip.len()).filter(|number| !proven(*number) || !ends(*number)).collect();
+        let mut found = each(threads, doubtful.len(), |position| {
+            let (number, mut findings) = (doubtful[position], Findings::default());
+            self.checkpoint(number, &mut findings);
+            (number, findings)
+        });
+        found.sort_by_key(|(number, _)| *number);
+        for (_, more) in found {
+            findings.extend(more);
+        }
     }
-    let end =
-        if number + 1 < gzip.len() { gzip.checkpoint(number + 1).compressed_offset } else { size };
-    let place = format!("checkpoint {number}");
-    let offset = Some(compressed_offset);
-    let mut byte = [0];
-    let before = compressed_offset.checked_sub(1);
-    let readable = bits < 8
-        && compressed_offset <= end
-        && end <= size
-        && (bits == 0 || before.is_some_and(|at| blob.read_exact_at(&mut byte, at).is_ok()));
-    if !readable {
-        let expected = "a place inside the blob";
-        let found = format!("offset {compressed_offset}, {bits} bits, next span at {end}");
-        findings.add(Consequence::IoError, Some(name), &place, offset, expected, found);
-        return;
-    }
-    let mut span = Part { file: blob, at: compressed_offset, end };
-    match probe::resume(&checkpoint, byte[0], gzip.window(number), &mut span) {
-        Err(problem) => {
-            let expected = "deflate data from here to the next checkpoint";
-            findings.add(Consequence::IoError, Some(name), &place, offset, expected, problem);
+
+    fn checkpoint(&self, number: usize, findings: &mut Findings) {
+        let Self { name, blob, size, gzip, truth, .. } = *self;
+        let checkpoint = gzip.checkpoint(number);
+        let Checkpoint { compressed_offset, uncompressed_offset, bits } = checkpoint;
+        let error = Consequence::IoError;
+        let place = format!("checkpoint {number}");
+        let Some(right) = truth.places.get(number) else {
+            let expected = format!("an uncompressed offset up to {}", truth.output);
+            findings.add(error, Some(name), &place, None, expected, uncompressed_offset);
+            return;
+        };
+        let next = (number + 1 < gzip.len()).then(|| gzip.checkpoint(number + 1).compressed_offset);
+        let end = next.unwrap_or(size);
+        let offset = Some(compressed_offset);
+        let mut byte = [0];
+        let before = compressed_offset.checked_sub(1);
+        let readable = bits < 8
+            && compressed_offset <= end
+            && end <= size
+            && (bits == 0 || before.is_some_and(|at| blob.read_exact_at(&mut byte, at).is_ok()));
+        if !readable {
+            let expected = "a place inside the blob";
+            let found = format!("offset {compressed_offset}, {bits} bits, next span at {end}");
+            findings.add(error, Some(name), &place, offset, expected, found);
+            return;
         }
-        Ok((_, length)) if length != truth.length => {
-            let expected = format!("{} bytes of content", truth.length);
-            let found = format!("{length} bytes");
-            findings.add(wrong, Some(name), &place, offset, expected, found);
+        // A reader compares the digest first, and then does not inflate.
+        let fetched = truth.spans.get(number) == self.ztoc.span_digests.get(number);
+        let wrong = if fetched { Consequence::WrongBytes } else { error };
+        let mut span = Part { file: blob, at: compressed_offset, end };
+        let inflated =
+            probe::resume(&checkpoint, byte[0], gzip.window(number), right.length, &mut span);
+        let same =
+            matches!(&inflated, Ok((crc, length)) if *crc == right.crc && *length == right.length);
+        if let Some((at, stored, right)) = right.window {
+            let place = format!("window of checkpoint {number}, byte {at}");
+            let offset = Some(uncompressed_offset.saturating_sub((WINDOW_SIZE - at) as u64));
+            // No part of the span may refer to that byte.
+            let consequence = if same { Consequence::Misleading } else { wrong };
+            findings.add(consequence, Some(name), &place, offset, hex(right), hex(stored));
         }
-        Ok((crc, _)) if crc != truth.crc => {
-            let expected = format!("content with CRC-32 {:08x}", truth.crc);
-            findings.add(wrong, Some(name), &place, offset, expected, format!("{crc:08x}"));
+        match inflated {
+            _ if same => {}
+            Err(problem) => {
+                let expected = "deflate data from here to the next checkpoint";
+                findings.add(error, Some(name), &place, offset, expected, problem);
+            }
+            Ok((crc, length)) => {
+                if length != right.length {
+                    // Too little, and the reader waits for more for ever; of too much it takes what it needs.
+                    let few = length < right.length;
+                    let consequence = if few { error } else { Consequence::Misleading };
+                    let expected = format!("{} bytes of content", right.length);
+                    let found = format!("{length} bytes");
+                    findings.add(consequence, Some(name), &place, offset, expected, found);
+                }
+                if crc != right.crc && length >= right.length {
+                    let expected = format!("content with CRC-32 {:08x}", right.crc);
+                    findings.add(wrong, Some(name), &place, offset, expected, format!("{crc:08x}"));
+                }
+            }
         }
-        Ok(_) => {}
     }
 }
 
@@ -263,70 +315,4 @@ impl Read for Part<'_> {
 
 fn hex(byte: u8) -> String {
     format!("{byte:#04x}")
-}
-
-/// Compares the TOC with what the archive's headers say.
-fn entries(name: Digest, stored: &Toc, right: &Toc, findings: &mut Findings) {
-    let blob = Some(name);
-    if stored.len() != right.len() {
-        let place = "the number of entries";
-        let consequence = Consequence::WrongBytes;
-        findings.add(consequence, blob, place, None, right.len(), stored.len());
-    }
-    for (number, (stored, right)) in stored.iter().zip(right.iter()).enumerate() {
-        for (field, consequence, expected, found) in differences(&stored, &right) {
-            let place = format!("{field} of entry {number} ({})", text(right.name()));
-            let offset = Some(right.uncompressed_offset().cast_unsigned());
-            findings.add(consequence, blob, &place, offset, expected, found);
-        }
-    }
-}
-
-type Difference = (&'static str, Consequence, String, String);
-
-/// What the reader compares with the tar header when a file is first read leads to an error there; what
-/// it does not compare is simply wrong (`soci-formats` 7.3).
-fn differences(stored: &FileRef<'_>, right: &FileRef<'_>) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let mut compare = |field, consequence, expected: String, stored: String| {
-        if expected != stored {
-            found.push((field, consequence, expected, stored));
-        }
-    };
-    let (error, wrong) = (Consequence::IoError, Consequence::WrongBytes);
-    compare("name", error, text(right.name()), text(stored.name()));
-    let kind = |file: &FileRef<'_>| file.file_type().as_str().to_owned();
-    compare("type", wrong, kind(right), kind(stored));
-    let offset = |file: &FileRef<'_>| file.uncompressed_offset().to_string();
-    compare("uncompressed_offset", error, offset(right), offset(stored));
-    let size = |file: &FileRef<'_>| file.uncompressed_size().to_string();
-    compare("uncompressed_size", error, size(right), size(stored));
-    compare("linkname", error, text(right.linkname()), text(stored.linkname()));
-    let mode = |file: &FileRef<'_>| format!("{:o}", file.mode());
-    compare("mode", error, mode(right), mode(stored));
-    compare("uid", error, right.uid().to_string(), stored.uid().to_string());
-    compare("gid", error, right.gid().to_string(), stored.gid().to_string());
-    compare("uname", Consequence::Misleading, text(right.uname()), text(stored.uname()));
-    compare("gname", Consequence::Misleading, text(right.gname()), text(stored.gname()));
-    let time = |file: &FileRef<'_>| {
-        let time = file.mod_time();
-        format!("{}.{:09} s", time.seconds, time.nanoseconds)
-    };
-    compare("mod_time", error, time(right), time(stored));
-    let device = |file: &FileRef<'_>| format!("{}:{}", file.devmajor(), file.devminor());
-    compare("device number", error, device(right), device(stored));
-    let records = |file: &FileRef<'_>, attributes: bool| {
-        let records = file.pax().filter(|(key, _)| key.starts_with(b"SCHILY.xattr.") == attributes);
-        let records: Vec<_> =
-            records.map(|(key, value)| format!("{}={}", text(key), text(value))).collect();
-        records.join(" ")
-    };
-    compare("extended attributes", error, records(right, true), records(stored, true));
-    let other = Consequence::Misleading;
-    compare("PAX records", other, records(right, false), records(stored, false));
-    found
-}
-
-fn text(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
 }

@@ -96,6 +96,14 @@ pub enum DecodeError {
     Full(#[from] TocFull),
 }
 
+/// The version text of a zTOC blob, which no reader looks at.
+///
+/// # Errors
+/// [`DecodeError::OutOfBounds`].
+pub(crate) fn version(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    Flat(bytes).root()?.bytes(0)
+}
+
 impl Ztoc {
     /// Reads a zTOC blob.
     ///

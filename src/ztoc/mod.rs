@@ -14,6 +14,7 @@ pub mod toc;
 pub mod zinfo;
 
 pub use decode::DecodeError;
+pub(crate) use decode::version;
 pub use encode::{Encoding, ZtocTooLarge};
 
 use crate::digest::Digest;

@@ -36,14 +36,39 @@ pub(super) struct LinkTargets {
     last_directories: [Option<(Vec<u8>, Node)>; 2],
 }
 
+/// Position of the first hard link in `toc` whose target is not before it: no reader mounts such a layer.
+/// `None` also when there are too many names to tell.
+pub(crate) fn dangling(toc: &Toc) -> Option<usize> {
+    let mut targets = LinkTargets::default();
+    let links = toc.iter().enumerate().filter(|(_, file)| file.file_type() == FileType::HardLink);
+    for (position, link) in links {
+        match targets.contains_before(toc, position, link.linkname()) {
+            Ok(true) => {}
+            Ok(false) => return Some(position),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
 impl LinkTargets {
     /// Whether one of the entries in `toc` provides `target`, the target of the next entry.
     ///
     /// # Errors
     /// When the entries name too many files and directories.
     pub(super) fn contains(&mut self, toc: &Toc, target: &[u8]) -> Result<bool, TarErrorKind> {
-        self.children.reserve((toc.len() - self.seen).min(MAX_NAMES));
-        for position in self.seen..toc.len() {
+        self.contains_before(toc, toc.len(), target)
+    }
+
+    /// As [`Self::contains`], of the entries before `end`.
+    fn contains_before(
+        &mut self,
+        toc: &Toc,
+        end: usize,
+        target: &[u8],
+    ) -> Result<bool, TarErrorKind> {
+        self.children.reserve((end - self.seen).min(MAX_NAMES));
+        for position in self.seen..end {
             let entry = toc.get(position);
             // A link's target counts as it was before the link's own directories come into being.
             let target = match (self.next_target.take(), entry.file_type()) {
@@ -53,7 +78,7 @@ impl LinkTargets {
             };
             self.add(entry.file_type(), entry.name(), target)?;
         }
-        self.seen = toc.len();
+        self.seen = end;
         self.next_target = self.resolve(target)?;
         Ok(self.next_target.is_some())
     }

@@ -19,6 +19,7 @@ mod tests;
 mod walker;
 
 pub use error::{TarError, TarErrorKind};
+pub(crate) use links::dangling;
 pub use walker::{MAX_TOC_SIZE, TarSummary, TarWalker};
 
 /// Longest payload of an extended header (`x`, `g`, `L`, `K`) and longest sparse map, in bytes. Go's limit

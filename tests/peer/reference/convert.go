@@ -2,8 +2,10 @@ package reference
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/awslabs/soci-snapshotter/soci"
@@ -26,6 +28,8 @@ type Options struct {
 	Tool      string
 	// XattrOptimization is `--optimizations xattr`.
 	XattrOptimization bool
+	// Prefetch are the files of `--prefetch-file`.
+	Prefetch []string
 	// Archive asks for a tar instead of a directory.
 	Archive bool
 }
@@ -39,6 +43,9 @@ func (o Options) builder(db *soci.ArtifactsDb) []soci.BuilderOption {
 		// A process of the reference starts with an empty database. Here it may hold
 		// layers of an earlier conversion, which must not be taken over.
 		soci.WithForceRecreateZtocs(true),
+	}
+	if len(o.Prefetch) > 0 {
+		options = append(options, soci.WithPrefetchPaths(o.Prefetch))
 	}
 	if o.XattrOptimization {
 		options = append(options, soci.WithOptimizations([]soci.Optimization{soci.XAttrOptimization}))
@@ -86,6 +93,46 @@ func NoSuchPlatform(err error) bool { return errdefs.IsNotFound(err) }
 // a build cache.
 func NoImage(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "image does not support any platforms")
+}
+
+// BuildV1Layout puts the v1 SOCI indexes of BuildV1, with their zTOCs, into a copy of the
+// layout, as more entries of index.json: the layout that a copy of the image with all
+// its referrers has.
+func BuildV1Layout(ctx context.Context, src, dst string, o Options) ([]ocispec.Descriptor, error) {
+	defer silence()()
+	if err := os.Mkdir(dst, 0o755); err != nil {
+		return nil, err
+	}
+	image, err := load(ctx, src, dst)
+	if err != nil {
+		return nil, err
+	}
+	builder, err := image.builder(o)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := image.platforms(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	_, top, err := readIndex(filepath.Join(src, ocispec.ImageIndexFile))
+	if err != nil {
+		return nil, err
+	}
+	var made []ocispec.Descriptor
+	for _, platform := range wanted {
+		built, err := builder.Build(ctx, image.Image, soci.WithPlatform(platform))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", platforms.FormatAll(platform), err)
+		}
+		made = append(made, built.Desc)
+	}
+	top.Manifests = append(top.Manifests, made...)
+	text, err := json.Marshal(top)
+	if err != nil {
+		return nil, err
+	}
+	return made, os.WriteFile(filepath.Join(dst, ocispec.ImageIndexFile), text, 0o644)
 }
 
 // BuildV1 makes one v1 SOCI index per platform with the reference's library (its

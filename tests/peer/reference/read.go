@@ -3,7 +3,6 @@ package reference
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,10 +55,11 @@ func ReadAll(layer, mediaType string, toc []byte) (*Reading, error) {
 // mounted is what the snapshotter holds of a layer that is mounted with a zTOC.
 type mounted struct {
 	reader.Reader
-	list  []ztoc.FileMetadata
-	spans spanTable
-	layer *os.File
-	db    *bolt.DB
+	list    []ztoc.FileMetadata
+	spans   spanTable
+	manager *spanmanager.SpanManager
+	layer   *os.File
+	db      *bolt.DB
 }
 
 func mount(layer string, toc []byte, work string) (_ *mounted, err error) {
@@ -101,6 +101,7 @@ func mount(layer string, toc []byte, work string) (_ *mounted, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("span manager: %w", err)
 	}
+	m.manager = manager
 	m.Reader, err = reader.NewReader(files, name, manager, false)
 	return m, err
 }
@@ -133,8 +134,8 @@ func (m *mounted) read(id uint32, start, size int64, retries *int) (sum [sha256.
 			n, err = file.ReadAt(buffer, offset)
 			return err
 		})
-		if size == 0 && errors.Is(err, io.EOF) {
-			break // an empty file: verified, and nothing to read
+		if size == 0 && err == io.EOF {
+			break // an empty file: verified (else the error is another one), and nothing to read
 		}
 		if err != nil {
 			return sum, fmt.Errorf("at %d: %w", offset, err)

@@ -1,0 +1,328 @@
+//! What is to be verified: the SOCI indexes of the images, and which layers belong to which zTOCs.
+//!
+//! Only documents are read here. What needs a zTOC is noted for its [`Job`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Findings;
+use super::document::{self, Documents, Entry};
+use super::finding::{Consequence, VerifiedImage};
+use super::job::{Claim, Job, Layer};
+use super::prefetch;
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::tree::{Content, Image, SociIndex, Tree};
+use crate::limits::MAX_CONFIG_SIZE;
+use crate::media_type::{SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
+use crate::options::IndexVersion;
+use crate::platform::Platform;
+use crate::select::{SelectedImage, Selection};
+use crate::soci::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
+
+/// The images and what is to be done for them.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) images: Vec<VerifiedImage>,
+    /// In the order in which they are found.
+    pub(super) jobs: Vec<Job<'a>>,
+    /// Blobs that the plan or the jobs read, and judge.
+    pub(super) read: BTreeSet<Digest>,
+}
+
+impl<'a> Plan<'a> {
+    /// Reads the SOCI indexes and configurations of the selected images.
+    pub(super) fn make(
+        layout: &'a Layout,
+        tree: &'a Tree,
+        selection: &'a Selection<'a>,
+        findings: &mut Findings,
+    ) -> Result<Self, Error> {
+        let mut planner = Planner {
+            layout,
+            tree,
+            documents: Documents::default(),
+            layers: Vec::new(),
+            ztocs: Vec::new(),
+            read: BTreeSet::new(),
+        };
+        let mut images = Vec::new();
+        for selected in &selection.images {
+            images.push(planner.image(selected, findings)?);
+        }
+        Ok(planner.finish(images))
+    }
+}
+
+/// A zTOC so far.
+struct Used<'a> {
+    job: Job<'a>,
+    /// Its layers.
+    layers: Vec<Digest>,
+}
+
+struct Planner<'a> {
+    layout: &'a Layout,
+    tree: &'a Tree,
+    documents: Documents,
+    layers: Vec<Layer<'a>>,
+    ztocs: Vec<(Digest, Used<'a>)>,
+    read: BTreeSet<Digest>,
+}
+
+impl<'a> Planner<'a> {
+    fn image(
+        &mut self,
+        selected: &'a SelectedImage<'a>,
+        findings: &mut Findings,
+    ) -> Result<VerifiedImage, Error> {
+        let image = selected.image;
+        let found = self.indexes(selected.digest, image, findings);
+        let mut lazy = BTreeSet::new();
+        for (digest, _) in &found {
+            lazy.append(&mut self.index(*digest, image, findings)?);
+        }
+        let diff_ids = self.diff_ids(image, findings)?;
+        for (position, descriptor) in image.layers.iter().enumerate() {
+            self.read.insert(descriptor.digest);
+            let known = self.layers.iter().position(|l| l.descriptor.digest == descriptor.digest);
+            let at = known.unwrap_or_else(|| {
+                self.layers.push(Layer { descriptor, diff_ids: BTreeSet::new() });
+                self.layers.len() - 1
+            });
+            // Without one diff ID per layer nobody knows which is whose.
+            if diff_ids.len() == image.layers.len() {
+                self.layers[at].diff_ids.insert(diff_ids[position]);
+            }
+        }
+        Ok(VerifiedImage {
+            names: selected.names.clone(),
+            platform: image.platform.to_string(),
+            digest: selected.digest,
+            soci_indexes: found.iter().map(|(digest, _)| *digest).collect(),
+            lazy_layers: image.layers.iter().filter(|l| lazy.contains(&l.digest)).count() as u64,
+            layers: image.layers.len() as u64,
+        })
+    }
+
+    /// The SOCI indexes of an image, V2 first.
+    fn indexes(
+        &self,
+        digest: Digest,
+        image: &Image,
+        findings: &mut Findings,
+    ) -> Vec<(Digest, &'a SociIndex)> {
+        let (mut v2, mut v1) = (Vec::new(), Vec::new());
+        let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
+        for root in &self.tree.roots {
+            root.visit(&mut |node| {
+                let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
+                    return;
+                };
+                if Some(descriptor.digest) == named {
+                    if v2.iter().all(|(known, _)| *known != descriptor.digest) {
+                        v2.push((descriptor.digest, soci));
+                    }
+                    back_reference(descriptor, digest, findings);
+                    if soci.version == IndexVersion::V1 {
+                        let place = "config.mediaType of an index that an annotation names";
+                        let unseen = Consequence::Misleading;
+                        let blob = Some(descriptor.digest);
+                        findings.add(unseen, blob, place, None, SOCI_INDEX_V2, SOCI_INDEX_V1);
+                    }
+                } else if soci.version == IndexVersion::V1
+                    && soci.subject == Some(digest)
+                    && v1.iter().all(|(known, _)| *known != descriptor.digest)
+                {
+                    v1.push((descriptor.digest, soci));
+                }
+            });
+        }
+        if let Some(text) = &image.soci_v2
+            && v2.is_empty()
+        {
+            let expected = "a SOCI index that index.json leads to, so that it is pushed";
+            let place = "the manifest's annotation com.amazon.soci.index-digest";
+            findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
+        } else if v2.is_empty() && v1.is_empty() {
+            let place = "the image";
+            let expected = "a SOCI index";
+            findings.add(Consequence::Rejected, Some(digest), place, None, expected, "none");
+        }
+        v2.append(&mut v1);
+        v2
+    }
+
+    /// Checks a SOCI index, and gives the layers of the image that have a zTOC in it.
+    fn index(
+        &mut self,
+        digest: Digest,
+        image: &Image,
+        findings: &mut Findings,
+    ) -> Result<BTreeSet<Digest>, Error> {
+        let first = self.read.insert(digest);
+        let entries = self.documents.entries(self.layout, digest, findings)?;
+        // The reader takes the last zTOC of a layer, and the first prefetch artifact.
+        let of_type = |kind| entries.iter().filter(move |e| e.descriptor.media_type == kind);
+        let used: BTreeMap<Digest, Digest> = of_type(ZTOC)
+            .filter_map(|entry| Some((entry.layer()?, entry.descriptor.digest)))
+            .collect();
+        let mut lazy = BTreeSet::new();
+        for entry in entries.iter() {
+            let own = |digest: Digest| image.layers.iter().find(|layer| layer.digest == digest);
+            let layer = entry.layer().and_then(own);
+            let blob = &entry.descriptor;
+            match blob.media_type.as_str() {
+                ZTOC => {
+                    document::layer_entry(digest, entry, layer, findings);
+                    self.read.insert(blob.digest);
+                    let used_ztoc = self.ztoc(blob);
+                    if first {
+                        used_ztoc.job.claims.push(Claim::new(digest, entry));
+                    }
+                    if let Some(layer) = layer
+                        && used.get(&layer.digest) == Some(&blob.digest)
+                    {
+                        lazy.insert(layer.digest);
+                        if !used_ztoc.layers.contains(&layer.digest) {
+                            used_ztoc.layers.push(layer.digest);
+                        }
+                    }
+                }
+                SOCI_PREFETCH if first => {
+                    self.read.insert(blob.digest);
+                    let spans = prefetch::read(self.layout, blob, findings)?;
+                    let ztoc = layer.and_then(|layer| used.get(&layer.digest));
+                    match (ztoc, of_type(ZTOC).find(|e| Some(&e.descriptor.digest) == ztoc)) {
+                        (Some(_), Some(ztoc)) => {
+                            self.ztoc(&ztoc.descriptor).job.prefetch.push((blob.digest, spans));
+                        }
+                        _ => document::no_use(digest, entry, findings),
+                    }
+                }
+                SOCI_PREFETCH => {}
+                _ => self.unknown(digest, entry, layer, &used, findings)?,
+            }
+        }
+        Ok(lazy)
+    }
+
+    /// An entry that no reader knows is fetched all the same.
+    fn unknown(
+        &mut self,
+        index: Digest,
+        entry: &Entry,
+        layer: Option<&Descriptor>,
+        used: &BTreeMap<Digest, Digest>,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let Descriptor { digest, size, .. } = entry.descriptor;
+        if self.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
+            let rejected = Consequence::Rejected;
+            let place = "a blob that the SOCI index lists";
+            findings.add(rejected, Some(digest), place, None, "its content", "none or another one");
+        }
+        let consequence = match layer {
+            Some(layer) if !used.contains_key(&layer.digest) => Consequence::LayerEager,
+            _ => Consequence::Misleading,
+        };
+        let place = format!("layers[{}].mediaType", entry.number);
+        let found = &entry.descriptor.media_type;
+        findings.add(consequence, Some(index), &place, None, ZTOC, found);
+        Ok(())
+    }
+
+    fn ztoc(&mut self, descriptor: &Descriptor) -> &mut Used<'a> {
+        let Descriptor { digest, size, .. } = *descriptor;
+        let key = (digest, size);
+        let known = self.ztocs.iter().position(|(_, used)| used.job.ztoc == Some(key));
+        let at = known.unwrap_or_else(|| {
+            let job = Job { ztoc: Some(key), ..Job::default() };
+            self.ztocs.push((digest, Used { job, layers: Vec::new() }));
+            self.ztocs.len() - 1
+        });
+        &mut self.ztocs[at].1
+    }
+
+    /// The diff IDs of the image's configuration.
+    fn diff_ids(&mut self, image: &Image, findings: &mut Findings) -> Result<Vec<Digest>, Error> {
+        let manifest: Value = serde_json::from_str(&image.text).unwrap_or_default();
+        let config = &manifest["config"];
+        let digest = config["digest"].as_str().and_then(|text| text.parse::<Digest>().ok());
+        let (Some(digest), Some(size)) = (digest, config["size"].as_u64()) else {
+            return Ok(Vec::new());
+        };
+        let place = "the image's configuration";
+        let broken = Consequence::Unpullable;
+        let first = self.read.insert(digest);
+        let read = document::read(self.layout, digest, size, MAX_CONFIG_SIZE)?;
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err((expected, found)) => {
+                if first {
+                    findings.add(broken, Some(digest), place, None, expected, found);
+                }
+                return Ok(Vec::new());
+            }
+        };
+        let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let text = |name: &str| config[name].as_str().unwrap_or_default();
+        let platform =
+            Platform::new(text("os"), text("architecture"), text("variant"), text("os.version"));
+        if (&platform.os, &platform.architecture)
+            != (&image.platform.os, &image.platform.architecture)
+            && !platform.os.is_empty()
+        {
+            let place = "its platform in the image index";
+            let consequence = Consequence::Misleading;
+            findings.add(consequence, Some(digest), place, None, platform, &image.platform);
+        }
+        let ids: Vec<Digest> = config["rootfs"]["diff_ids"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|id| id.as_str().and_then(|text| text.parse().ok()))
+            .collect();
+        let layers = manifest["layers"].as_array().map_or(0, Vec::len);
+        if first && ids.len() != layers {
+            let place = "the number of its diff IDs";
+            findings.add(broken, Some(digest), place, None, layers, ids.len());
+        }
+        Ok(ids)
+    }
+
+    fn finish(self, images: Vec<VerifiedImage>) -> Plan<'a> {
+        let mut jobs = Vec::new();
+        let mut covered = BTreeSet::new();
+        for (_, Used { mut job, layers }) in self.ztocs {
+            covered.extend(layers.iter().copied());
+            let own = self.layers.iter().filter(|layer| layers.contains(&layer.descriptor.digest));
+            job.layers = own.cloned().collect();
+            jobs.push(job);
+        }
+        let bare = self.layers.into_iter().filter(|l| !covered.contains(&l.descriptor.digest));
+        jobs.extend(bare.map(|layer| Job { layers: vec![layer], ..Job::default() }));
+        Plan { images, jobs, read: self.read }
+    }
+}
+
+/// A V2 index's descriptor names the manifest that names the index.
+fn back_reference(descriptor: &Descriptor, image: Digest, findings: &mut Findings) {
+    if let Some(text) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)
+        && *text != image.to_string()
+    {
+        let place = format!("its descriptor's annotation {IMAGE_MANIFEST_DIGEST}");
+        let blob = Some(descriptor.digest);
+        findings.add(Consequence::Misleading, blob, &place, None, image, text);
+    }
+}
+
+impl Entry {
+    /// The layer that it is said to be for.
+    pub(super) fn layer(&self) -> Option<Digest> {
+        self.descriptor.annotations.get(LAYER_DIGEST)?.parse().ok()
+    }
+}
