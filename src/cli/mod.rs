@@ -16,6 +16,7 @@ mod size;
 mod style;
 mod summary;
 mod talk;
+mod text;
 
 use std::ffi::OsString;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
     };
     match cli.command {
         Command::Index(args) => cmd::index::run(&args, printer),
+        Command::Inspect(args) => cmd::inspect::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
     }
 }

@@ -4,6 +4,7 @@
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
 mod index;
+mod inspect;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
 pub(crate) use index::IndexArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use verify::VerifyArgs;
 
 /// Most threads that may be asked for: far above any machine that indexes images, far below where
@@ -30,6 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Index(IndexArgs),
+    Inspect(InspectArgs),
     Verify(VerifyArgs),
 }
 
