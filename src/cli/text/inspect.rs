@@ -203,9 +203,6 @@ impl Show<'_> {
         for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
             field(&format!("SOCI {}", version(soci.soci_version)), self.soci_line(soci));
         }
-        if let Some(eager) = &image.eager {
-            field("eager", format!("{WARNING}{}{WARNING:#}", escape::text(eager)));
-        }
         field("lazy", lazy(image));
         for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
             for prefetch in &soci.prefetch {
@@ -260,7 +257,7 @@ impl Show<'_> {
     }
 
     fn layers(&self, image: &Image) -> Vec<String> {
-        let right = &[true, false, true, false, false, true, true, true, false, false];
+        let right = &[true, false, true, false, false, true, true, false, true, false];
         let mut table = Table::new(right);
         for (position, layer) in image.layers.iter().enumerate() {
             let mut cells = vec![
@@ -304,7 +301,7 @@ impl Show<'_> {
         let Some(head) = &ztoc.head else {
             let problem = ztoc.problem.as_ref().map(|problem| self.problem(problem));
             let (none, problem) = (String::new(), problem.unwrap_or_default());
-            return vec![none.clone(), none, size, digest, problem];
+            return vec![none.clone(), none, digest, size, problem];
         };
         let mut notes = Vec::new();
         if self.verbose {
@@ -314,10 +311,10 @@ impl Show<'_> {
             notes.push("no xattrs".to_owned());
         }
         vec![
-            format!("{} x {}", count(head.spans, "span"), Bytes(head.span_size)),
+            format!("{} of {}", count(head.spans, "span"), Bytes(head.span_size)),
             count(head.files, "file"),
-            size,
             digest,
+            size,
             notes.join(", "),
         ]
     }
@@ -401,7 +398,15 @@ fn lazy(image: &Image) -> String {
     let share = &image.lazy;
     let layers = count(share.of_layers, "layer");
     if share.layers == 0 {
-        return format!("0 of {layers}, {}", Bytes(share.of_bytes));
+        let why = match &image.eager {
+            // That is how every image begins.
+            Some(why) if image.soci_indexes.is_empty() && image.lost_soci_index.is_none() => {
+                format!(": {}", escape::text(why))
+            }
+            Some(why) => format!(": {WARNING}{}{WARNING:#}", escape::text(why)),
+            None => String::new(),
+        };
+        return format!("0 of {layers}, {}{why}", Bytes(share.of_bytes));
     }
     let (bytes, of) = (Bytes(share.bytes), Bytes(share.of_bytes));
     let percent = percent(share.bytes, share.of_bytes);
