@@ -24,6 +24,7 @@
 pub mod diff;
 pub mod digest;
 mod error;
+pub mod estimate;
 pub mod event;
 pub mod inspect;
 pub mod json;

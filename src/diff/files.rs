@@ -56,9 +56,11 @@ fn clean(mut name: &[u8]) -> &[u8] {
 }
 
 fn same(a: &FileRef<'_>, b: &FileRef<'_>) -> bool {
-    let is_device =
-        |file: &FileRef<'_>| matches!(file.file_type(), FileType::CharDevice | FileType::BlockDevice);
-    let attributes = |file: &FileRef<'_>| file.pax().filter(|(key, _)| key.starts_with(XATTR)).count();
+    let is_device = |file: &FileRef<'_>| {
+        matches!(file.file_type(), FileType::CharDevice | FileType::BlockDevice)
+    };
+    let attributes =
+        |file: &FileRef<'_>| file.pax().filter(|(key, _)| key.starts_with(XATTR)).count();
     a.file_type() == b.file_type()
         && a.uncompressed_size() == b.uncompressed_size()
         && a.mod_time() == b.mod_time()
@@ -67,9 +69,9 @@ fn same(a: &FileRef<'_>, b: &FileRef<'_>) -> bool {
         && a.linkname() == b.linkname()
         && (!is_device(a) || (a.devmajor(), a.devminor()) == (b.devmajor(), b.devminor()))
         && attributes(a) == attributes(b)
-        && a.pax().filter(|(key, _)| key.starts_with(XATTR)).eq(b
-            .pax()
-            .filter(|(key, _)| key.starts_with(XATTR)))
+        && a.pax()
+            .filter(|(key, _)| key.starts_with(XATTR))
+            .eq(b.pax().filter(|(key, _)| key.starts_with(XATTR)))
 }
 
 #[cfg(test)]
@@ -108,8 +110,7 @@ mod tests {
         let found = compare(&a, &b);
         assert_eq!((found.added, found.removed, found.changed, found.unchanged), (1, 1, 1, 2));
         let names: Vec<_> = found.examples.iter().map(|e| (e.change, e.name.as_str())).collect();
-        let expected =
-            [(Change::Changed, "a"), (Change::Removed, "gone"), (Change::Added, "new")];
+        let expected = [(Change::Changed, "a"), (Change::Removed, "gone"), (Change::Added, "new")];
         assert_eq!(names, expected);
     }
 }

@@ -79,8 +79,10 @@ impl Side {
     ) -> Result<(Self, Option<Error>), Error> {
         let layout = Layout::open(path)?;
         let tree = tree::read_all(&layout)?;
-        let mut options =
-            InspectOptions { refs: name.into_iter().cloned().collect(), platforms: platforms.to_vec() };
+        let mut options = InspectOptions {
+            refs: name.into_iter().cloned().collect(),
+            platforms: platforms.to_vec(),
+        };
         let (found, missing) = match look(&layout, &tree, &options) {
             Err(error @ Error::NoSuchPlatform { .. }) => {
                 // What the other side has of it is then added or removed.
@@ -261,7 +263,8 @@ impl Both {
         pair::pair_layers(&digests(&old), &digests(&new))
             .into_iter()
             .map(|(i, j)| {
-                let id = |ids: &[Option<String>], at: Option<usize>| ids.get(at?).cloned().flatten();
+                let id =
+                    |ids: &[Option<String>], at: Option<usize>| ids.get(at?).cloned().flatten();
                 let ids = (id(&old_ids, i), id(&new_ids, j));
                 let mut layer = self.layer(i.map(|i| &old[i]), j.map(|j| &new[j]));
                 layer.same_content =
@@ -294,7 +297,8 @@ impl Both {
             }
             (Ok(a), Ok(b)) => difference.files = Some(files::compare(&a.toc, &b.toc)),
             (a, b) => {
-                let word = |ztoc: Result<Ztoc, String>| ztoc.map_or_else(|e| e, |_| "good".to_owned());
+                let word =
+                    |ztoc: Result<Ztoc, String>| ztoc.map_or_else(|e| e, |_| "good".to_owned());
                 let place = "the zTOC".to_owned();
                 difference.contrasts.push(Contrast { place, a: word(a), b: word(b) });
             }

@@ -45,13 +45,14 @@ pub(super) type Pairs = Vec<(Option<usize>, Option<usize>)>;
 pub(super) fn pair_groups(a: &[Group<'_>], b: &[Group<'_>]) -> Pairs {
     let mut partner = vec![None; a.len()];
     let mut taken = vec![false; b.len()];
-    let rules: [&dyn Fn(&Group<'_>, &Group<'_>) -> bool; 2] = [
-        &|a, b| a.names.iter().any(|name| b.names.contains(name)),
-        &|a, b| a.digest == b.digest,
-    ];
+    let rules: [&dyn Fn(&Group<'_>, &Group<'_>) -> bool; 2] =
+        [&|a, b| a.names.iter().any(|name| b.names.contains(name)), &|a, b| a.digest == b.digest];
     for belongs in rules {
-        for (position, group) in a.iter().enumerate().filter(|(p, _)| partner[*p].is_none()).collect::<Vec<_>>() {
-            let found = b.iter().enumerate().position(|(p, other)| !taken[p] && belongs(group, other));
+        for (position, group) in
+            a.iter().enumerate().filter(|(p, _)| partner[*p].is_none()).collect::<Vec<_>>()
+        {
+            let found =
+                b.iter().enumerate().position(|(p, other)| !taken[p] && belongs(group, other));
             if let Some(found) = found {
                 (partner[position], taken[found]) = (Some(found), true);
             }

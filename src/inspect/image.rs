@@ -146,7 +146,9 @@ impl Look<'_> {
         // An annotation that leads nowhere ends the search.
         let taken = own.first().copied().filter(|_| lost.is_none());
         let eager = match (taken, lost) {
-            (_, Some(_)) => Some("the SOCI index that its manifest names is not in index.json's tree"),
+            (_, Some(_)) => {
+                Some("the SOCI index that its manifest names is not in index.json's tree")
+            }
             (None, None) => Some("it has no SOCI index"),
             (Some(_), None) => None,
         };

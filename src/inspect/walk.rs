@@ -126,7 +126,9 @@ impl Walk<'_> {
                 let entries = self.entries(children, node);
                 Content::Referrers { subject: *subject, entries }
             }
-            _ if self.wanted.is_some() && !matches!(node.content, Found::Artifact(_)) => return None,
+            _ if self.wanted.is_some() && !matches!(node.content, Found::Artifact(_)) => {
+                return None;
+            }
             Found::Artifact(artifact) => {
                 if self.wanted.is_some() && !self.wants(artifact.subject) {
                     return None;

@@ -72,7 +72,9 @@ impl Head {
             1 => {
                 let count = i64::from(i32::from_le_bytes(blob.array(start)?));
                 let span_size = u64::from_le_bytes(blob.array(start + 4)?);
-                if len < ZINFO_HEADER || u64::try_from(count).ok().and_then(packed_size) != Some(len) {
+                if len < ZINFO_HEADER
+                    || u64::try_from(count).ok().and_then(packed_size) != Some(len)
+                {
                     let what = "checkpoint count";
                     return Err(DecodeError::Number { what, value: count }.into());
                 }

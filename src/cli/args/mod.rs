@@ -3,8 +3,10 @@
 //! Each command's options, their help and their translation into the library's settings are in the
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
+mod diff;
 mod index;
 mod inspect;
+mod plan;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -12,8 +14,10 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
+pub(crate) use diff::DiffArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use plan::PlanArgs;
 pub(crate) use verify::VerifyArgs;
 
 /// Most threads that may be asked for: far above any machine that indexes images, far below where
@@ -31,8 +35,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Diff(DiffArgs),
     Index(IndexArgs),
     Inspect(InspectArgs),
+    /// Say what index would do, how long it would take, and how large the zTOCs would be
+    ///
+    /// Takes the options of index. Which layers would be indexed is decided as a run does it; times and
+    /// sizes are estimated from the first MiBs of the largest layers, scanned here and now. Nothing is
+    /// locked or written. How good the estimate is stands below it.
+    #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
+    Plan(PlanArgs),
     Verify(VerifyArgs),
 }
 

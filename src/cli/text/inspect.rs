@@ -195,8 +195,7 @@ impl Show<'_> {
         };
         let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
         let platform = escape::text(platform);
-        let mut branch =
-            Branch::new(format!("{BOLD}{platform}{BOLD:#}  {}", image.digest));
+        let mut branch = Branch::new(format!("{BOLD}{platform}{BOLD:#}  {}", image.digest));
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<8}{DIM:#}  {value}"));
         };
@@ -331,11 +330,8 @@ impl Show<'_> {
 
     fn blobs(&self, out: &mut String) {
         let blobs = &self.inspection.blobs;
-        let mut parts = vec![format!(
-            "{} referenced, {}",
-            blobs.referenced,
-            Bytes(blobs.referenced_bytes)
-        )];
+        let mut parts =
+            vec![format!("{} referenced, {}", blobs.referenced, Bytes(blobs.referenced_bytes))];
         let unreferenced = blobs.unreferenced.len();
         if unreferenced > 0 {
             let bytes = Bytes(blobs.unreferenced_bytes);

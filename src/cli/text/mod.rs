@@ -1,6 +1,8 @@
 //! What commands show to people, as plain text made by pure functions.
 
+pub(crate) mod diff;
 pub(crate) mod inspect;
+pub(crate) mod plan;
 mod table;
 mod tree;
 
