@@ -35,8 +35,9 @@ pub(crate) fn text(difference: &Difference, verbose: bool) -> String {
     let show = Show { verbose };
     if !difference.names.is_empty() {
         let mut branch = Branch::new(format!("{BOLD}names{BOLD:#}"));
-        for name in &difference.names {
-            show.name(&mut branch, name);
+        // Names that went the same way stand together.
+        for names in difference.names.chunk_by(|x, y| (&x.a, &x.b) == (&y.a, &y.b)) {
+            show.names(&mut branch, names);
         }
         branch.write(&mut out);
     }
@@ -76,10 +77,10 @@ impl Show {
         if self.verbose { digest.to_string() } else { digest.short() }
     }
 
-    fn name(&self, branch: &mut Branch, name: &NameDifference) {
-        let text = escape::text(&name.name);
-        let mut line = Branch::new(format!("{} {text}", mark(name.change)));
-        for (word, digest) in [("was", &name.a), ("is", &name.b)] {
+    fn names(&self, branch: &mut Branch, names: &[NameDifference]) {
+        let texts: Vec<_> = names.iter().map(|name| escape::text(&name.name)).collect();
+        let mut line = Branch::new(format!("{} {}", mark(names[0].change), texts.join(", ")));
+        for (word, digest) in [("was", &names[0].a), ("is", &names[0].b)] {
             if let Some(digest) = digest {
                 line.line(format!("{DIM}{word:<3}{DIM:#}  {}", escape::text(digest)));
             }

@@ -26,6 +26,8 @@ type Options struct {
 	Tool      string
 	// XattrOptimization is `--optimizations xattr`.
 	XattrOptimization bool
+	// PrefetchPaths is `--prefetch-file`.
+	PrefetchPaths []string
 	// Archive asks for a tar instead of a directory.
 	Archive bool
 }
@@ -42,6 +44,9 @@ func (o Options) builder(db *soci.ArtifactsDb) []soci.BuilderOption {
 	}
 	if o.XattrOptimization {
 		options = append(options, soci.WithOptimizations([]soci.Optimization{soci.XAttrOptimization}))
+	}
+	if o.PrefetchPaths != nil {
+		options = append(options, soci.WithPrefetchPaths(o.PrefetchPaths))
 	}
 	return options
 }
