@@ -21,10 +21,13 @@
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 
+pub mod diff;
 pub mod digest;
 mod error;
+pub mod estimate;
 pub mod event;
 pub mod gc;
+pub mod inspect;
 pub mod json;
 mod layout;
 mod limits;

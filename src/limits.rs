@@ -29,6 +29,12 @@ pub(crate) const MAX_DESCRIPTORS: usize = 1_000_000;
 /// Most warnings of one kind; the others are counted. A layout that is all wrong could have a million.
 pub(crate) const MAX_WARNINGS: usize = 20;
 
+/// Most missing or damaged blobs that an inspection lists. A layout that is all wrong could have a million.
+pub(crate) const MAX_BROKEN_BLOBS: usize = 10_000;
+
+/// Largest prefetch artifact that is read, in bytes: a list of span ranges, a few dozen bytes each.
+pub(crate) const MAX_PREFETCH_SIZE: u64 = 4 << 20;
+
 /// Largest zTOC blob that is read back, in bytes: no reader takes a larger one (`soci-formats` 1.3).
 pub(crate) const MAX_ZTOC_SIZE: u64 = 1 << 30;
 

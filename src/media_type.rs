@@ -18,7 +18,7 @@ pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json"
 pub const SOCI_INDEX_V1: &str = "application/vnd.amazon.soci.index.v1+json";
 /// SOCI index V2.
 pub const SOCI_INDEX_V2: &str = "application/vnd.amazon.soci.index.v2+json";
-/// A prefetch artifact in a SOCI index (`soci-formats` 5.4).
+/// A list of spans to fetch early, in a SOCI index (`soci-formats` 5.4).
 pub const SOCI_PREFETCH: &str = "application/vnd.amazon.soci.prefetch.v1+json";
 /// A zTOC in a SOCI index.
 pub const ZTOC: &str = "application/octet-stream";

@@ -18,6 +18,7 @@ mod size;
 mod style;
 mod summary;
 mod talk;
+mod text;
 
 use std::ffi::OsString;
 
@@ -34,7 +35,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Err(error) => return explain(&error, printer),
     };
     match cli.command {
+        Command::Diff(args) => cmd::diff::run(&args, printer),
         Command::Index(args) => cmd::index::run(&args, printer),
+        Command::Inspect(args) => cmd::inspect::run(&args, printer),
+        Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),
         Command::Gc(args) => cmd::gc::run(&args, printer),

@@ -45,6 +45,17 @@ impl Talk {
         }
     }
 
+    /// Writes data to standard output; the exit is `done` unless that fails.
+    pub(crate) fn data(self, data: &str, done: Exit) -> Exit {
+        match self.printer.out(data) {
+            Ok(()) => done,
+            Err(error) => {
+                self.error("failed to write to standard output", &[error.to_string()], None);
+                Exit::Error
+            }
+        }
+    }
+
     pub(crate) fn summary(self, text: &str) {
         if !self.quiet && self.mode != Mode::RawJson {
             self.printer.err(text);

@@ -9,7 +9,7 @@ use super::Layout;
 use super::descriptor::{AnyDescriptor, Descriptor};
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::json::members;
+use crate::json::{elements, members};
 use crate::limits::{
     MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE,
 };
@@ -81,6 +81,11 @@ pub(crate) enum Content {
     Other,
     /// A manifest or index whose blob is not there.
     Missing,
+    /// Something that cannot be read; only [`read_all`] goes on after it.
+    Unreadable {
+        /// Why, for people.
+        problem: String,
+    },
 }
 
 /// A container image for one platform.
@@ -166,19 +171,22 @@ impl Descriptor {
 
 /// Reads all documents of the layout.
 pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
-    let index_json = layout.read_index_json()?;
-    let place = layout.index_json().display().to_string();
-    let mut reader = Reader { layout, foreign: Warnings::default(), visited: 0, kept: 0 };
-    let mut roots = Vec::new();
-    for descriptor in reader.entries(&index_json, &place)? {
-        roots.push(reader.node(descriptor, &place, 0)?);
-    }
-    let others = |more| format!("left alone: {more} more (only sha256 is supported)");
-    Ok(Tree { index_json, roots, warnings: reader.foreign.finish(others) })
+    Reader::new(layout, false).tree()
+}
+
+/// Reads what can be read of the layout, to be shown: a document that cannot be becomes
+/// [`Content::Unreadable`], and an image without its configuration has an empty platform.
+///
+/// # Errors
+/// For `index.json` itself.
+pub(crate) fn read_all(layout: &Layout) -> Result<Tree, Error> {
+    Reader::new(layout, true).tree()
 }
 
 struct Reader<'a> {
     layout: &'a Layout,
+    /// Whether to go on after what cannot be read.
+    tolerant: bool,
     /// Descriptors of other digest algorithms.
     foreign: Warnings,
     visited: usize,
@@ -186,8 +194,49 @@ struct Reader<'a> {
     kept: u64,
 }
 
-impl Reader<'_> {
-    fn entries(&mut self, text: &str, place: &str) -> Result<Vec<AnyDescriptor>, Error> {
+/// One entry of an index.
+enum Entry {
+    Known(AnyDescriptor),
+    /// One whose descriptor cannot be read.
+    Unreadable(Node),
+}
+
+impl Entry {
+    fn parse(text: &str, place: &str) -> Self {
+        match AnyDescriptor::parse(text, place) {
+            Ok(any) => Self::Known(any),
+            Err(error) => Self::Unreadable(Node {
+                descriptor: AnyDescriptor::Foreign { text: text.to_owned(), digest: String::new() },
+                content: Content::Unreadable { problem: error.to_string() },
+            }),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(layout: &'a Layout, tolerant: bool) -> Self {
+        Self { layout, tolerant, foreign: Warnings::default(), visited: 0, kept: 0 }
+    }
+
+    fn tree(mut self) -> Result<Tree, Error> {
+        let index_json = self.layout.read_index_json()?;
+        let place = self.layout.index_json().display().to_string();
+        let roots = self.children(&index_json, &place, 0)?;
+        let others = |more| format!("left alone: {more} more (only sha256 is supported)");
+        Ok(Tree { index_json, roots, warnings: self.foreign.finish(others) })
+    }
+
+    /// The entries of an index and what they lead to.
+    fn children(&mut self, text: &str, place: &str, depth: usize) -> Result<Vec<Node>, Error> {
+        let entries = self.entries(text, place)?;
+        let follow = |entry| match entry {
+            Entry::Known(any) => self.node(any, place, depth),
+            Entry::Unreadable(node) => Ok(node),
+        };
+        entries.into_iter().map(follow).collect()
+    }
+
+    fn entries(&mut self, text: &str, place: &str) -> Result<Vec<Entry>, Error> {
         let object = members(text).map_err(Error::json(place))?;
         let Some(member) = object.iter().find(|member| member.name == "manifests") else {
             return Err(Error::Document {
@@ -195,7 +244,13 @@ impl Reader<'_> {
                 problem: "an index has a member \"manifests\", this one has not".to_owned(),
             });
         };
-        let list = AnyDescriptor::parse_list(member.value, place)?;
+        let list: Vec<Entry> = if self.tolerant && member.value != "null" {
+            let list = elements(member.value).map_err(Error::json(place))?;
+            list.iter().map(|element| Entry::parse(element.value, place)).collect()
+        } else {
+            let list = AnyDescriptor::parse_list(member.value, place)?;
+            list.into_iter().map(Entry::Known).collect()
+        };
         self.visited += list.len();
         if self.visited > MAX_DESCRIPTORS {
             return Err(Error::Limit {
@@ -218,7 +273,10 @@ impl Reader<'_> {
                 return Ok(Node { descriptor, content: Content::Other });
             }
         };
-        let content = self.content(&descriptor, place, depth)?;
+        let content = match self.content(&descriptor, place, depth) {
+            Err(error) if self.tolerant => Content::Unreadable { problem: error.to_string() },
+            content => content?,
+        };
         Ok(Node { descriptor: AnyDescriptor::Known(descriptor), content })
     }
 
@@ -241,16 +299,13 @@ impl Reader<'_> {
             });
         }
         let size = descriptor.size;
-        let blob = self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE)?;
-        self.kept += blob.as_ref().map_or(0, |_| size);
-        if self.kept > MAX_DOCUMENTS_SIZE {
-            return Err(Error::Limit {
-                place: place.to_owned(),
-                what: "the size of all manifests and indexes in bytes",
-                limit: MAX_DOCUMENTS_SIZE,
-                found: self.kept,
-            });
-        }
+        // Looked at before as well: who goes on after errors must come to an end.
+        self.check_kept(place)?;
+        let blob = self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE);
+        let read = matches!(&blob, Ok(Some(_)) | Err(Error::BlobDigest { .. }));
+        self.kept += if read { size } else { 0 };
+        let blob = blob?;
+        self.check_kept(place)?;
         let Some(bytes) = blob else {
             return Ok(if descriptor.annotations.contains_key(REFERENCE_TYPE) {
                 Content::Attestation { manifest: None }
@@ -266,13 +321,22 @@ impl Reader<'_> {
         if !index {
             return self.manifest(descriptor, text, &place);
         }
-        let mut children = Vec::new();
-        for child in self.entries(&text, &place)? {
-            children.push(self.node(child, &place, depth + 1)?);
-        }
+        let children = self.children(&text, &place, depth + 1)?;
         Ok(match descriptor.referrers_of() {
             Some(subject) if depth == 0 => Content::Referrers { subject, text, children },
             _ => Content::Index { text, children },
+        })
+    }
+
+    fn check_kept(&self, place: &str) -> Result<(), Error> {
+        if self.kept <= MAX_DOCUMENTS_SIZE {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            place: place.to_owned(),
+            what: "the size of all manifests and indexes in bytes",
+            limit: MAX_DOCUMENTS_SIZE,
+            found: self.kept,
         })
     }
 
@@ -339,7 +403,10 @@ impl Reader<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         let (platform, platform_text) = match descriptor.platform.clone() {
             Some(platform) => (platform, member_text(&descriptor.text, "platform", place)?),
-            None => self.config_platform(&config, place)?,
+            None => match self.config_platform(&config, place) {
+                Err(_) if self.tolerant => (Platform::new("", "", "", ""), "{}".to_owned()),
+                platform => platform?,
+            },
         };
         if platform.is_unknown() {
             let kind = config.media_type;
@@ -389,7 +456,7 @@ fn member_text(text: &str, name: &str, place: &str) -> Result<String, Error> {
 }
 
 impl AnyDescriptor {
-    fn into_known(self) -> Option<Descriptor> {
+    pub(crate) fn into_known(self) -> Option<Descriptor> {
         match self {
             Self::Known(descriptor) => Some(*descriptor),
             Self::Foreign { .. } => None,

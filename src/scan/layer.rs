@@ -113,6 +113,11 @@ impl LayerWalker {
         Ok(())
     }
 
+    /// The archive so far.
+    pub(super) fn tar(&self) -> &TarWalker {
+        &self.tar
+    }
+
     /// The blob has ended.
     pub(super) fn finish(self) -> Result<(TarSummary, Zinfo), Halt> {
         let zinfo = match self.kind {

@@ -22,6 +22,7 @@ mod layer;
 #[cfg(test)]
 mod model;
 pub(crate) mod probe;
+pub(crate) mod sample;
 mod source;
 mod span;
 pub mod tar;

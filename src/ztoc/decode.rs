@@ -122,7 +122,7 @@ impl Ztoc {
         let info = root.table(5)?.ok_or(DecodeError::Missing("CompressionInfo"))?;
         let zinfo = match info.i8(0, 1)? {
             1 => Zinfo::Gzip(GzipZinfo::from_bytes(info.bytes(3)?.to_vec())?),
-            2 => Zinfo::Tar(decode_tar_zinfo(info.bytes(3)?)?),
+            2 => Zinfo::Tar(tar_zinfo(info.bytes(3)?)?),
             other => return Err(DecodeError::Algorithm(other)),
         };
         let digests = info.offsets(2)?;
@@ -148,11 +148,11 @@ impl Ztoc {
     }
 }
 
-fn size(what: &'static str, value: i64) -> Result<u64, DecodeError> {
+pub(super) fn size(what: &'static str, value: i64) -> Result<u64, DecodeError> {
     u64::try_from(value).map_err(|_| DecodeError::Number { what, value })
 }
 
-fn decode_tar_zinfo(bytes: &[u8]) -> Result<TarZinfo, DecodeError> {
+pub(super) fn tar_zinfo(bytes: &[u8]) -> Result<TarZinfo, DecodeError> {
     let root = Flat(bytes).root()?;
     let span_size = root.i64(1)?;
     if span_size < 1 {

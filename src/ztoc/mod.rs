@@ -7,6 +7,7 @@ mod back;
 mod decode;
 mod encode;
 mod flat;
+mod head;
 #[cfg(test)]
 mod judge;
 mod time;
@@ -16,6 +17,7 @@ pub mod zinfo;
 pub use decode::DecodeError;
 pub(crate) use decode::version;
 pub use encode::{Encoding, ZtocTooLarge};
+pub use head::{Head, HeadError};
 
 use crate::digest::Digest;
 use toc::Toc;

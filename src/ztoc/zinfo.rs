@@ -47,6 +47,13 @@ pub struct ZinfoError(String);
 /// zTOC never holds more (`soci-formats` 9.1 no. 11).
 pub const MAX_CHECKPOINTS: usize = ((1 << 30) - HEADER_SIZE) / RECORD_SIZE;
 
+/// Bytes of `count` packed checkpoints; `None` for none of them, or more than can be.
+pub(super) fn packed_size(count: u64) -> Option<u64> {
+    (1..=MAX_CHECKPOINTS as u64)
+        .contains(&count)
+        .then(|| HEADER_SIZE as u64 + count * RECORD_SIZE as u64)
+}
+
 impl GzipZinfo {
     /// No checkpoints yet, for spans of `span_size` bytes.
     #[must_use]

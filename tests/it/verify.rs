@@ -22,7 +22,7 @@ fn verified(context: &Context) -> Verification {
     verification
 }
 
-fn indexed(fixture: &str, version: IndexVersion) -> Context {
+pub(crate) fn indexed(fixture: &str, version: IndexVersion) -> Context {
     let context = Context::fixture(fixture);
     let options = Options { span_size: 4096, index_version: version, ..Context::options() };
     context.index(&options).unwrap();
@@ -46,7 +46,7 @@ fn found(context: &Context, consequence: Consequence, place: &str) -> Vec<Findin
 }
 
 /// Replaces a blob, and its digest and size in every document up to `index.json`.
-fn replace(context: &Context, old: &str, bytes: &[u8]) {
+pub(crate) fn replace(context: &Context, old: &str, bytes: &[u8]) {
     let size = fs::metadata(context.blob_path(old)).unwrap().len();
     let mut pairs = vec![(old.to_owned(), size, context.put(bytes), bytes.len())];
     let path = context.layout().join("index.json");
@@ -96,7 +96,7 @@ fn reached(context: &Context) -> Vec<String> {
 }
 
 /// The SOCI index of a layout that has one.
-fn soci_index(context: &Context) -> (String, String) {
+pub(crate) fn soci_index(context: &Context) -> (String, String) {
     let index = reached(context).into_iter().find(|digest| {
         let content = fs::read(context.blob_path(digest)).unwrap_or_default();
         String::from_utf8_lossy(&content).contains("application/vnd.amazon.soci.index")
@@ -108,7 +108,7 @@ fn soci_index(context: &Context) -> (String, String) {
 }
 
 /// Digest of the zTOC with the most checkpoints (or, plain, bytes).
-fn largest_ztoc(context: &Context) -> String {
+pub(crate) fn largest_ztoc(context: &Context) -> String {
     let (_, document) = soci_index(context);
     let document: Value = serde_json::from_str(&document).unwrap();
     let layers = document["layers"].as_array().unwrap();
@@ -125,7 +125,7 @@ fn change_ztoc(fixture: &str, change: impl FnOnce(&mut Ztoc)) -> Context {
     context
 }
 
-fn change_zinfo(change: impl FnOnce(&mut Vec<u8>)) -> Context {
+pub(crate) fn change_zinfo(change: impl FnOnce(&mut Vec<u8>)) -> Context {
     change_ztoc("single", |ztoc| {
         let Zinfo::Gzip(gzip) = &ztoc.zinfo else { panic!("gzip") };
         let mut bytes = gzip.as_bytes().to_vec();

@@ -4,10 +4,13 @@
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
 mod cat;
+mod diff;
 mod gc;
 mod image;
 mod index;
+mod inspect;
 mod ls;
+mod plan;
 mod remove;
 mod shell;
 mod verify;
@@ -18,10 +21,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
 pub(crate) use cat::CatArgs;
+pub(crate) use diff::DiffArgs;
 pub(crate) use gc::GcArgs;
 pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use ls::LsArgs;
+pub(crate) use plan::PlanArgs;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
@@ -41,7 +47,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Diff(DiffArgs),
     Index(IndexArgs),
+    Inspect(InspectArgs),
+    /// Say what index would do, how long it would take, and how large the zTOCs would be
+    ///
+    /// Takes the options of index. Which layers would be indexed is decided as a run does it; times and
+    /// sizes are estimated from the first MiBs of the largest layers, scanned here and now. Nothing is
+    /// locked or written. How good the estimate is stands below it.
+    #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
+    Plan(PlanArgs),
     Verify(VerifyArgs),
     Remove(RemoveArgs),
     Gc(GcArgs),

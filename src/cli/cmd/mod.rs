@@ -1,10 +1,13 @@
 //! One file per command: arguments in, library called, results out.
 
 pub(super) mod cat;
+pub(super) mod diff;
 mod files;
 pub(super) mod gc;
 pub(super) mod index;
+pub(super) mod inspect;
 pub(super) mod ls;
+pub(super) mod plan;
 pub(super) mod remove;
 pub(super) mod shell;
 pub(super) mod verify;

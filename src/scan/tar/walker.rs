@@ -123,6 +123,18 @@ impl TarWalker {
         }
     }
 
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The entries so far.
+    #[must_use]
+    pub fn toc(&self) -> &Toc {
+        &self.toc
+    }
+
     /// Takes the next bytes of the uncompressed stream. File data is passed over without being looked at, and
     /// everything after the end of the archive is ignored.
     ///

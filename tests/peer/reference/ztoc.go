@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -65,4 +66,38 @@ func marshal(toc *ztoc.Ztoc) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(body)
+}
+
+// Numbers are what the reference's reader finds in a zTOC.
+type Numbers struct {
+	Spans, Files           int
+	SpanSize, Uncompressed int64
+	// Prefetchable is the name of a file that `--prefetch-file` finds, if there is one.
+	Prefetchable string
+}
+
+// Count reads a zTOC with the reference's reader.
+func Count(blob []byte) (Numbers, error) {
+	toc, err := ztoc.Unmarshal(bytes.NewReader(blob))
+	if err != nil {
+		return Numbers{}, err
+	}
+	zinfo, err := toc.Zinfo()
+	if err != nil {
+		return Numbers{}, err
+	}
+	defer zinfo.Close()
+	n := Numbers{
+		Spans:        int(toc.MaxSpanID) + 1,
+		Files:        len(toc.FileMetadata),
+		SpanSize:     int64(zinfo.SpanSize()),
+		Uncompressed: int64(toc.UncompressedArchiveSize),
+	}
+	for _, f := range toc.FileMetadata {
+		if f.Type == "reg" && f.UncompressedSize > 0 && f.Name == rooted(f.Name) {
+			n.Prefetchable = f.Name
+			break
+		}
+	}
+	return n, nil
 }

@@ -1,0 +1,49 @@
+//! The options of `soci-layout inspect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use soci_layout::Platform;
+use soci_layout::inspect::InspectOptions;
+
+use super::super::exit;
+use super::{OUTPUT, SELECTION};
+
+/// Show what a layout holds
+///
+/// Shows the names, their images, layers and zTOCs, how much of each image a runtime would mount before it
+/// is downloaded and why not the rest, prefetch artifacts, attestations, SOCI indexes that belong to no
+/// image, and blobs that nothing refers to or that are missing. For any layout, whoever made it.
+///
+/// Reads documents and the heads of zTOCs, no layers: what is shown is what the layout says. `soci-layout
+/// verify` proves it.
+#[derive(Args, Debug)]
+#[command(after_long_help = exit::HELP)]
+pub(crate) struct InspectArgs {
+    /// OCI image layout directory
+    pub(crate) layout: PathBuf,
+
+    /// Show only the image of this name; may be repeated [default: everything]
+    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) refs: Vec<String>,
+
+    /// Show only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// Write everything as one JSON document
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Show all digests in full, and list the unreferenced blobs
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) verbose: bool,
+}
+
+impl InspectArgs {
+    /// The library's settings.
+    pub(crate) fn options(&self) -> InspectOptions {
+        InspectOptions { refs: self.refs.clone(), platforms: self.platforms.clone() }
+    }
+}

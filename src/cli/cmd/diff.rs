@@ -1,0 +1,36 @@
+//! `soci-layout diff`.
+
+use super::super::args::{DiffArgs, Progress};
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::talk::Talk;
+use super::super::{escape, text};
+
+/// Runs the command.
+pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Exit {
+    let talk = match Talk::start(Some(Progress::Quiet), true, printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
+    };
+    let options = match args.options() {
+        Ok(options) => options,
+        Err(problem) => {
+            talk.error(problem, &[], Some("soci-layout diff --help has examples"));
+            return Exit::Usage;
+        }
+    };
+    let b = args.b.as_ref().unwrap_or(&args.a);
+    let difference = match soci_layout::diff::diff(&args.a, b, &options) {
+        Ok(difference) => difference,
+        Err(error) => return talk.failed(&error),
+    };
+    let data = if args.json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(&difference).unwrap_or_default();
+        escape::json(&document).into_owned() + "\n"
+    } else {
+        text::diff::text(&difference, args.verbose)
+    };
+    let done = if args.exit_code && !difference.same { Exit::Error } else { Exit::Done };
+    talk.data(&data, done)
+}

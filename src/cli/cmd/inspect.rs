@@ -1,0 +1,30 @@
+//! `soci-layout inspect`.
+
+use super::super::args::{InspectArgs, Progress};
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::talk::Talk;
+use super::super::{escape, text};
+
+/// Runs the command.
+pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Exit {
+    let talk = match Talk::start(Some(Progress::Quiet), true, printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
+    };
+    let inspection = match soci_layout::inspect::inspect(&args.layout, &args.options()) {
+        Ok(inspection) => inspection,
+        Err(error) => return talk.failed(&error),
+    };
+    for warning in &inspection.warnings {
+        talk.warning(warning);
+    }
+    let data = if args.json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(&inspection).unwrap_or_default();
+        escape::json(&document).into_owned() + "\n"
+    } else {
+        text::inspect::text(&inspection, args.verbose)
+    };
+    talk.data(&data, Exit::Done)
+}

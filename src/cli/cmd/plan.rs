@@ -1,0 +1,44 @@
+//! `soci-layout plan`.
+
+use super::super::args::PlanArgs;
+use super::super::exit::Exit;
+use super::super::printer::Printer;
+use super::super::progress::Progress;
+use super::super::talk::Talk;
+use super::super::{escape, summary, text};
+
+/// Runs the command.
+pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
+    let args = &args.index;
+    // What takes a moment is not worth a display; whoever asks for one gets it.
+    let talk = match Talk::start(args.progress, args.progress.is_none(), printer) {
+        Ok(talk) => talk,
+        Err(exit) => return exit,
+    };
+    let options = args.options();
+    let progress = Progress::start(talk.mode, args.verbose, printer);
+    let result = soci_layout::estimate::estimate(&args.layout, &options, &progress);
+    let shown = progress.finish();
+    let estimate = match result {
+        Ok(estimate) => estimate,
+        Err(error) => return talk.failed(&error),
+    };
+    for warning in estimate.plan.warnings.iter().filter(|warning| !shown.contains(warning)) {
+        talk.warning(warning);
+    }
+    let data = if args.json {
+        // Plain values can always be written.
+        let document = serde_json::to_string_pretty(&estimate).unwrap_or_default();
+        escape::json(&document).into_owned() + "\n"
+    } else {
+        text::plan::text(&estimate, &options, args.verbose)
+    };
+    match talk.data(&data, Exit::Done) {
+        Exit::Done if args.require_index && !summary::any_indexed(&estimate.plan) => {
+            let hint = "--min-layer-size 0 indexes every layer";
+            talk.error("nothing would be indexed, and --require-index was given", &[], Some(hint));
+            Exit::NothingIndexed
+        }
+        exit => exit,
+    }
+}

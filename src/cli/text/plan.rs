@@ -1,0 +1,147 @@
+//! `soci-layout plan` for people: the images, the layers in the order of the run, and what to expect.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use soci_layout::estimate::{Estimate, LayerEstimate};
+use soci_layout::report::{LayerOutcome, LayerReport};
+use soci_layout::{Digest, Options};
+
+use super::super::escape;
+use super::super::size::Bytes;
+use super::super::style::{BOLD, DIM, WARNING};
+use super::count;
+use super::table::Table;
+
+/// The whole text.
+pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> String {
+    let mut out = String::new();
+    let plan = &estimate.plan;
+    for image in &plan.images {
+        let platform = escape::text(&image.platform);
+        let names = if image.names.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", escape::text(&image.names.join(", ")))
+        };
+        let _ = writeln!(out, "{BOLD}{platform}{BOLD:#}{names}  {}", image.before);
+    }
+    let short = |digest: &Digest| if verbose { digest.to_string() } else { digest.short() };
+    let mut table = Table::new(&[true, false, true, false, true, true, true, true, false]);
+    let heads = ["", "layer", "size", "", "uncompressed", "zTOC", "spans", "time", ""];
+    table.row(heads.map(str::to_owned).to_vec());
+    for (position, layer) in estimate.layers.iter().enumerate() {
+        table.row(read(position, layer, &short(&layer.digest)));
+    }
+    let read: HashMap<Digest, ()> = estimate.layers.iter().map(|l| (l.digest, ())).collect();
+    for layer in plan.layers.iter().filter(|layer| !read.contains_key(&layer.digest)) {
+        table.row(left(layer, &short(&layer.digest)));
+    }
+    for (number, line) in table.lines().into_iter().enumerate() {
+        let _ = match number {
+            0 => writeln!(out, "{DIM}{line}{DIM:#}"),
+            _ => writeln!(out, "{line}"),
+        };
+    }
+    for layer in &estimate.layers {
+        if let Some(doubt) = &layer.doubt {
+            let (layer, doubt) = (layer.digest, escape::text(doubt));
+            let _ = writeln!(out, "{WARNING}no zTOC{WARNING:#} will come of {layer}: {doubt}");
+        }
+    }
+    total(&mut out, estimate, options);
+    out
+}
+
+fn read(position: usize, layer: &LayerEstimate, digest: &str) -> Vec<String> {
+    let about = if layer.uncompressed_size_stated || !layer.scanned { "" } else { "~" };
+    let guess = if layer.scanned { "~" } else { "" };
+    vec![
+        (position + 1).to_string(),
+        digest.to_owned(),
+        Bytes(layer.size).to_string(),
+        if layer.scanned { "index" } else { "reuse" }.to_owned(),
+        format!("{about}{}", Bytes(layer.uncompressed_size)),
+        format!("{guess}{}", Bytes(layer.ztoc_size)),
+        format!("{guess}{}", layer.spans),
+        format!("{}–{}", seconds(layer.start), seconds(layer.end)),
+        if layer.measured { "" } else { "like the others" }.to_owned(),
+    ]
+}
+
+fn left(layer: &LayerReport, digest: &str) -> Vec<String> {
+    let what = match &layer.outcome {
+        LayerOutcome::Small => "small".to_owned(),
+        LayerOutcome::Skipped { reason } => format!("skip: {}", escape::text(reason)),
+        // With --trust-blobs it is not read.
+        LayerOutcome::Reused { .. } => "reuse".to_owned(),
+        _ => String::new(),
+    };
+    vec![String::new(), digest.to_owned(), Bytes(layer.size).to_string(), what]
+}
+
+fn total(out: &mut String, estimate: &Estimate, options: &Options) {
+    let scanned = estimate.layers.iter().filter(|layer| layer.scanned).count() as u64;
+    let small = Bytes(options.min_layer_size);
+    if estimate.layers.is_empty() {
+        let _ = writeln!(out, "no layer would be read (--min-layer-size is {small})");
+        return;
+    }
+    let reused = estimate.layers.len() as u64 - scanned;
+    let mut words = vec![format!("{} to index", count(scanned, "layer"))];
+    if reused > 0 {
+        words.push(format!("{reused} to check and reuse"));
+    }
+    let bytes = Bytes(estimate.layer_bytes);
+    let _ = writeln!(out, "{}: {bytes} to read", words.join(", "));
+    if scanned > 0 {
+        let _ = writeln!(out, "about {} of new zTOCs", Bytes(estimate.ztoc_bytes));
+    }
+    let (jobs, processors) = (count(estimate.jobs, "job"), count(estimate.processors, "processor"));
+    let (time, cpu) = (duration(estimate.seconds), duration(estimate.cpu_seconds));
+    let _ = writeln!(out, "about {time} with {jobs} on {processors} ({cpu} of processor time)");
+    let measured = &estimate.measured;
+    let _ = writeln!(
+        out,
+        "{DIM}measured now on the first {} of {}; a guess: layers that go on in another way than they begin, a \
+         slow disk and other work on the machine can make it wrong by a factor of two{DIM:#}",
+        Bytes(measured.bytes),
+        count(measured.layers, "layer"),
+    );
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.1}")
+}
+
+/// `0.04 s`, `2.3 s`, `41 s`, `3 min 20 s`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time for people")]
+fn duration(seconds: f64) -> String {
+    match seconds {
+        0.0..0.095 => format!("{seconds:.2} s"),
+        0.0..9.95 => format!("{seconds:.1} s"),
+        0.0..99.5 => format!("{seconds:.0} s"),
+        _ => {
+            let seconds = seconds.round() as u64;
+            format!("{} min {} s", seconds / 60, seconds % 60)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn times() {
+        for (seconds, text) in [
+            (0.0, "0.00 s"),
+            (0.04, "0.04 s"),
+            (2.31, "2.3 s"),
+            (41.2, "41 s"),
+            (200.0, "3 min 20 s"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

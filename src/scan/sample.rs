@@ -1,0 +1,74 @@
+//! Measures a scan on the first part of a layer: how fast it goes, and what comes out of it.
+//!
+//! The work is that of [`super::scan`], on one thread so that its two sides can be told apart.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use super::layer::{Halt, LayerWalker};
+use super::source::{Chunk, Source};
+use super::span::BlobHasher;
+use super::{ScanError, ScanRequest};
+use crate::ztoc::zinfo::TarZinfo;
+use crate::ztoc::{Zinfo, Ztoc};
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    /// Bytes of the blob that were read.
+    pub(crate) compressed: u64,
+    /// Bytes of archive in them.
+    pub(crate) uncompressed: u64,
+    /// Bytes that the entries found so far take in a zTOC.
+    pub(crate) toc_bytes: u64,
+    /// Time for finding block ends and headers.
+    pub(crate) walk: Duration,
+    /// Time for reading and hashing.
+    pub(crate) hash: Duration,
+    /// Why no zTOC will come of it, where the first part shows that already.
+    pub(crate) halt: Option<String>,
+}
+
+/// Scans the first `limit` bytes of a blob.
+///
+/// # Errors
+/// For reading alone.
+pub(crate) fn sample(
+    blob: &mut (dyn Read + Send),
+    request: &ScanRequest<'_>,
+    limit: u64,
+) -> Result<Sample, ScanError> {
+    let mut source = Source::new(blob, request.size);
+    let mut walker = LayerWalker::new(request);
+    let mut hasher = BlobHasher::default();
+    let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
+    let mut sample = Sample::default();
+    while sample.compressed < limit.min(request.size) && sample.halt.is_none() {
+        let begin = Instant::now();
+        source.read(&mut chunk)?;
+        let read = Instant::now();
+        starts.clear();
+        let walked = walker.feed(chunk.bytes(), &mut starts);
+        let walk = Instant::now();
+        hasher.feed(chunk.bytes(), &starts);
+        sample.hash += (read - begin) + walk.elapsed();
+        sample.walk += walk - read;
+        sample.compressed += chunk.bytes().len() as u64;
+        sample.halt = walked.err().map(|halt| match halt {
+            Halt::Content(error) => error.to_string(),
+            Halt::Unsupported(reason) => reason,
+        });
+    }
+    let tar = walker.tar();
+    sample.uncompressed = tar.position();
+    let ztoc = Ztoc {
+        build_tool_identifier: String::new(),
+        compressed_archive_size: 0,
+        uncompressed_archive_size: 0,
+        toc: tar.toc().clone(),
+        zinfo: Zinfo::Tar(TarZinfo { span_size: 1, size: 0 }),
+        span_digests: Vec::new(),
+    };
+    sample.toc_bytes = ztoc.encoding().map_or(0, |encoding| encoding.size());
+    Ok(sample)
+}

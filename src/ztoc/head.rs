@@ -1,0 +1,318 @@
+//! What a zTOC says of itself: a few numbers at a few places, without reading it whole.
+//!
+//! Most of a zTOC is windows and file names, and it may be hundreds of megabytes. Its sizes, counts and
+//! texts are found by following offsets, some thirty reads of a few bytes. Entries, windows and span
+//! digests are not looked at: that a head can be read does not mean that a reader takes the zTOC.
+
+use std::io;
+
+use super::decode::{self, DecodeError};
+use super::zinfo::{TarZinfo, packed_size};
+use crate::media_type::Compression;
+
+/// The numbers of a zTOC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Text that names the tool that made it.
+    pub build_tool_identifier: String,
+    /// Bytes of the layer's blob.
+    pub compressed_archive_size: u64,
+    /// Bytes of the uncompressed archive up to its end.
+    pub uncompressed_archive_size: u64,
+    /// Compression of the layer.
+    pub compression: Compression,
+    /// Uncompressed bytes between checkpoints, as asked for.
+    pub span_size: u64,
+    /// Number of spans.
+    pub spans: u64,
+    /// Number of entries in the TOC.
+    pub files: u64,
+}
+
+/// Why the head of a zTOC cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// Reading the blob.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// What was read makes no sense.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+type Result<T> = std::result::Result<T, HeadError>;
+
+/// Fills the buffer with the blob's bytes from an offset on.
+type ReadAt<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
+
+/// Longest tool identifier that is read, in bytes; longer ones are cut.
+const MAX_IDENTIFIER: u64 = 1 << 10;
+/// Longest flatbuffer of a plain tar's spans, in bytes; it holds three numbers (`soci-formats` 4).
+const MAX_TAR_ZINFO: u64 = 4 << 10;
+/// Bytes in front of the first packed checkpoint: their number and the span size.
+const ZINFO_HEADER: u64 = 12;
+
+impl Head {
+    /// Reads the head of a zTOC of `size` bytes through `read`.
+    ///
+    /// # Errors
+    /// [`HeadError`]: offsets that lead outside, counts that contradict each other, what `read` gives.
+    pub fn read(size: u64, read: ReadAt<'_>) -> Result<Self> {
+        let blob = Remote { size, read };
+        let root = blob.table(blob.follow(0)?)?;
+        let identifier = match root.vector(1, 1)? {
+            Some((start, len)) => blob.bytes(start, len.min(MAX_IDENTIFIER))?,
+            None => Vec::new(),
+        };
+        let toc = root.child(4)?.ok_or(DecodeError::Missing("TOC"))?;
+        let info = root.child(5)?.ok_or(DecodeError::Missing("CompressionInfo"))?;
+        let (start, len) = info.vector(3, 1)?.unwrap_or_default();
+        let (compression, span_size, spans) = match info.i8(0, 1)? {
+            1 => {
+                let count = i64::from(i32::from_le_bytes(blob.array(start)?));
+                let span_size = u64::from_le_bytes(blob.array(start + 4)?);
+                if len < ZINFO_HEADER
+                    || u64::try_from(count).ok().and_then(packed_size) != Some(len)
+                {
+                    let what = "checkpoint count";
+                    return Err(DecodeError::Number { what, value: count }.into());
+                }
+                (Compression::Gzip, span_size, count.unsigned_abs())
+            }
+            2 if len <= MAX_TAR_ZINFO => {
+                let TarZinfo { span_size, size } = decode::tar_zinfo(&blob.bytes(start, len)?)?;
+                (Compression::None, span_size, size.div_ceil(span_size))
+            }
+            2 => {
+                let (what, value) = ("size of the span table", len as i64);
+                return Err(DecodeError::Number { what, value }.into());
+            }
+            other => return Err(DecodeError::Algorithm(other).into()),
+        };
+        let digests = info.vector(2, 4)?.map_or(0, |(_, count)| count);
+        let max_span_id = info.i32(1)?;
+        if digests != spans || i64::from(max_span_id) != spans as i64 - 1 {
+            let digests = digests as usize;
+            return Err(DecodeError::SpanCount { spans, max_span_id, digests }.into());
+        }
+        Ok(Self {
+            build_tool_identifier: String::from_utf8_lossy(&identifier).into_owned(),
+            compressed_archive_size: decode::size("compressed_archive_size", root.i64(2)?)?,
+            uncompressed_archive_size: decode::size("uncompressed_archive_size", root.i64(3)?)?,
+            compression,
+            span_size,
+            spans,
+            files: toc.vector(0, 4)?.map_or(0, |(_, count)| count),
+        })
+    }
+}
+
+/// A flatbuffer that is not in memory.
+#[derive(Clone, Copy)]
+struct Remote<'a> {
+    size: u64,
+    read: ReadAt<'a>,
+}
+
+/// A table in it.
+#[derive(Clone, Copy)]
+struct Table<'a> {
+    blob: Remote<'a>,
+    position: u64,
+    vtable: u64,
+    vtable_size: u64,
+}
+
+impl<'a> Remote<'a> {
+    fn fill(self, position: u64, buffer: &mut [u8]) -> Result<()> {
+        let end = position.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(outside(position));
+        }
+        Ok((self.read)(position, buffer)?)
+    }
+
+    fn array<const N: usize>(self, position: u64) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.fill(position, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn bytes(self, position: u64, len: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len as usize];
+        self.fill(position, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn u32(self, position: u64) -> Result<u64> {
+        Ok(u64::from(u32::from_le_bytes(self.array(position)?)))
+    }
+
+    /// Follows the unsigned offset at `position`.
+    fn follow(self, position: u64) -> Result<u64> {
+        Ok(position + self.u32(position)?)
+    }
+
+    fn table(self, position: u64) -> Result<Table<'a>> {
+        let back = i64::from(i32::from_le_bytes(self.array(position)?));
+        let vtable = position.checked_add_signed(-back).ok_or_else(|| outside(position))?;
+        let vtable_size = u64::from(u16::from_le_bytes(self.array(vtable)?));
+        Ok(Table { blob: self, position, vtable, vtable_size })
+    }
+}
+
+impl<'a> Table<'a> {
+    fn field(self, slot: u64) -> Result<Option<u64>> {
+        let entry = 4 + 2 * slot;
+        if entry + 2 > self.vtable_size {
+            return Ok(None);
+        }
+        let offset = u16::from_le_bytes(self.blob.array(self.vtable + entry)?);
+        Ok((offset != 0).then(|| self.position + u64::from(offset)))
+    }
+
+    fn i64(self, slot: u64) -> Result<i64> {
+        self.field(slot)?.map_or(Ok(0), |at| Ok(i64::from_le_bytes(self.blob.array(at)?)))
+    }
+
+    fn i32(self, slot: u64) -> Result<i32> {
+        self.field(slot)?.map_or(Ok(0), |at| Ok(i32::from_le_bytes(self.blob.array(at)?)))
+    }
+
+    fn i8(self, slot: u64, default: i8) -> Result<i8> {
+        self.field(slot)?.map_or(Ok(default), |at| Ok(i8::from_le_bytes(self.blob.array(at)?)))
+    }
+
+    fn child(self, slot: u64) -> Result<Option<Table<'a>>> {
+        self.field(slot)?.map(|at| self.blob.table(self.blob.follow(at)?)).transpose()
+    }
+
+    /// Where a vector's elements of `element` bytes begin, and how many there are.
+    fn vector(self, slot: u64, element: u64) -> Result<Option<(u64, u64)>> {
+        let Some(at) = self.field(slot)? else { return Ok(None) };
+        let position = self.blob.follow(at)?;
+        let len = self.blob.u32(position)?;
+        if len > (self.blob.size - position) / element {
+            return Err(outside(position));
+        }
+        Ok(Some((position + 4, len)))
+    }
+}
+
+fn outside(position: u64) -> HeadError {
+    DecodeError::OutOfBounds { position: position as usize }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::toc::{Entry, FileType, ModTime, Toc};
+    use super::super::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
+    use super::super::{Zinfo, Ztoc};
+    use super::*;
+    use crate::digest::Digest;
+
+    fn ztoc(zinfo: Zinfo, files: usize) -> Vec<u8> {
+        let mut toc = Toc::new();
+        for number in 0..files {
+            let name = number.to_string();
+            toc.push(&Entry {
+                name: name.as_bytes(),
+                file_type: FileType::Directory,
+                uncompressed_offset: 512 * (number as i64 + 1),
+                uncompressed_size: 0,
+                linkname: b"",
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                uname: b"",
+                gname: b"",
+                mod_time: ModTime::default(),
+                devmajor: 0,
+                devminor: 0,
+                pax: &[],
+            })
+            .expect("room");
+        }
+        let spans = zinfo.span_count();
+        let ztoc = Ztoc {
+            build_tool_identifier: "tool".to_owned(),
+            compressed_archive_size: 100,
+            uncompressed_archive_size: 3000,
+            toc,
+            zinfo,
+            span_digests: (0..spans).map(|n| Digest::of(&n.to_le_bytes())).collect(),
+        };
+        ztoc.encode().expect("small")
+    }
+
+    fn gzip() -> Vec<u8> {
+        let mut zinfo = GzipZinfo::new(1000);
+        for number in 0..3 {
+            let checkpoint = Checkpoint {
+                compressed_offset: 10 + 30 * number,
+                uncompressed_offset: 1000 * number,
+                bits: 0,
+            };
+            zinfo.push(&checkpoint, &[0; WINDOW_SIZE]);
+        }
+        ztoc(Zinfo::Gzip(zinfo), 5)
+    }
+
+    fn head(bytes: &[u8]) -> (Result<Head>, usize) {
+        let read = std::cell::Cell::new(0);
+        let head = Head::read(bytes.len() as u64, &|offset, buffer: &mut [u8]| {
+            read.set(read.get() + buffer.len());
+            buffer.copy_from_slice(&bytes[offset as usize..][..buffer.len()]);
+            Ok(())
+        });
+        (head, read.get())
+    }
+
+    #[test]
+    fn the_numbers_in_a_few_bytes() {
+        let (found, read) = head(&gzip());
+        let expected = Head {
+            build_tool_identifier: "tool".to_owned(),
+            compressed_archive_size: 100,
+            uncompressed_archive_size: 3000,
+            compression: Compression::Gzip,
+            span_size: 1000,
+            spans: 3,
+            files: 5,
+        };
+        assert_eq!(found.expect("a head"), expected);
+        assert!(read < 300, "{read} bytes of {}", gzip().len());
+        let tar = ztoc(Zinfo::Tar(TarZinfo { span_size: 64, size: 100 }), 0);
+        let found = head(&tar).0.expect("a head");
+        assert_eq!((found.compression, found.spans, found.files), (Compression::None, 2, 0));
+    }
+
+    /// It says what the whole says, or refuses; it never panics.
+    #[test]
+    fn any_byte_changed_and_any_end() {
+        let bytes = ztoc(Zinfo::Tar(TarZinfo { span_size: 64, size: 100 }), 2);
+        for position in 0..bytes.len() {
+            for change in [1, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[position] ^= change;
+                if let (Ok(whole), (Ok(found), _)) = (Ztoc::decode(&changed), head(&changed)) {
+                    assert_eq!(found.files, whole.toc.len() as u64, "byte {position}");
+                    assert_eq!(found.spans, whole.zinfo.span_count(), "byte {position}");
+                }
+            }
+            let _ = head(&bytes[..position]);
+        }
+        let mut wrong = gzip();
+        let count = wrong.windows(4).position(|w| w == [3, 0, 0, 0]).expect("some count");
+        assert!(head(&wrong).0.is_ok());
+        for at in count..wrong.len() - 12 {
+            if wrong[at..at + 12] == [3, 0, 0, 0, 0xe8, 3, 0, 0, 0, 0, 0, 0] {
+                wrong[at] = 4;
+                assert!(head(&wrong).0.is_err());
+                return;
+            }
+        }
+        panic!("no packed checkpoints");
+    }
+}

@@ -1,0 +1,97 @@
+//! `plan`: the decisions of a run, and numbers that come near those of one.
+
+use serde_json::Value;
+use soci_layout::Options;
+use soci_layout::estimate::{Estimate, estimate};
+use soci_layout::event::Silent;
+use soci_layout::report::LayerOutcome;
+
+use crate::context::Context;
+use crate::inspect::{run, stdout};
+
+fn planned(context: &Context, options: &Options) -> Estimate {
+    let before = context.files();
+    let found = estimate(&context.layout(), options, &Silent).unwrap();
+    assert_eq!(context.files(), before, "nothing is written");
+    found
+}
+
+#[test]
+fn near_what_a_run_does() {
+    for fixture in ["single", "multi-attest", "estargz", "uncompressed", "gzip9", "zstd-mixed"] {
+        let context = Context::fixture(fixture);
+        let options = Context::options();
+        let found = planned(&context, &options);
+        let report = context.index(&options).unwrap();
+        assert!(found.plan.dry_run);
+        let mut bytes = 0;
+        for layer in &report.layers {
+            let expected = found.layers.iter().find(|expected| expected.digest == layer.digest);
+            let LayerOutcome::Indexed { ztoc } = &layer.outcome else {
+                assert!(expected.is_none(), "{fixture}");
+                continue;
+            };
+            let expected = expected.unwrap();
+            bytes += ztoc.ztoc_size;
+            let near = |expected: u64, is: u64| expected <= 2 * is && is <= 2 * expected;
+            assert!(near(expected.spans, ztoc.spans), "{fixture}: {expected:?} {ztoc:?}");
+            assert!(near(expected.ztoc_size, ztoc.ztoc_size), "{fixture}: {expected:?} {ztoc:?}");
+            let sizes = (expected.uncompressed_size, ztoc.uncompressed_size);
+            // The archive ends before the padding that may follow it.
+            assert!(sizes.0 >= sizes.1 && sizes.0 < sizes.1 + (64 << 10), "{fixture}: {sizes:?}");
+        }
+        assert!(found.ztoc_bytes <= 2 * bytes && bytes <= 2 * found.ztoc_bytes, "{fixture}");
+        assert!(found.seconds > 0.0 && found.seconds < 60.0, "{fixture}: {}", found.seconds);
+        assert!(found.layers.is_sorted_by(|a, b| a.size >= b.size), "the largest first");
+        for layer in &found.layers {
+            assert!(layer.start <= layer.end && layer.end <= found.seconds, "{fixture}: {layer:?}");
+        }
+        // Now there is nothing to index, and still all to read.
+        let again = planned(&context, &options);
+        assert!(again.layers.iter().all(|layer| !layer.scanned));
+        assert_eq!((again.ztoc_bytes, again.layer_bytes), (0, found.layer_bytes), "{fixture}");
+        let trusting = planned(&context, &Options { trust_blobs: true, ..options });
+        assert_eq!((trusting.layers.len(), trusting.seconds), (0, 0.0), "{fixture}");
+    }
+}
+
+#[test]
+fn the_command() {
+    let context = Context::fixture("zstd-mixed");
+    let small: [&dyn AsRef<std::ffi::OsStr>; 5] =
+        [&context.layout(), &"--min-layer-size", &"0", &"--span-size", &"64K"];
+    let shown = stdout(run("plan", &small));
+    for part in [
+        "linux/amd64 of v1, example.com/app:v1  sha256:ef126c74f2f8",
+        "1  c47ce65b49b9  291.9KiB  index",
+        "3f6d2009f6ed      176B  skip: zstd compression is not supported",
+        "1 layer to index: 291.9KiB to read",
+        "of new zTOCs",
+        "of processor time",
+        "a guess",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let json = stdout(run("plan", &[&small[..], &[&"--json"]].concat()));
+    let value: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&value["version"], &value["plan"]["dry_run"]), (&1.into(), &true.into()));
+    let shown = stdout(run("plan", &[&context.layout()]));
+    assert!(shown.contains("no layer would be read"), "{shown}");
+    let required = run("plan", &[&context.layout(), &"--require-index"]);
+    assert_eq!(required.status.code(), Some(3));
+    assert_eq!(run("plan", &[&"/nonexistent"]).status.code(), Some(1));
+}
+
+/// A layer that no zTOC can be made of is seen where its first part shows it.
+#[test]
+fn doubts() {
+    let context = Context::fixture("single");
+    let mut archive = vec![0; 512];
+    archive[0] = b'x';
+    archive.extend_from_slice(&[7; 4096]);
+    context.replace_layer(1, &archive);
+    let found = planned(&context, &Context::options());
+    let doubts: Vec<_> = found.layers.iter().filter_map(|layer| layer.doubt.as_ref()).collect();
+    assert_eq!(doubts.len(), 1, "{doubts:?}");
+    assert!(doubts[0].contains("gzip"), "{doubts:?}");
+}
