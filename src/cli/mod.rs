@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
     match cli.command {
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
+        Command::Cache(args) => cmd::cache::run(&args, printer),
     }
 }
 
