@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn least_recently_used_first() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 100);
-        let days = |days| Some(Duration::from_secs(86_400 * days));
+        let days = |days: u64| Some(Duration::from_secs(86_400 * days));
         let entries = [
             item("c", 10, 3),
             item("a", 20, 1),
