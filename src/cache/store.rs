@@ -111,8 +111,7 @@ impl Cache {
             let problem = "the build tool identifier is too long for a cache entry";
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
         };
-        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory)?;
-        let directory_mode = fs::metadata(&self.directory)?.mode();
+        let directory_mode = self.make()?;
         let mut file = tempfile::Builder::new()
             .prefix(PREFIX)
             .suffix(TEMPORARY)
@@ -134,6 +133,19 @@ impl Cache {
         // The directory is not synced: a name that is lost with the power is a miss, no more.
         file.persist(self.directory.join(key.file_name())).map_err(|error| error.error)?;
         Ok(head.len() as u64 + encoding.size())
+    }
+}
+
+impl Cache {
+    /// Makes the directory unless it is there; its mode.
+    fn make(&self) -> io::Result<u32> {
+        match fs::metadata(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory)?;
+                Ok(fs::metadata(&self.directory)?.mode())
+            }
+            found => Ok(found?.mode()),
+        }
     }
 }
 
