@@ -299,7 +299,7 @@ mod tests {
         let length = bytes.len();
         bytes.extend_from_slice(b"ztoc");
         assert_eq!(Head::parse(&bytes).expect("own bytes"), (head(), length));
-        assert_eq!(bytes.iter().filter(|b| **b == b'\n').count(), 2);
+        assert_eq!(bytes.split(|b| *b == b'\n').count(), 3);
     }
 
     #[test]

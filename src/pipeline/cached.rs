@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::layers::{Job, ReadyZtoc};
 use super::{reuse, stage};
+use crate::cache::entry::EntryProblem;
 use crate::cache::{Cache, CacheKey, Found};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -108,13 +109,16 @@ impl CacheUse {
                 let trusted = job.options.trust_blobs;
                 if !trusted && !reuse::check_layer(job.layout, layer, &found.ztoc, job)? {
                     Some("its zTOC does not belong to this layer".to_owned())
-                } else if let Some(staged) = stage_again(job, &found.ztoc, found.digest)? {
-                    found.used();
-                    self.hits.fetch_add(1, Ordering::Relaxed);
-                    let ready = ready(found.digest, found.size, &found.ztoc);
-                    return Ok(Some(Taken { ready, ztoc: found.ztoc, staged: staged.0 }));
                 } else {
-                    Some(crate::cache::entry::EntryProblem::Foreign.to_string())
+                    match stage_again(job, &found.ztoc, found.digest)? {
+                        Ok(staged) => {
+                            found.used();
+                            self.hits.fetch_add(1, Ordering::Relaxed);
+                            let ready = ready(found.digest, found.size, &found.ztoc);
+                            return Ok(Some(Taken { ready, ztoc: found.ztoc, staged }));
+                        }
+                        Err(problem) => Some(problem.to_string()),
+                    }
                 }
             }
         };
@@ -205,13 +209,13 @@ fn ready(digest: Digest, size: u64, ztoc: &Ztoc) -> ReadyZtoc {
     ReadyZtoc { digest, size, can_disable_xattrs: ztoc.can_disable_xattrs() }
 }
 
-/// Writes the zTOC as this program does; `None` when that does not give `digest`.
+/// Writes the zTOC as this program does, which must give `digest`.
 fn stage_again(
     job: &Job<'_>,
     ztoc: &Ztoc,
     digest: Digest,
-) -> Result<Option<(Option<StagedBlob>,)>, Error> {
-    let Ok(encoding) = ztoc.encoding() else { return Ok(None) };
+) -> Result<Result<Option<StagedBlob>, EntryProblem>, Error> {
+    let Ok(encoding) = ztoc.encoding() else { return Ok(Err(EntryProblem::Foreign)) };
     let (found, staged) = stage::ztoc(job.layout, &encoding, job.like, job.second_thread())?;
-    Ok((found == digest).then_some((staged,)))
+    Ok(if found == digest { Ok(staged) } else { Err(EntryProblem::Foreign) })
 }

@@ -134,7 +134,10 @@ fn the_version_stands_for_these_ztocs() {
     assert!(ztocs.len() > 20, "{}", ztocs.len());
     let all: String = ztocs.into_iter().collect();
     let digest = Digest::of(all.as_bytes()).to_string();
-    assert_eq!((CACHE_VERSION, digest.as_str()), (1, "sha256:a2109dabdcf660e7b08ff6f02d3c7e42d115f93c12dd2c31db18ad1099c30ccc"));
+    assert_eq!(
+        (CACHE_VERSION, digest.as_str()),
+        (1, "sha256:a2109dabdcf660e7b08ff6f02d3c7e42d115f93c12dd2c31db18ad1099c30ccc")
+    );
 }
 
 #[test]
@@ -412,7 +415,7 @@ fn the_last_use_is_kept_to_the_day() {
     let paths = entries(cache.path());
     let now = SystemTime::now();
     let set = |path: &Path, time| {
-        fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap()
+        fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
     };
     let day = Duration::from_secs(24 * 3600);
     let (old, recent, future) = (now - 3 * day, now - day / 2, now + 30 * day);
@@ -479,7 +482,9 @@ fn processes_share_a_directory() {
 fn give(path: &Path, user: u32) {
     std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
     if fs::symlink_metadata(path).unwrap().is_dir() {
-        entries(path).iter().for_each(|path| give(path, user));
+        for path in entries(path) {
+            give(&path, user);
+        }
     }
 }
 
