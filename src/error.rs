@@ -238,6 +238,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A command on a cache directory.
+    #[error("failed to {action} {} (cache directory)", path.display())]
+    Cache {
+        /// A verb: `list`, `remove`.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The run was cancelled.
     #[error("cancelled; the layout is as before")]
     Cancelled,
@@ -273,6 +283,12 @@ impl Error {
                 Self::CorruptLayer { digest, offset, uncompressed_offset, problem }
             }
         }
+    }
+
+    /// Wraps an operating system error about the cache; for use with `map_err`.
+    pub(crate) fn cache(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Cache { action, path, source }
     }
 
     /// Wraps a JSON error; for use with `map_err`.

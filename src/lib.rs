@@ -21,6 +21,7 @@
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 
+pub mod cache;
 pub mod diff;
 pub mod digest;
 mod error;

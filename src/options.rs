@@ -1,6 +1,7 @@
 //! The settings of a run.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use crate::platform::Platform;
 
@@ -69,8 +70,12 @@ pub struct Options {
     /// Make a layer that cannot be indexed an error.
     pub strict: bool,
     /// Take a zTOC that is in the layout already by its structure, without reading its layer's blob and
-    /// without hashing its own: a blob that was damaged since is then not noticed.
+    /// without hashing its own: a blob that was damaged since is then not noticed. A zTOC from the cache is
+    /// hashed, but its layer's blob is not read either.
     pub trust_blobs: bool,
+    /// Directory of zTOCs of layers that were indexed before ([`crate::cache`]); `None` for no cache. It is
+    /// made when the first zTOC is kept. One that cannot be used is a warning in the report.
+    pub cache_dir: Option<PathBuf>,
     /// Decide, but scan and write nothing.
     pub dry_run: bool,
     /// Layers scanned at a time; `None` for one per processor.
@@ -99,6 +104,7 @@ impl Default for Options {
             prune: false,
             strict: false,
             trust_blobs: false,
+            cache_dir: None,
             dry_run: false,
             jobs: None,
         }

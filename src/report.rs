@@ -34,6 +34,8 @@ pub struct Report {
     pub blobs_pruned: u64,
     /// Bytes removed by `--prune`.
     pub bytes_pruned: u64,
+    /// What the cache did; nothing when there was none.
+    pub cache: Option<CacheReport>,
     /// Wall time in seconds.
     pub seconds: f64,
 }
@@ -97,6 +99,8 @@ pub enum LayerOutcome {
         /// Its zTOC.
         #[serde(flatten)]
         ztoc: ZtocReport,
+        /// Where it was.
+        from: ReusedFrom,
     },
     /// To be scanned (dry run only).
     Pending,
@@ -107,6 +111,31 @@ pub enum LayerOutcome {
         /// Why, naming the entry that caused it.
         reason: String,
     },
+}
+
+/// Where a zTOC was that did not have to be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReusedFrom {
+    /// In the layout.
+    Layout,
+    /// In the cache.
+    Cache,
+}
+
+/// The use of the cache in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CacheReport {
+    /// Layers whose zTOC came from it.
+    pub hits: u64,
+    /// Layers that had to be (or, dry, would be) scanned.
+    pub misses: u64,
+    /// Those among them whose entry could not be used.
+    pub rejected: u64,
+    /// Entries written.
+    pub writes: u64,
+    /// Bytes of them.
+    pub bytes_written: u64,
 }
 
 /// A zTOC in numbers.

@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Man(args) => cmd::shell::man(&args, printer),
         Command::Ls(args) => cmd::ls::run(&args, printer),
         Command::Cat(args) => cmd::cat::run(&args, printer),
+        Command::Cache(args) => cmd::cache::run(&args, printer),
     }
 }
 

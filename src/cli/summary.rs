@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report, RootReport};
+use soci_layout::report::{
+    CacheReport, ImageReport, LayerOutcome, LayerReport, Report, RootReport,
+};
 use soci_layout::{Digest, Options};
 
 use super::escape;
@@ -33,7 +35,7 @@ impl Counts {
         for layer in layers {
             let (counter, ztoc) = match &layer.outcome {
                 LayerOutcome::Indexed { ztoc } => (&mut counts.indexed, Some(ztoc)),
-                LayerOutcome::Reused { ztoc } => (&mut counts.reused, Some(ztoc)),
+                LayerOutcome::Reused { ztoc, .. } => (&mut counts.reused, Some(ztoc)),
                 LayerOutcome::Pending => (&mut counts.pending, None),
                 LayerOutcome::Small => (&mut counts.small, None),
                 LayerOutcome::Skipped { .. } => (&mut counts.skipped, None),
@@ -82,6 +84,9 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     }
     let layers = Counts::of(report.layers.iter());
     let _ = writeln!(out, "{}", layers_total(&layers, options));
+    if let Some(cache) = &report.cache {
+        let _ = writeln!(out, "{}", cache_total(cache));
+    }
     let _ = writeln!(out, "{}", bytes_total(report));
     out
 }
@@ -173,6 +178,21 @@ fn layers_total(layers: &Counts, options: &Options) -> String {
     }
 }
 
+/// What the cache did. All of it is 0 when every zTOC was in the layout.
+fn cache_total(cache: &CacheReport) -> String {
+    let hits = count(cache.hits, "hit");
+    let misses = format!("{} miss{}", cache.misses, if cache.misses == 1 { "" } else { "es" });
+    let rejected = match cache.rejected {
+        0 => String::new(),
+        rejected => format!(" ({rejected} unusable)"),
+    };
+    let written = match cache.writes {
+        0 => "nothing written".to_owned(),
+        writes => format!("{writes} written, {}", Bytes(cache.bytes_written)),
+    };
+    format!("cache: {hits}, {misses}{rejected}; {written}")
+}
+
 /// What changed on disk, and how long it took.
 fn bytes_total(report: &Report) -> String {
     let seconds = report.seconds;
@@ -207,7 +227,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use soci_layout::report::{REPORT_VERSION, ZtocReport};
+    use soci_layout::report::{REPORT_VERSION, ReusedFrom, ZtocReport};
 
     use super::*;
 
@@ -255,6 +275,7 @@ mod tests {
             bytes_written: 1 << 20,
             blobs_pruned: 0,
             bytes_pruned: 0,
+            cache: None,
             seconds: 2.34,
         }
     }
@@ -273,13 +294,20 @@ mod tests {
         let reason = "zstd\n is not supported".to_owned();
         let mut report = report(vec![
             layer("a", LayerOutcome::Indexed { ztoc: ztoc() }),
-            layer("b", LayerOutcome::Reused { ztoc: ztoc() }),
+            layer("b", LayerOutcome::Reused { ztoc: ztoc(), from: ReusedFrom::Cache }),
             layer("c", LayerOutcome::Small),
             layer("d", LayerOutcome::Skipped { reason }),
         ]);
         report.images[0].layers.push(digest("a"));
         report.blobs_pruned = 1;
         report.bytes_pruned = 1000;
+        report.cache = Some(CacheReport {
+            hits: 1,
+            misses: 2,
+            rejected: 1,
+            writes: 1,
+            bytes_written: 1 << 20,
+        });
         let expected = "\
 app:1, evil\\u{202e}
   was        <before>
@@ -292,6 +320,7 @@ linux/amd64 of app:1, evil\\u{202e}
   zTOCs      976.6KiB, 30 spans, 2 files
   skipped    <d>: zstd\\n is not supported
 layers: 1 indexed, 1 reused, 1 small, 1 skipped
+cache: 1 hit, 2 misses (1 unusable); 1 written, 1.0MiB
 wrote 7 blobs and index.json, 1.0MiB; removed 1 blob, 1000B; 2.3s
 ";
         assert_eq!(readable(&report), expected);

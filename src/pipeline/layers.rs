@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::cached::CacheUse;
 use super::reuse::{self, Candidates};
 use super::stage;
 use crate::digest::Digest;
@@ -18,7 +19,7 @@ use crate::layout::lock::LockedLayout;
 use crate::layout::tree::Tree;
 use crate::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::options::Options;
-use crate::report::{LayerOutcome, LayerReport, ZtocReport};
+use crate::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
 use crate::scan::{Scan, ScanObserver, ScanRequest, scan};
 use crate::select::Selection;
 use crate::steps::Steps;
@@ -147,22 +148,24 @@ impl<'a> Layers<'a> {
         &self,
         layout: &Layout,
         options: &Options,
+        cache: &CacheUse,
     ) -> Result<Vec<LayerReport>, Error> {
         self.layers
             .iter()
             .map(|layer| {
                 let outcome = match &layer.plan {
                     Plan::Scan(compression) => {
-                        match self.candidates.valid(
-                            layout,
-                            layer.descriptor,
-                            *compression,
-                            options,
-                        )? {
-                            Some((ready, ztoc)) => {
-                                LayerOutcome::Reused { ztoc: numbers(&ready, &ztoc) }
-                            }
-                            None => LayerOutcome::Pending,
+                        let Layer { descriptor, .. } = *layer;
+                        let found =
+                            self.candidates.valid(layout, descriptor, *compression, options)?;
+                        if let Some((ready, ztoc)) = found {
+                            reused(&ready, &ztoc, ReusedFrom::Layout)
+                        } else if let Some((ready, ztoc)) =
+                            cache.foretell(descriptor, *compression, options)
+                        {
+                            reused(&ready, &ztoc, ReusedFrom::Cache)
+                        } else {
+                            LayerOutcome::Pending
                         }
                     }
                     Plan::Small => LayerOutcome::Small,
@@ -180,6 +183,7 @@ impl<'a> Layers<'a> {
         options: &Options,
         steps: &Steps<'_>,
         like: &Path,
+        cache: &CacheUse,
     ) -> Result<Scanned, Error> {
         let total = self.layers.iter().filter(|l| matches!(l.plan, Plan::Scan(_))).count();
         let mut jobs: Vec<(usize, Arc<Step>)> = Vec::with_capacity(total);
@@ -213,7 +217,7 @@ impl<'a> Layers<'a> {
                         return;
                     }
                     let layer = &self.layers[*position];
-                    let job = Job { layout, options, steps, step, cancelled, like };
+                    let job = Job { layout, options, steps, step, cancelled, like, cache };
                     let result = steps.run(step, || self.scan_one(layer, &job));
                     if result.is_err() {
                         cancelled.store(true, Ordering::Relaxed);
@@ -271,7 +275,7 @@ impl<'a> Layers<'a> {
             if job.options.trust_blobs
                 || reuse::check_layer(job.layout, layer.descriptor, &ztoc, job)?
             {
-                let outcome = LayerOutcome::Reused { ztoc: numbers(&ready, &ztoc) };
+                let outcome = reused(&ready, &ztoc, ReusedFrom::Layout);
                 let finished = Finished { outcome, ztoc: Some(ready), staged: None };
                 return Ok((finished, Outcome::Cached));
             }
@@ -279,6 +283,11 @@ impl<'a> Layers<'a> {
                 job.step,
                 &format!("zTOC {} does not belong to this layer; making a new one", ready.digest),
             );
+        }
+        if let Some(taken) = job.cache.take(layer.descriptor, compression, job)? {
+            let outcome = reused(&taken.ready, &taken.ztoc, ReusedFrom::Cache);
+            let (ztoc, staged) = (Some(taken.ready), taken.staged);
+            return Ok((Finished { outcome, ztoc, staged }, Outcome::Cached));
         }
         let mut blob = job
             .layout
@@ -290,7 +299,7 @@ impl<'a> Layers<'a> {
             compression,
             span_size: job.options.span_size,
             build_tool_identifier: &job.options.build_tool_identifier,
-            second_thread: job.options.jobs.is_none_or(|jobs| jobs.get() > 1),
+            second_thread: job.second_thread(),
         };
         let scanned = scan(&mut blob, &request, &ScanProgress { job, size })
             .map_err(|error| Error::scan(error, job.layout.blob_path(&digest), digest, size))?;
@@ -309,6 +318,7 @@ impl<'a> Layers<'a> {
             size: encoding.size(),
             can_disable_xattrs: ztoc.can_disable_xattrs(),
         };
+        job.cache.keep(layer.descriptor, compression, ready.digest, &encoding, job);
         drop(encoding);
         let numbers = numbers(&ready, &ztoc);
         job.steps.log(
@@ -332,17 +342,27 @@ fn unsupported(
 
 /// What a layer's work needs besides the layer.
 pub(super) struct Job<'a> {
-    layout: &'a LockedLayout,
-    options: &'a Options,
+    pub(super) layout: &'a LockedLayout,
+    pub(super) options: &'a Options,
     steps: &'a Steps<'a>,
     step: &'a Step,
     cancelled: &'a AtomicBool,
-    like: &'a Path,
+    pub(super) like: &'a Path,
+    cache: &'a CacheUse,
 }
 
 impl Job<'_> {
     pub(super) fn progress(&self, current: u64, total: u64) {
         self.steps.progress(self.step, current, total);
+    }
+
+    pub(super) fn warn(&self, message: &str) {
+        self.steps.warn(self.step, message);
+    }
+
+    /// Whether a layer may have a second thread of its own.
+    pub(super) fn second_thread(&self) -> bool {
+        self.options.jobs.is_none_or(|jobs| jobs.get() > 1)
     }
 
     pub(super) fn cancelled(&self) -> bool {
@@ -376,6 +396,10 @@ fn skipped(layer: &Layer<'_>, options: &Options, reason: &str) -> Result<LayerOu
 fn report(layer: &Layer<'_>, outcome: LayerOutcome) -> LayerReport {
     let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
     LayerReport { digest, media_type: media_type.clone(), size, outcome }
+}
+
+fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
+    LayerOutcome::Reused { ztoc: numbers(ready, ztoc), from }
 }
 
 fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {

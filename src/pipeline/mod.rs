@@ -4,6 +4,7 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
+mod cached;
 mod layers;
 pub(crate) mod remove;
 mod reuse;
@@ -27,6 +28,7 @@ use crate::select::{Selection, name, select};
 use crate::soci::index::ZtocEntry;
 use crate::soci::rewrite::{Rewrite, rewrite};
 use crate::steps::Steps;
+use cached::CacheUse;
 use layers::{Layers, Scanned};
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
@@ -95,8 +97,11 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     let selection = select(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
-    let reports = layers.planned(layout, options)?;
+    let cache = CacheUse::begin(options);
+    let reports = layers.planned(layout, options, &cache)?;
     let mut report = empty_report(&tree, &selection);
+    report.cache = cache.report();
+    report.warnings.extend(cache.warnings());
     for (image, selected) in report.images.iter_mut().zip(&selection.images) {
         image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
     }
@@ -114,11 +119,13 @@ fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Res
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
-    let mut scanned = layers.scan(layout, options, steps, &like)?;
+    let cache = CacheUse::begin(options);
+    let mut scanned = layers.scan(layout, options, steps, &like, &cache)?;
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),
-        &format!("assemble {options:?}"),
+        // Where zTOCs are kept decides nothing.
+        &format!("assemble {:?}", Options { cache_dir: None, ..options.clone() }),
         &scanned.steps,
     );
     let (rewritten, mut staged) = steps.run(&step, || {
@@ -137,6 +144,8 @@ fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Res
     })?;
 
     let mut report = empty_report(&tree, &selection);
+    report.cache = cache.report();
+    report.warnings.extend(cache.warnings());
     if options.prune {
         (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
     }
@@ -264,6 +273,7 @@ fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
         bytes_written: 0,
         blobs_pruned: 0,
         bytes_pruned: 0,
+        cache: None,
         seconds: 0.0,
     }
 }

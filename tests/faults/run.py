@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tally import Tally
 
-SUITES = ("controls", "order", "kills", "errors", "interrupts", "meanwhile", "places")
+SUITES = ("controls", "order", "kills", "errors", "interrupts", "meanwhile", "places", "cache")
 
 
 @dataclass

@@ -73,10 +73,10 @@ class Result:
         return any(call.swaps for call in self.calls[:-1])
 
 
-def run(binary, arguments, layout, decide=None, *, cwd=None, locks=False, timeout=60, **popen):
+def run(binary, arguments, layout, decide=None, *, cwd=None, locks=False, watch=None, timeout=60, **popen):
     """Runs `binary arguments layout`; `decide(call, pid)` is asked before each writing call inside the layout.
 
-    `locks`: also about flock. Calls on other files are done without asking.
+    `watch`: inside this directory instead. `locks`: also about flock. Calls on other files are done without asking.
     """
     ours, theirs = socket.socketpair()
     command = [binary, *arguments, layout]
@@ -86,7 +86,7 @@ def run(binary, arguments, layout, decide=None, *, cwd=None, locks=False, timeou
     _, (listener,), _, _ = socket.recv_fds(ours, 1, 1)
     ours.close()
     try:
-        watched = os.path.realpath(os.path.join(os.fsencode(cwd or "."), os.fsencode(layout)))
+        watched = os.path.realpath(os.path.join(os.fsencode(cwd or "."), os.fsencode(watch or layout)))
         calls = _serve(process, listener, watched, decide or (lambda call, pid: CONTINUE), locks, timeout)
         stdout, stderr = process.communicate(timeout=timeout)
     finally:

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod cache;
+mod cache_commands;
 mod cli;
 mod concurrent;
 mod context;

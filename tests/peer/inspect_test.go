@@ -197,7 +197,7 @@ func TestInspectShowsPrefetch(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n, err := reference.Count(blob); err == nil && n.Prefetchable != "" {
-			options.PrefetchPaths = append(options.PrefetchPaths, n.Prefetchable)
+			options.Prefetch = append(options.Prefetch, n.Prefetchable)
 		}
 	}
 	layout := convert()

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, Options, Platform};
 
 use super::super::{exit, size};
-use super::{CONTENT, OUTPUT, Progress, RUN, SELECTION, jobs};
+use super::{CONTENT, CacheDir, OUTPUT, Progress, RUN, SELECTION, jobs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,9 +108,13 @@ pub(crate) struct IndexArgs {
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
     /// again (a blob that was damaged meanwhile goes unnoticed), the zTOC's first and last span are not
-    /// compared with it, and the zTOC is taken by its structure, without its digest being computed. Layers without a zTOC are read and checked as ever.
+    /// compared with it, and the zTOC is taken by its structure, without its digest being computed. Layers without a zTOC are read and checked as ever. With --cache-dir,
+    /// zTOCs from there are taken without reading their layers too; those are always held to their own digest.
     #[arg(long, help_heading = RUN)]
     pub(crate) trust_blobs: bool,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheDir,
 
     /// Exit with code 3 when nothing was indexed
     #[arg(long, help_heading = RUN)]
@@ -202,6 +206,7 @@ impl IndexArgs {
             prune: self.prune,
             strict: self.strict,
             trust_blobs: self.trust_blobs,
+            cache_dir: self.cache.path(),
             dry_run: self.dry_run,
             jobs: self.jobs,
         }
@@ -234,7 +239,7 @@ mod tests {
         let args = index(
             "DIR --index-version both --v1-shape tagged --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 \
-             --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --dry-run",
+             --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
@@ -251,6 +256,7 @@ mod tests {
             prune: true,
             strict: true,
             trust_blobs: true,
+            cache_dir: Some("C".into()),
             dry_run: true,
             jobs: NonZeroUsize::new(3),
         };

@@ -3,6 +3,7 @@
 //! Each command's options, their help and their translation into the library's settings are in the
 //! command's own file. `docs/cli.md` is the long form of these texts.
 
+mod cache;
 mod cat;
 mod diff;
 mod gc;
@@ -20,6 +21,7 @@ use std::num::NonZeroUsize;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{exit, style};
+pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use gc::GcArgs;
@@ -64,6 +66,7 @@ pub(crate) enum Command {
     Man(ManArgs),
     Ls(LsArgs),
     Cat(CatArgs),
+    Cache(CacheArgs),
 }
 
 // Headings of the options in the help.
@@ -109,17 +112,19 @@ mod tests {
     #[test]
     fn every_option_is_documented() {
         let document = include_str!("../../../docs/cli.md");
-        let mut todo: Vec<clap::Command> = Cli::command().get_subcommands().cloned().collect();
+        let mut todo: Vec<(String, clap::Command)> = Vec::new();
+        let below = |path: &str, command: &clap::Command| -> Vec<(String, clap::Command)> {
+            let commands = command.get_subcommands();
+            commands.map(|c| (format!("{path} {}", c.get_name()), c.clone())).collect()
+        };
+        todo.extend(below("soci-layout", &Cli::command()));
         assert!(!todo.is_empty());
-        while let Some(command) = todo.pop() {
-            assert!(
-                document.contains(&format!("`soci-layout {}", command.get_name())),
-                "{command}"
-            );
+        while let Some((path, command)) = todo.pop() {
+            assert!(document.contains(&format!("`{path}")), "{path}");
             for option in command.get_arguments().filter_map(clap::Arg::get_long) {
                 assert!(document.contains(&format!("`--{option}")), "{command} --{option}");
             }
-            todo.extend(command.get_subcommands().cloned());
+            todo.extend(below(&path, &command));
         }
     }
 }

@@ -81,6 +81,7 @@ mod tests {
             bytes_written: 0,
             blobs_pruned: 0,
             bytes_pruned: 0,
+            cache: None,
             seconds: 0.5,
         };
         assert_eq!(data(&report, false), format!("{after}\n{before}\n"));

@@ -1,5 +1,6 @@
 //! One file per command: arguments in, library called, results out.
 
+pub(super) mod cache;
 pub(super) mod cat;
 pub(super) mod diff;
 mod files;

@@ -1,0 +1,221 @@
+//! zTOCs from the cache, and new ones into it.
+//!
+//! One from the cache is held to what one of the layout is held to ([`super::reuse`]): it says itself that
+//! it is what this run would write, the layer's blob is read whole against its digest, the first and the last
+//! span are the layer's, and its bytes are those that this program writes. Its checksum is computed
+//! even under `trust_blobs`: that option is about the layout.
+//!
+//! The cache only ever helps. Whatever is wrong with it is a warning, and the layer is scanned.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::layers::{Job, ReadyZtoc};
+use super::{reuse, stage};
+use crate::cache::entry::EntryProblem;
+use crate::cache::{Cache, CacheKey, Found};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::layout::commit::StagedBlob;
+use crate::layout::descriptor::Descriptor;
+use crate::media_type::Compression;
+use crate::options::Options;
+use crate::report::CacheReport;
+use crate::ztoc::{Encoding, Ztoc};
+
+/// The cache as one run uses it.
+#[derive(Debug, Default)]
+pub(super) struct CacheUse {
+    cache: Option<Cache>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    rejected: AtomicU64,
+    writes: AtomicU64,
+    bytes_written: AtomicU64,
+    /// Set by the first failure: a directory that cannot be written is not tried again and again.
+    unwritable: AtomicBool,
+    /// By layer, so that their order does not depend on the threads. Those about the whole have none.
+    warnings: Mutex<BTreeSet<(Option<Digest>, String)>>,
+}
+
+/// A zTOC from the cache that is the layer's, by all that is checked, and is staged.
+pub(super) struct Taken {
+    pub(super) ready: ReadyZtoc,
+    pub(super) ztoc: Ztoc,
+    pub(super) staged: Option<StagedBlob>,
+}
+
+impl CacheUse {
+    /// The cache that the options name, if it can be used.
+    pub(super) fn begin(options: &Options) -> Self {
+        let mut cache_use = Self::default();
+        if let Some(directory) = &options.cache_dir {
+            let cache = Cache::new(directory.clone());
+            match cache.exists() {
+                Ok(_) => cache_use.cache = Some(cache),
+                Err(error) => cache_use.note(
+                    None,
+                    &format!(
+                        "the cache {} cannot be used: {error}; going on without it",
+                        directory.display()
+                    ),
+                ),
+            }
+        }
+        cache_use
+    }
+
+    /// What the cache has for a layer, without a look at the layer: for saying what a run would do.
+    pub(super) fn foretell(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        options: &Options,
+    ) -> Option<(ReadyZtoc, Ztoc)> {
+        let cache = self.cache.as_ref()?;
+        let found = match cache.get(&key(layer, compression, options)) {
+            Found::Entry(found) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                Some((ready(found.digest, found.size, &found.ztoc), found.ztoc))
+            }
+            Found::Unusable(problem) => {
+                self.reject(layer, &problem.to_string());
+                None
+            }
+            Found::Nothing => None,
+        };
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// The zTOC of a layer from the cache; `None` when the layer has to be scanned.
+    ///
+    /// # Errors
+    /// Those of the layout: a layer that is not what its descriptor says, a full disk.
+    pub(super) fn take(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        job: &Job<'_>,
+    ) -> Result<Option<Taken>, Error> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let problem = match cache.get(&key(layer, compression, job.options)) {
+            Found::Nothing => None,
+            Found::Unusable(problem) => Some(problem.to_string()),
+            Found::Entry(found) => {
+                let trusted = job.options.trust_blobs;
+                if !trusted && !reuse::check_layer(job.layout, layer, &found.ztoc, job)? {
+                    Some("its zTOC does not belong to this layer".to_owned())
+                } else {
+                    match stage_again(job, &found.ztoc, found.digest)? {
+                        Ok(staged) => {
+                            found.used();
+                            self.hits.fetch_add(1, Ordering::Relaxed);
+                            let ready = ready(found.digest, found.size, &found.ztoc);
+                            return Ok(Some(Taken { ready, ztoc: found.ztoc, staged }));
+                        }
+                        Err(problem) => Some(problem.to_string()),
+                    }
+                }
+            }
+        };
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        if let Some(problem) = problem {
+            job.warn(&self.reject(layer, &problem));
+        }
+        Ok(None)
+    }
+
+    /// Keeps a zTOC that this run computed.
+    pub(super) fn keep(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        digest: Digest,
+        encoding: &Encoding<'_>,
+        job: &Job<'_>,
+    ) {
+        let Some(cache) = &self.cache else { return };
+        if self.unwritable.load(Ordering::Relaxed) {
+            return;
+        }
+        match cache.put(&key(layer, compression, job.options), digest, encoding) {
+            Ok(bytes) => {
+                self.writes.fetch_add(1, Ordering::Relaxed);
+                self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Err(error) => {
+                if !self.unwritable.swap(true, Ordering::Relaxed) {
+                    let directory = cache.directory().display();
+                    let message = format!(
+                        "the cache {directory} cannot be written: {error}; this run's zTOCs are not kept there"
+                    );
+                    job.warn(&message);
+                    self.note(None, &message);
+                }
+            }
+        }
+    }
+
+    /// What the run did with the cache; nothing when there was none.
+    pub(super) fn report(&self) -> Option<CacheReport> {
+        self.cache.as_ref()?;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Some(CacheReport {
+            hits: count(&self.hits),
+            misses: count(&self.misses),
+            rejected: count(&self.rejected),
+            writes: count(&self.writes),
+            bytes_written: count(&self.bytes_written),
+        })
+    }
+
+    /// What the user should know, in an order that does not depend on the threads.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warnings.iter().map(|(_, message)| message.clone()).collect()
+    }
+
+    fn reject(&self, layer: &Descriptor, problem: &str) -> String {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        let message = format!(
+            "the cache entry of layer {} cannot be used: {problem}; making a new one",
+            layer.digest
+        );
+        self.note(Some(layer.digest), &message);
+        message
+    }
+
+    fn note(&self, layer: Option<Digest>, message: &str) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warnings.insert((layer, message.to_owned()));
+    }
+}
+
+fn key(layer: &Descriptor, compression: Compression, options: &Options) -> CacheKey {
+    CacheKey {
+        layer: layer.digest,
+        layer_size: layer.size,
+        compression,
+        span_size: options.span_size,
+        build_tool_identifier: options.build_tool_identifier.clone(),
+    }
+}
+
+fn ready(digest: Digest, size: u64, ztoc: &Ztoc) -> ReadyZtoc {
+    ReadyZtoc { digest, size, can_disable_xattrs: ztoc.can_disable_xattrs() }
+}
+
+/// Writes the zTOC as this program does, which must give `digest`.
+fn stage_again(
+    job: &Job<'_>,
+    ztoc: &Ztoc,
+    digest: Digest,
+) -> Result<Result<Option<StagedBlob>, EntryProblem>, Error> {
+    let Ok(encoding) = ztoc.encoding() else { return Ok(Err(EntryProblem::Foreign)) };
+    let (found, staged) = stage::ztoc(job.layout, &encoding, job.like, job.second_thread())?;
+    Ok(if found == digest { Ok(staged) } else { Err(EntryProblem::Foreign) })
+}
