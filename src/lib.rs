@@ -24,6 +24,7 @@
 pub mod digest;
 mod error;
 pub mod event;
+pub mod ingest;
 pub mod json;
 mod layout;
 mod limits;

@@ -33,6 +33,7 @@ use crate::digest::Digest;
 use crate::media_type::Compression;
 use crate::ztoc::Ztoc;
 use layer::{Halt, LayerWalker};
+pub(crate) use source::CHUNK;
 use source::Source;
 
 /// What is to be scanned.

@@ -8,6 +8,7 @@ mod context;
 mod determinism;
 mod errors;
 mod hostile;
+mod ingest;
 mod properties;
 mod reference;
 mod shapes;

@@ -53,7 +53,7 @@ fn inner_rooms_do_not_know_outer_ones() {
         ),
         ("ztoc/", &["crate::layout", "crate::scan", "crate::pipeline", "std::fs", "std::path"]),
         ("json/", &["crate::", "std::fs"]),
-        ("layout/", &["crate::pipeline", "crate::scan", "rayon"]),
+        ("layout/", &["crate::pipeline", "crate::scan", "crate::ingest", "rayon"]),
         ("soci/", &["crate::pipeline", "crate::scan", "rayon"]),
     ];
     for (path, text) in sources() {
@@ -66,6 +66,10 @@ fn inner_rooms_do_not_know_outer_ones() {
                     assert!(!line.contains(name), "{}:{number} mentions {name}", path.display());
                 }
             }
+        }
+        if !path.starts_with("ingest") {
+            let used = code(&text).find(|(_, line)| line.contains("tokio"));
+            assert_eq!(used, None, "{}: only archives are read asynchronously", path.display());
         }
         if !path.starts_with("cli") && path != Path::new("main.rs") {
             for name in ["clap", "indicatif", "anstream", "eprintln", "println!"] {
