@@ -1,10 +1,11 @@
-//! What the archive is compressed with, by its first bytes, and what it is when it is no tar.
+//! What the archive is compressed with, by its first bytes, and what it is when it is no tar. (zstd is
+//! undone before, on the reading thread.)
 
 use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::tokio::bufread::GzipDecoder;
 use tokio::io::{AsyncRead, AsyncReadExt, Chain, ReadBuf};
 
 use super::feed::{Feed, Stop};
@@ -18,7 +19,6 @@ type Source<'a> = Chain<Cursor<Vec<u8>>, Feed<'a>>;
 pub(super) enum Decoded<'a> {
     Plain(Source<'a>),
     Gzip(Box<GzipDecoder<Source<'a>>>),
-    Zstd(Box<ZstdDecoder<Source<'a>>>),
 }
 
 /// What stands at the beginning.
@@ -26,7 +26,6 @@ pub(super) enum Decoded<'a> {
 pub(super) enum Format {
     Plain,
     Gzip,
-    Zstd,
 }
 
 /// Looks at the first bytes of something; the error says what else it is, and what to do.
@@ -34,9 +33,6 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, (&'static str, &'static str)>
     const EXPORT: &str = "export one (docker buildx build -o type=oci,dest=image.tar .) and give that";
     match head {
         [0x1f, 0x8b, ..] => Ok(Format::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Format::Zstd),
-        // A skippable frame, as pzstd and eStargz's relative write it first.
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Format::Zstd),
         _ if head.get(257..262) == Some(b"ustar") => Ok(Format::Plain),
         [] => Err(("it is empty", "did the command that should write it fail?")),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Err((
@@ -83,11 +79,6 @@ pub(super) async fn decode(
             decoder.multiple_members(true);
             Decoded::Gzip(Box::new(decoder))
         }
-        Format::Zstd => {
-            let mut decoder = ZstdDecoder::new(source);
-            decoder.multiple_members(true);
-            Decoded::Zstd(Box::new(decoder))
-        }
     }))
 }
 
@@ -97,17 +88,16 @@ impl AsyncRead for Decoded<'_> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let (result, format) = match self.get_mut() {
+        let result = match self.get_mut() {
             Self::Plain(source) => return Pin::new(source).poll_read(cx, into),
-            Self::Gzip(decoder) => (ready!(Pin::new(decoder).poll_read(cx, into)), "gzip"),
-            Self::Zstd(decoder) => (ready!(Pin::new(decoder).poll_read(cx, into)), "zstd"),
+            Self::Gzip(decoder) => ready!(Pin::new(decoder).poll_read(cx, into)),
         };
         Poll::Ready(result.map_err(|error| {
             // What comes from below keeps its own reason.
             if error.get_ref().is_some_and(|inner| inner.is::<Stop>()) {
                 return error;
             }
-            Stop::Decode { format, problem: error.to_string() }.into()
+            Stop::Decode { format: "gzip", problem: error.to_string() }.into()
         }))
     }
 }
@@ -129,8 +119,6 @@ mod tests {
             (&tar[..], Format::Plain),
             (&old[..], Format::Plain),
             (b"\x1f\x8b\x08\0", Format::Gzip),
-            (b"\x28\xb5\x2f\xfd\0", Format::Zstd),
-            (b"\x50\x2a\x4d\x18\x04\0\0\0", Format::Zstd),
         ] {
             assert_eq!(sniff(head), Ok(expected));
         }

@@ -4,14 +4,18 @@
 //! Ctrl-C: the async side looks for it ten times a second, whether bytes come or not. A thread that is
 //! still in a read when the run is over ends with the process, or when the other end closes.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::zstd::{self, Zstd};
 
 /// Bytes per piece: few hand-overs for a fast pipe, little to hold.
 const PIECE: usize = 256 << 10;
@@ -55,7 +59,8 @@ pub(super) struct Feed<'a> {
     pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     at: usize,
-    read: u64,
+    /// Bytes of the source, before zstd.
+    read: Arc<AtomicU64>,
     look: Interval,
     watch: &'a dyn Watch,
 }
@@ -67,25 +72,76 @@ impl<'a> Feed<'a> {
     /// When no thread can be had.
     pub(super) fn start(source: Box<dyn Read + Send>, watch: &'a dyn Watch) -> io::Result<Self> {
         let (to_async, pieces) = mpsc::channel(AHEAD);
+        let read = Arc::<AtomicU64>::default();
+        let source = Counted { source, read: Arc::clone(&read) };
         std::thread::Builder::new()
             .name("read".to_owned())
-            .spawn(move || read(source, &to_async))?;
+            .spawn(move || read_all(source, &to_async))?;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { pieces, piece: Vec::new(), at: 0, read: 0, look, watch })
+        Ok(Self { pieces, piece: Vec::new(), at: 0, read, look, watch })
     }
 }
 
-fn read(mut source: Box<dyn Read + Send>, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
-    loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        let result = source.by_ref().take(PIECE as u64).read_to_end(&mut piece);
-        let ended = result.as_ref().is_ok_and(|_| piece.len() < PIECE);
-        // What came before an error is worth nothing without the rest.
-        if to_async.blocking_send(result.map(|_| piece)).is_err() || ended {
+/// The source, counting what was read of it.
+struct Counted {
+    source: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(into)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+fn read_all(mut source: Counted, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
+    let mut head = vec![0; 4];
+    match fill(&mut source, &mut head) {
+        Ok(count) => head.truncate(count),
+        Err(error) => {
+            let _ = to_async.blocking_send(Err(error));
             return;
         }
     }
+    let is_zstd = zstd::is_zstd(&head);
+    let source = Cursor::new(head).chain(source);
+    if is_zstd {
+        hand_over(Zstd::new(source), to_async);
+    } else {
+        hand_over(source, to_async);
+    }
+}
+
+fn hand_over(mut source: impl Read, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut piece = vec![0; PIECE];
+        let result = fill(&mut source, &mut piece);
+        let ended = result.as_ref().map_or(true, |count| *count < PIECE);
+        let piece = result.map(|count| {
+            piece.truncate(count);
+            piece
+        });
+        if to_async.blocking_send(piece).is_err() || ended {
+            return;
+        }
+    }
+}
+
+/// Reads until the buffer is full or the source ends.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut full = 0;
+    while full < buffer.len() {
+        match source.read(&mut buffer[full..]) {
+            Ok(0) => break,
+            Ok(count) => full += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(full)
 }
 
 impl AsyncBufRead for Feed<'_> {
@@ -97,12 +153,14 @@ impl AsyncBufRead for Feed<'_> {
             }
             match this.pieces.poll_recv(cx) {
                 Poll::Ready(Some(Ok(piece))) => {
-                    this.read += piece.len() as u64;
-                    this.watch.progress(this.read);
+                    this.watch.progress(this.read.load(Ordering::Relaxed));
                     (this.piece, this.at) = (piece, 0);
                 }
-                Poll::Ready(Some(Err(error))) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Stop::Read(error).into())),
+                Poll::Ready(Some(Err(error))) => {
+                    let known = error.get_ref().is_some_and(|inner| inner.is::<Stop>());
+                    let error = if known { error } else { Stop::Read(error).into() };
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Ready(None) => break,
                 Poll::Pending => ready!(this.look.poll_tick(cx).map(|_| ())),
             }

@@ -116,12 +116,14 @@ impl Walk<'_, '_> {
                 self.seen.push(document);
                 let path = self.layout.path().join(document.name());
                 let file = create(&path, DOCUMENT_MODE, &at)?;
-                self.copy(entry, size, Begin { file, path, check: None, at }, None).await
+                let begin = Begin { file, path, check: None, follow: None, at };
+                self.copy(entry, size, begin, None).await
             }
             Member::Blob(name) => {
                 let path = self.blob_path(name).map_err(|error| at.failure(error))?;
                 let file = create(&path, BLOB_MODE, &at)?;
-                self.copy(entry, size, Begin { file, path, check: Some(name), at }, Some(name)).await
+                let begin = Begin { file, path, check: Some(name), follow: None, at };
+                self.copy(entry, size, begin, Some(name)).await
             }
         }
     }
@@ -136,7 +138,7 @@ impl Walk<'_, '_> {
     ) -> Result<(), Ended> {
         let mut left = size;
         let mut piece = self.piece(&mut entry, &mut left).await?;
-        let scan = match (blob, side::sniff(&piece)) {
+        let mut scan = match (blob, side::sniff(&piece)) {
             (Some(BlobName::Sha256(digest)), Some(compression)) if self.side.wants(size) => {
                 let (path, at) = (begin.path.clone(), begin.at.clone());
                 let blob = Passing { digest, size, compression, path, at };
@@ -144,21 +146,21 @@ impl Walk<'_, '_> {
             }
             _ => None,
         };
-        if scan.is_some() {
+        if let Some(scan) = &scan {
             // It reads every byte and tells a wrong digest.
             begin.check = None;
+            begin.follow = Some(scan.writing());
         }
         self.to_disk(Work::Begin(begin)).await?;
         while !piece.is_empty() {
-            if let Some(scan) = &scan {
-                // One that has ended early has an error to tell, or was cancelled.
-                let _ = scan.send(Some(Arc::clone(&piece))).await;
+            if let Some(scan) = &mut scan {
+                scan.pass(&piece).await;
             }
             self.to_disk(Work::Piece(piece)).await?;
             piece = self.piece(&mut entry, &mut left).await?;
         }
-        if let Some(scan) = &scan {
-            let _ = scan.send(None).await;
+        if let Some(scan) = scan {
+            scan.end().await;
         }
         self.to_disk(Work::End).await
     }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! source ► feed ► decode ► members ──┬──► disk      one file per member, hashed, synced
-//! (thread) (async)  gzip,   policy   └──► side      scans of what looks like a layer
-//!                   zstd                   │
+//! (thread, (async)  gzip    policy   └──► side      scans of what looks like a layer
+//!  zstd)                                   │
 //!                                     pipeline ► place (rename) or pack (archive)
 //! ```
 //!
@@ -16,11 +16,14 @@ mod bounded;
 mod decode;
 mod disk;
 mod feed;
+mod follow;
+mod lag;
 mod members;
 mod pack;
 mod place;
 mod policy;
 mod side;
+mod zstd;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -128,9 +131,16 @@ pub enum Output<'a> {
 
 impl std::fmt::Debug for Output<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Output").field(&self.name()).finish()
+    }
+}
+
+impl Output<'_> {
+    /// What people know it by.
+    fn name(&self) -> String {
         match self {
-            Self::Directory { path, .. } | Self::Archive { path, .. } => path.fmt(f),
-            Self::Stream { name, .. } => name.fmt(f),
+            Self::Directory { path, .. } | Self::Archive { path, .. } => path.display().to_string(),
+            Self::Stream { name, .. } => name.clone(),
         }
     }
 }
@@ -226,7 +236,7 @@ fn take_in(
         .enable_time()
         .build()
         .map_err(Error::io("read", shown))?;
-    let side = Side::new(layout, options, steps);
+    let side = Side::new(layout, options, steps, input.size.is_none());
     let watch = Reading { steps, step, total: input.size.unwrap_or(0) };
     let (walked, written) = std::thread::scope(|scope| {
         let (disk, writing) = disk::start(scope, durable);
@@ -274,8 +284,7 @@ fn deliver(
     work: &Workplace,
     steps: &Steps<'_>,
 ) -> Result<(), Error> {
-    let name = format!("[write] {output:?}");
-    let step = steps.plan(name, "write", &[]);
+    let step = steps.plan(format!("[write] {}", output.name()), "write", &[]);
     steps.run(&step, || {
         match (output, place) {
             (Output::Stream { name, writer }, _) => {

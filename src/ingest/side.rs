@@ -2,18 +2,16 @@
 //!
 //! What an archive's blobs are is said by documents that come after them. So every blob that begins
 //! like a layer is scanned; whether it was one is seen later, and nothing that goes wrong in here is an
-//! error, save a wrong digest. Each scan is fed through a bounded channel: a slow one slows the archive.
+//! error, save a wrong digest. How a scan gets its bytes, and how far it may fall behind, is in [`lag`].
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
 
-use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::disk::Piece;
+use super::lag::{self, Feeder, Passed};
 use super::{At, Failure};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -24,9 +22,6 @@ use crate::options::Options;
 use crate::pipeline::early::{self, Early, EarlyScans};
 use crate::pipeline::steps::Steps;
 use crate::scan::{ScanError, ScanObserver, ScanRequest};
-
-/// Pieces that wait for a scan.
-const WAITING: usize = 8;
 
 /// A blob whose bytes pass by.
 #[derive(Debug)]
@@ -54,6 +49,7 @@ pub(super) struct Side<'a> {
     options: &'a Options,
     steps: &'a Steps<'a>,
     slots: Arc<Semaphore>,
+    may_lag: bool,
     state: Mutex<State>,
 }
 
@@ -68,10 +64,13 @@ impl<'a> Side<'a> {
         layout: &'a LockedLayout,
         options: &'a Options,
         steps: &'a Steps<'a>,
+        is_pipe: bool,
     ) -> Self {
         let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
-        let slots = Arc::new(Semaphore::new(jobs.map_or(1, std::num::NonZero::get)));
-        Self { layout, options, steps, slots, state: Mutex::default() }
+        let jobs = jobs.map_or(1, std::num::NonZero::get);
+        let slots = Arc::new(Semaphore::new(jobs));
+        let may_lag = !is_pipe && jobs > 1;
+        Self { layout, options, steps, slots, may_lag, state: Mutex::default() }
     }
 
     /// Whether a blob of this size is looked at.
@@ -79,24 +78,23 @@ impl<'a> Side<'a> {
         size > 0 && size >= self.options.min_layer_size
     }
 
-    /// Starts a scan; waits while as many are running as may be. The channel takes the blob's pieces,
-    /// and `None` after the last one. Nothing is returned when no thread can be had: then the pipeline
-    /// scans the blob.
+    /// Starts a scan; waits while as many are running as may be. Nothing is returned when no thread can
+    /// be had: then the pipeline scans the blob.
     pub(super) async fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         blob: Passing,
-    ) -> Option<Sender<Option<Piece>>> {
+    ) -> Option<Feeder> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        let (sender, pieces) = mpsc::channel(WAITING);
+        let (feeder, passed) = lag::feed(&blob.path, self.may_lag);
         std::thread::Builder::new()
             .name("scan".to_owned())
-            .spawn_scoped(scope, move || self.scan(blob, pieces, slot))
+            .spawn_scoped(scope, move || self.scan(blob, passed, slot))
             .ok()?;
-        Some(sender)
+        Some(feeder)
     }
 
-    fn scan(&self, blob: Passing, pieces: Receiver<Option<Piece>>, slot: OwnedSemaphorePermit) {
+    fn scan(&self, blob: Passing, mut passed: Passed, slot: OwnedSemaphorePermit) {
         let Passing { digest, size, compression, path, at } = blob;
         let Options { span_size, build_tool_identifier, .. } = self.options;
         let step = self.steps.plan(
@@ -112,11 +110,10 @@ impl<'a> Side<'a> {
             build_tool_identifier,
             second_thread: self.options.jobs.is_none_or(|jobs| jobs.get() > 1),
         };
-        let mut reader = Pieces { pieces, piece: Piece::default(), at: 0, complete: false };
         let result =
-            self.steps.run(&step, || self.scan_one(&request, &mut reader, &path, &step, &at));
+            self.steps.run(&step, || self.scan_one(&request, &mut passed, &path, &step, &at));
         // Whoever feeds a scan that has ended shall not wait for it.
-        drop(reader);
+        drop(passed);
         drop(slot);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
@@ -131,7 +128,7 @@ impl<'a> Side<'a> {
     fn scan_one(
         &self,
         request: &ScanRequest<'_>,
-        reader: &mut Pieces,
+        reader: &mut Passed,
         like: &Path,
         step: &Step,
         at: &At,
@@ -162,34 +159,6 @@ impl<'a> Side<'a> {
     /// What was found.
     pub(super) fn finish(self) -> EarlyScans {
         EarlyScans::new(self.state.into_inner().unwrap_or_else(PoisonError::into_inner).scans)
-    }
-}
-
-/// The blob as the scan reads it.
-struct Pieces {
-    pieces: Receiver<Option<Piece>>,
-    piece: Piece,
-    at: usize,
-    complete: bool,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.piece.len() {
-            if self.complete {
-                return Ok(0);
-            }
-            match self.pieces.blocking_recv() {
-                Some(Some(piece)) => (self.piece, self.at) = (piece, 0),
-                Some(None) => self.complete = true,
-                // Not the end, but no more: it must not be taken for a short blob.
-                None => return Err(io::ErrorKind::ConnectionAborted.into()),
-            }
-        }
-        let count = into.len().min(self.piece.len() - self.at);
-        into[..count].copy_from_slice(&self.piece[self.at..][..count]);
-        self.at += count;
-        Ok(count)
     }
 }
 

@@ -148,8 +148,15 @@ fn an_archive_gives_what_its_directory_gives() {
             assert_eq!(contents(&path), contents(&unpacked.layout()), "{fixture} {jobs}");
             assert_eq!(outcomes(&report), outcomes(&expected), "{fixture} {jobs}");
             assert_eq!(report.blobs_written, expected.blobs_written, "{fixture} {jobs}");
+            // A file is read in another way than a pipe.
+            let file = temp.path().join("image.tar");
+            fs::write(&file, Tar::fixture(fixture).end()).unwrap();
+            let second = temp.path().join("second");
+            let output = Output::Directory { path: second.clone(), force: false };
+            ingest::index(Input::open(&file).unwrap(), output, &options, &Silent).unwrap();
+            assert_eq!(contents(&second), contents(&path), "{fixture} {jobs}");
             // Nothing else is left, and modes are BuildKit's.
-            assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+            assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
             for name in contents(&path).keys() {
                 let mode = path.join(name).metadata().unwrap().mode() & 0o777;
                 let expected = if name.starts_with("blobs/") { 0o444 } else { 0o644 };
