@@ -248,6 +248,42 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// An archive that cannot be taken.
+    #[error("{archive}{}: {problem}", at(*.offset, None))]
+    Archive {
+        /// The archive.
+        archive: String,
+        /// Where in the tar archive, in bytes.
+        offset: Option<u64>,
+        /// What is wrong.
+        problem: String,
+        /// What to do, where that is known.
+        hint: Option<&'static str>,
+    },
+    /// A member of an archive that is not taken.
+    #[error("{archive}: member {member:?} at byte {offset}: {problem}")]
+    Member {
+        /// The archive.
+        archive: String,
+        /// The member's name.
+        member: String,
+        /// Of its header in the tar archive, in bytes.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+        /// What to do, where that is known.
+        hint: Option<&'static str>,
+    },
+    /// A place where the result cannot go.
+    #[error("{} {problem}", path.display())]
+    Output {
+        /// The place.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What to do, where that is known.
+        hint: Option<&'static str>,
+    },
     /// The run was cancelled.
     #[error("cancelled; the layout is as before")]
     Cancelled,
@@ -303,6 +339,9 @@ impl Error {
         Some(match self {
             Self::Io { source, .. } => return io_hint(source),
             Self::NotALayout { hint, .. } => hint.clone(),
+            Self::Archive { hint, .. } | Self::Member { hint, .. } | Self::Output { hint, .. } => {
+                return hint.map(str::to_owned);
+            }
             Self::LayoutVersion { .. } => {
                 "only version 1.0.0 of the OCI image layout exists; was it written by another kind of tool?"
                     .to_owned()
@@ -360,7 +399,7 @@ fn io_hint(source: &io::Error) -> Option<String> {
             "the layout is edited in place: copy it to a writable file system first"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "zTOCs take about 1 % of the layers' size; free some space and run it again (the layout is as before)"
+            "nothing was changed: free some space and run it again (zTOCs take about 1 % of the layers' size)"
         }
         _ => return None,
     };

@@ -61,7 +61,7 @@ pub enum Event {
         step: StepId,
         /// Bytes done.
         current: u64,
-        /// Bytes in all.
+        /// Bytes in all; 0 when that is not known.
         total: u64,
     },
     /// A detail for people, shown when they ask for more.

@@ -28,6 +28,7 @@ mod error;
 pub mod estimate;
 pub mod event;
 pub mod gc;
+pub mod ingest;
 pub mod inspect;
 pub mod json;
 mod layout;

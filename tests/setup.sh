@@ -40,7 +40,7 @@ apt_packages() {
   packages+=(zlib1g-dev git python3 strace)
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
-  packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix)
+  packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)
   # Pushing: one tool, and a registry without the referrers API.
   packages+=(skopeo docker-registry)
   # Other processors: emulators, and a linker for aarch64.

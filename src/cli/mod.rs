@@ -3,6 +3,7 @@
 //! Only this room prints, and in it only [`printer`]. What a command shows is made as plain text by
 //! pure functions ([`render`], [`summary`], [`progress`]), so tests compare text with text.
 
+mod archive;
 pub(crate) mod args;
 pub(crate) mod bug;
 mod cmd;

@@ -4,7 +4,9 @@
 //! they are not wanted: not a terminal, `NO_COLOR`, `CLICOLOR=0`, `TERM=dumb`; `CLICOLOR_FORCE` keeps
 //! them. Nothing here is buffered over a call, so the two streams keep their order.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -39,6 +41,17 @@ impl Printer {
     /// Standard output for the content of files: every byte goes through as it is.
     pub(crate) fn raw() -> io::StdoutLock<'static> {
         io::stdout().lock()
+    }
+
+    /// Standard output for bytes, which are written as they are.
+    ///
+    /// # Errors
+    /// When it is a terminal, which would take the bytes for commands.
+    pub(crate) fn out_bytes(self) -> io::Result<File> {
+        if io::stdout().is_terminal() {
+            return Err(io::Error::other("it is a terminal"));
+        }
+        io::stdout().as_fd().try_clone_to_owned().map(File::from)
     }
 
     /// Writes text for people to standard error. There is nobody left to tell when that fails, and it

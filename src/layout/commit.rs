@@ -22,8 +22,9 @@ use crate::digest::Digest;
 use crate::error::Error;
 
 /// Beginning of every temporary file's name.
-const PREFIX: &str = ".soci-layout-";
-const SUFFIX: &str = ".tmp";
+pub(crate) const PREFIX: &str = ".soci-layout-";
+/// And its end.
+pub(crate) const SUFFIX: &str = ".tmp";
 
 /// A blob that is written, but not yet in its place. Dropping it removes it.
 #[derive(Debug)]

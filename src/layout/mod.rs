@@ -22,6 +22,8 @@ pub(crate) mod tree;
 
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+
 /// A validated layout directory, for reading.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -29,6 +31,18 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// A new directory for a layout that is about to be made, without its documents.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also when it exists.
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+        let layout = Self { root: path.to_owned() };
+        for directory in [path, &path.join("blobs"), &layout.blobs()] {
+            std::fs::create_dir(directory).map_err(Error::io("create", directory))?;
+        }
+        Ok(layout)
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {

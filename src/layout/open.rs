@@ -105,11 +105,13 @@ fn not_a_directory(path: &Path) -> Error {
     let (problem, hint) = match &head[..read] {
         head if head.get(257..262) == Some(b"ustar") => (
             "it is a tar archive, not a directory",
-            "unpack it first (mkdir DIR && tar -xf ARCHIVE -C DIR), or export with tar=false",
+            "soci-layout index ARCHIVE makes an indexed directory of it; or unpack it \
+             (mkdir DIR && tar -xf ARCHIVE -C DIR), or export with tar=false",
         ),
         [0x1f, 0x8b, ..] => (
             "it is a gzip file, not a directory",
-            "if it is an archive of a layout, unpack it first (mkdir DIR && tar -xzf ARCHIVE -C DIR)",
+            "if it is an archive of a layout, soci-layout index ARCHIVE makes an indexed directory of it; or \
+             unpack it (mkdir DIR && tar -xzf ARCHIVE -C DIR)",
         ),
         _ => (
             "it is a file, not a directory",

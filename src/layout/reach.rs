@@ -1,4 +1,4 @@
-//! Which blobs a layout's roots lead to, for pruning and garbage collection.
+//! Which blobs a layout's roots lead to, for pruning, garbage collection and writing archives.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,13 +19,28 @@ pub(crate) struct Reached {
     pub(crate) whole: Option<bool>,
 }
 
+/// Blobs that are there and that something leads to.
+#[derive(Debug, Default)]
+pub(crate) struct Reachable {
+    pub(crate) sha256: BTreeMap<Digest, Reached>,
+    /// By their hexadecimal digits, with their sizes in bytes. They are followed, so that nothing that
+    /// only they lead to is taken for superfluous.
+    pub(crate) sha512: BTreeMap<String, u64>,
+}
+
+impl Reachable {
+    fn sizes(&self) -> BTreeMap<Digest, u64> {
+        self.sha256.iter().map(|(digest, reached)| (*digest, reached.size)).collect()
+    }
+}
+
 /// All blobs that are there and that the text of `index.json` leads to, with their sizes in bytes.
 ///
 /// Rather too many than too few: *every* digest in a reachable document counts (`subject`,
 /// annotations, members nobody knows), whatever it stands for. A document that cannot be read leads to
 /// nothing; [`must_stay`] refuses it.
 pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u64> {
-    sizes(find(layout, index_json, |_| false))
+    reachable_from(layout, vec![index_json.to_owned()]).sizes()
 }
 
 /// As [`reachable`]; blobs that are no documents, by `known`, are not read.
@@ -34,51 +49,62 @@ pub(crate) fn find(
     index_json: &str,
     known: impl Fn(&Digest) -> bool,
 ) -> BTreeMap<Digest, Reached> {
-    let mut found = BTreeMap::new();
+    let mut found = Reachable::default();
     // It cannot fail: every problem is passed over.
-    let _ = follow(layout, index_json.to_owned(), &mut found, &known, &|_| Ok(()));
+    let _ = follow(layout, vec![index_json.to_owned()], &mut found, &known, &|_| Ok(()));
+    found.sha256
+}
+
+/// As [`reachable`], from several texts. Blobs may also be named by their paths (`blobs/sha256/…`), as
+/// Docker's `manifest.json` does.
+pub(crate) fn reachable_from(layout: &Layout, texts: Vec<String>) -> Reachable {
+    let mut found = Reachable::default();
+    // It cannot fail: every problem is passed over.
+    let _ = follow(layout, texts, &mut found, &|_| false, &|_| Ok(()));
     found
 }
 
 /// All blobs that must stay in the layout: what [`reachable`] finds, and what a `manifest.json` of `docker
-/// save` names, which leads to blobs by their paths.
+/// save` leads to.
 ///
 /// # Errors
 /// The first blob that cannot be read or is damaged and could be a document: nobody knows what it
 /// refers to.
 pub(crate) fn must_stay(layout: &Layout, index_json: &str) -> Result<BTreeMap<Digest, u64>, Error> {
-    let mut found = BTreeMap::new();
+    let mut texts = vec![index_json.to_owned()];
     let docker = layout.path().join("manifest.json");
-    let text = match fs::metadata(&docker) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_INDEX_JSON_SIZE => {
-            fs::read(&docker).map_err(Error::io("read", &docker))?
+    if let Ok(metadata) = fs::metadata(&docker)
+        && metadata.is_file()
+    {
+        if metadata.len() > MAX_INDEX_JSON_SIZE {
+            return Err(Error::Limit {
+                place: docker.display().to_string(),
+                what: "its size in bytes",
+                limit: MAX_INDEX_JSON_SIZE,
+                found: metadata.len(),
+            });
         }
-        _ => Vec::new(),
-    };
-    for digest in digests_behind(&String::from_utf8_lossy(&text), "blobs/sha256/") {
-        if let Some(size) = layout.blob_size(&digest)? {
-            found.insert(digest, Reached { size, whole: None });
-        }
+        let bytes = fs::read(&docker).map_err(Error::io("read", &docker))?;
+        texts.push(String::from_utf8_lossy(&bytes).into_owned());
     }
-    follow(layout, index_json.to_owned(), &mut found, &|_| false, &Err)?;
-    Ok(sizes(found))
-}
-
-fn sizes(found: BTreeMap<Digest, Reached>) -> BTreeMap<Digest, u64> {
-    found.into_iter().map(|(digest, reached)| (digest, reached.size)).collect()
+    let mut found = Reachable::default();
+    follow(layout, texts, &mut found, &|_| false, &Err)?;
+    Ok(found.sizes())
 }
 
 fn follow(
     layout: &Layout,
-    index_json: String,
-    found: &mut BTreeMap<Digest, Reached>,
+    mut texts: Vec<String>,
+    found: &mut Reachable,
     known: &dyn Fn(&Digest) -> bool,
     problem: &dyn Fn(Error) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut texts = vec![index_json];
     while let Some(text) = texts.pop() {
+        if let Some(strings) = unescaped(&text) {
+            texts.push(strings);
+        }
         for digest in digests_in(&text) {
-            if found.contains_key(&digest) {
+            if found.sha256.contains_key(&digest) {
                 continue;
             }
             let size = match layout.blob_size(&digest) {
@@ -90,53 +116,85 @@ fn follow(
                 }
             };
             if size > MAX_MANIFEST_SIZE || known(&digest) {
-                found.insert(digest, Reached { size, whole: None });
+                found.sha256.insert(digest, Reached { size, whole: None });
                 continue;
             }
             let read = layout.read_blob(&digest, size, MAX_MANIFEST_SIZE);
-            found.insert(digest, Reached { size, whole: Some(matches!(read, Ok(Some(_)))) });
+            let whole = Some(matches!(read, Ok(Some(_))));
+            found.sha256.insert(digest, Reached { size, whole });
             match read {
-                Ok(Some(bytes)) if bytes.trim_ascii_start().first() == Some(&b'{') => {
-                    texts.extend(String::from_utf8(bytes));
-                }
-                Ok(_) => {}
+                Ok(bytes) => texts.extend(bytes.and_then(document)),
                 Err(error) => problem(error)?,
+            }
+        }
+        for hex in hexes_in(&text, "sha512", 128) {
+            let path = layout.path().join("blobs").join("sha512").join(hex);
+            let size = match fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_file() => metadata.len(),
+                _ => continue,
+            };
+            if found.sha512.insert(hex.to_owned(), size).is_none() && size <= MAX_MANIFEST_SIZE {
+                match fs::read(&path).map_err(Error::io("read", &path)) {
+                    Ok(bytes) => texts.extend(document(bytes)),
+                    Err(error) => problem(error)?,
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Every digest in a document, also one that is written with escapes.
-fn digests_in(text: &str) -> Vec<Digest> {
-    let mut found: Vec<Digest> = digests_behind(text, "sha256:").collect();
-    if text.contains('\\')
-        && let Ok(value) = serde_json::from_str::<Value>(text)
-    {
-        in_strings(&value, &mut found);
+/// The text of a blob that can be a document.
+fn document(bytes: Vec<u8>) -> Option<String> {
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        String::from_utf8(bytes).ok()
+    } else {
+        None
     }
-    found
 }
 
-fn in_strings(value: &Value, found: &mut Vec<Digest>) {
+fn digests_in(text: &str) -> impl Iterator<Item = Digest> {
+    hexes_in(text, "sha256", 64).filter_map(Digest::from_hex)
+}
+
+/// What stands behind `algorithm:` or `algorithm/` and is that many lowercase hexadecimal digits.
+fn hexes_in<'a>(text: &'a str, algorithm: &'a str, digits: usize) -> impl Iterator<Item = &'a str> {
+    text.match_indices(algorithm).filter_map(move |(at, _)| {
+        let start = at + algorithm.len() + 1;
+        let separated = matches!(text.as_bytes().get(start - 1), Some(b':' | b'/'));
+        let hex = text.get(start..start + digits).filter(|_| separated)?;
+        hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some(hex)
+    })
+}
+
+/// All strings of a document that is written with escapes, where a digest can hide behind them. They hold
+/// none any more: an escaped backslash is looked at once, too.
+fn unescaped(text: &str) -> Option<String> {
+    if !text.contains('\\') {
+        return None;
+    }
+    let value: Value = serde_json::from_str(text).ok()?;
+    let mut strings = String::new();
+    in_strings(&value, &mut strings);
+    Some(strings.replace('\\', " "))
+}
+
+fn in_strings(value: &Value, strings: &mut String) {
     match value {
-        Value::String(text) => found.extend(digests_behind(text, "sha256:")),
-        Value::Array(list) => list.iter().for_each(|value| in_strings(value, found)),
+        Value::String(text) => {
+            strings.push_str(text);
+            strings.push('\n');
+        }
+        Value::Array(list) => list.iter().for_each(|value| in_strings(value, strings)),
         Value::Object(map) => {
             for (name, value) in map {
-                found.extend(digests_behind(name, "sha256:"));
-                in_strings(value, found);
+                strings.push_str(name);
+                strings.push('\n');
+                in_strings(value, strings);
             }
         }
         _ => {}
     }
-}
-
-fn digests_behind<'a>(text: &'a str, start: &'static str) -> impl Iterator<Item = Digest> + 'a {
-    text.match_indices(start).filter_map(|(at, _)| {
-        let hex = text.get(at + start.len()..at + start.len() + 64)?;
-        Digest::from_hex(hex)
-    })
 }
 
 #[cfg(test)]
@@ -145,10 +203,19 @@ mod tests {
 
     #[test]
     fn finds_every_digest() {
-        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let text = format!("{{\"x\":\"{a}\",\"y\":[\"sha256:12\",\"{b}@v\"],\"z\":\"sha256:\"}}");
-        assert_eq!(digests_in(&text), [a, b]);
-        let escaped = format!("{{\"x\":[\"sha256\\u003a{}\"]}}", a.hex());
-        assert_eq!(digests_in(&escaped), [a]);
+        let (a, b, c) = (Digest::of(b"a"), Digest::of(b"b"), Digest::of(b"c"));
+        let text = format!(
+            "{{\"x\":\"{a}\",\"y\":[\"sha256:12\",\"{b}@v\"],\"p\":\"blobs/sha256/{}\",\"z\":\"sha256:\"}}",
+            c.hex()
+        );
+        assert_eq!(digests_in(&text).collect::<Vec<_>>(), [a, b, c]);
+        assert_eq!(unescaped(&text), None);
+        let escaped =
+            format!("{{\"x\":[\"sha256\\u003a{}\"],\"sha256\\/{}\":1}}", a.hex(), b.hex());
+        let strings = unescaped(&escaped).expect("it has escapes");
+        assert_eq!(digests_in(&strings).collect::<Vec<_>>(), [b, a]);
+        let wide = a.hex() + &b.hex();
+        let text = format!("sha512:{wide} sha512:{} sha512+{wide} sha512", a.hex());
+        assert_eq!(hexes_in(&text, "sha512", 128).collect::<Vec<_>>(), [wide.as_str()]);
     }
 }

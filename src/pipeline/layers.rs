@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cached::CacheUse;
+use super::early::{Early, EarlyScans};
 use super::reuse::{self, Candidates};
 use super::stage;
 use crate::digest::Digest;
@@ -26,7 +27,7 @@ use crate::steps::Steps;
 use crate::ztoc::Ztoc;
 
 /// What makes two layers one: the same bytes, read in the same way.
-pub(super) type LayerKey = (Digest, Compression);
+pub(crate) type LayerKey = (Digest, Compression);
 
 /// The key of a layer; `None` when it cannot be indexed by its media type.
 pub(super) fn key(layer: &Descriptor) -> Option<LayerKey> {
@@ -38,7 +39,7 @@ pub(super) fn key(layer: &Descriptor) -> Option<LayerKey> {
 
 /// A zTOC that is in the layout or staged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReadyZtoc {
+pub(crate) struct ReadyZtoc {
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) can_disable_xattrs: bool,
@@ -184,6 +185,7 @@ impl<'a> Layers<'a> {
         steps: &Steps<'_>,
         like: &Path,
         cache: &CacheUse,
+        early: &EarlyScans,
     ) -> Result<Scanned, Error> {
         let total = self.layers.iter().filter(|l| matches!(l.plan, Plan::Scan(_))).count();
         let mut jobs: Vec<(usize, Arc<Step>)> = Vec::with_capacity(total);
@@ -217,7 +219,7 @@ impl<'a> Layers<'a> {
                         return;
                     }
                     let layer = &self.layers[*position];
-                    let job = Job { layout, options, steps, step, cancelled, like, cache };
+                    let job = Job { layout, options, steps, step, cancelled, like, cache, early };
                     let result = steps.run(step, || self.scan_one(layer, &job));
                     if result.is_err() {
                         cancelled.store(true, Ordering::Relaxed);
@@ -269,6 +271,9 @@ impl<'a> Layers<'a> {
     fn scan_one(&self, layer: &Layer<'_>, job: &Job<'_>) -> Result<(Finished, Outcome), Error> {
         let Plan::Scan(compression) = layer.plan else { unreachable!("only these are jobs") };
         let Descriptor { digest, size, .. } = *layer.descriptor;
+        if let Some(scan) = job.early.take((digest, compression)) {
+            return self.scanned_early(layer, job, scan);
+        }
         let found =
             self.candidates.valid(job.layout, layer.descriptor, compression, job.options)?;
         if let Some((ready, ztoc)) = found {
@@ -330,6 +335,32 @@ impl<'a> Layers<'a> {
     }
 }
 
+impl Layers<'_> {
+    /// A layer that was scanned, and held to its digest, before the pipeline began.
+    fn scanned_early(
+        &self,
+        layer: &Layer<'_>,
+        job: &Job<'_>,
+        scan: Early,
+    ) -> Result<(Finished, Outcome), Error> {
+        let (ready, ztoc, mut staged) = match scan {
+            Early::Indexed { ready, numbers, staged } => (ready, numbers, staged),
+            Early::Unsupported { reason } => return unsupported(layer, job, reason),
+        };
+        let named = self.candidates.name(layer.descriptor.digest, ready.digest);
+        // When it was staged, the blob that is there may not have been.
+        if staged.is_some() && job.layout.has_sound_blob(&ready.digest, ready.size)? {
+            staged = None;
+        }
+        let outcome = if named && staged.is_none() {
+            LayerOutcome::Reused { ztoc }
+        } else {
+            LayerOutcome::Indexed { ztoc }
+        };
+        Ok((Finished { outcome, ztoc: Some(ready), staged }, Outcome::Cached))
+    }
+}
+
 /// A sound layer that no reader could load.
 fn unsupported(
     layer: &Layer<'_>,
@@ -349,6 +380,7 @@ pub(super) struct Job<'a> {
     cancelled: &'a AtomicBool,
     pub(super) like: &'a Path,
     cache: &'a CacheUse,
+    early: &'a EarlyScans,
 }
 
 impl Job<'_> {
@@ -402,7 +434,7 @@ fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
     LayerOutcome::Reused { ztoc: numbers(ready, ztoc), from }
 }
 
-fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
+pub(super) fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
     ZtocReport {
         ztoc: ready.digest,
         ztoc_size: ready.size,

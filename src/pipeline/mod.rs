@@ -5,6 +5,7 @@
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
 mod cached;
+pub(crate) mod early;
 mod layers;
 pub(crate) mod remove;
 mod reuse;
@@ -29,6 +30,7 @@ use crate::soci::index::ZtocEntry;
 use crate::soci::rewrite::{Rewrite, rewrite};
 use crate::steps::Steps;
 use cached::CacheUse;
+use early::EarlyScans;
 use layers::{Layers, Scanned};
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
@@ -58,11 +60,11 @@ pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Resul
     timed(options, || {
         let layout = LockedLayout::new(layout.clone(), &|| observer.cancelled())?;
         layout.remove_leftovers()?;
-        run_steps(&layout, options, &Steps::new(observer))
+        run_made(&layout, layout.path(), &EarlyScans::default(), options, &Steps::new(observer))
     })
 }
 
-fn timed(options: &Options, work: impl FnOnce() -> Result<Report, Error>) -> Result<Report, Error> {
+pub(crate) fn timed(options: &Options, work: impl FnOnce() -> Result<Report, Error>) -> Result<Report, Error> {
     check(options)?;
     let start = Instant::now();
     let mut report = work()?;
@@ -80,8 +82,9 @@ fn check(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn resolve(layout: &Layout, steps: &Steps<'_>) -> Result<Tree, Error> {
-    let name = format!("[resolve] {}", layout.path().display());
+/// `shown` is what people know the layout by.
+fn resolve(layout: &Layout, shown: &Path, steps: &Steps<'_>) -> Result<Tree, Error> {
+    let name = format!("[resolve] {}", shown.display());
     let step = steps.plan(name, "resolve", &[]);
     steps.run(&step, || {
         let tree = tree::read(layout)?;
@@ -93,7 +96,7 @@ fn resolve(layout: &Layout, steps: &Steps<'_>) -> Result<Tree, Error> {
 }
 
 fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
-    let tree = resolve(layout, steps)?;
+    let tree = resolve(layout, layout.path(), steps)?;
     let selection = select(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
@@ -113,14 +116,22 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     Ok(report)
 }
 
-fn run_steps(layout: &LockedLayout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
-    let tree = resolve(layout, steps)?;
-    let selection = select(&tree, options, layout.path())?;
+/// Indexes a layout that is locked and holds no leftovers. `shown` is what people know it by, `early`
+/// the scans that were made already.
+pub(crate) fn run_made(
+    layout: &LockedLayout,
+    shown: &Path,
+    early: &EarlyScans,
+    options: &Options,
+    steps: &Steps<'_>,
+) -> Result<Report, Error> {
+    let tree = resolve(layout, shown, steps)?;
+    let selection = select(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
     let cache = CacheUse::begin(options);
-    let mut scanned = layers.scan(layout, options, steps, &like, &cache)?;
+    let mut scanned = layers.scan(layout, options, steps, &like, &cache, early)?;
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),

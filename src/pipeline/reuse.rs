@@ -49,6 +49,11 @@ impl<'a> Candidates<'a> {
         Self { by_layer }
     }
 
+    /// Whether a SOCI index of the layout names this zTOC for this layer.
+    pub(super) fn name(&self, layer: Digest, ztoc: Digest) -> bool {
+        self.by_layer.get(&layer).is_some_and(|list| list.iter().any(|one| one.digest == ztoc))
+    }
+
     /// The first candidate that is what this run would write, by all that it says itself.
     pub(super) fn valid(
         &self,

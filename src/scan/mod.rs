@@ -37,6 +37,7 @@ use crate::digest::Digest;
 use crate::media_type::Compression;
 use crate::ztoc::Ztoc;
 use layer::{Halt, LayerWalker};
+pub(crate) use source::CHUNK;
 use source::Source;
 use span::SpanStart;
 

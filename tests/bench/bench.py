@@ -12,6 +12,7 @@ import cases
 import growth  # noqa: F401  registers its cases
 import machine
 import places
+import stream  # noqa: F401  registers its case
 import targets  # noqa: F401  registers its cases
 import tools
 from report import Report

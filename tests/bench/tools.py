@@ -85,3 +85,4 @@ def prepare() -> None:
     go_build(REPO / "tests" / "peer", "peer", BIN / "peer")
     go_build(BENCH / "go", "gz", BIN / "bench-gz")
     go_build(BENCH / "go", "run", BIN / "bench-run")
+    go_build(BENCH / "go", "feed", BIN / "bench-feed")

@@ -12,6 +12,7 @@ mod diff;
 mod errors;
 mod gc;
 mod hostile;
+mod ingest;
 mod inspect;
 mod plan;
 mod properties;

@@ -22,11 +22,15 @@ Examples:
   Index every layer of one platform, for readers of V1 and V2 indexes:
     soci-layout index --platform linux/arm64 --min-layer-size 0 --index-version both DIR
 
+  Index while a build writes its archive, or index an archive that is there:
+    docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR
+    soci-layout index image.tar --output indexed.tar
+
   Use the new digest in a script, the reasons for skipped layers in another:
     digest=$(soci-layout index --quiet DIR)
     soci-layout index --json DIR | jq -r '.layers[] | select(.outcome == \"skipped\").reason'";
 
-/// Index the images of a layout directory in place
+/// Index the images of a layout directory in place, or of an archive
 ///
 /// Makes a zTOC for each layer that is large enough and a SOCI index for each image, and binds them
 /// to the image, so that any tool that pushes the whole image index carries them along. The layers
@@ -39,10 +43,24 @@ Examples:
 #[command(after_help = "See --help for more about each option, exit codes and examples.",
           after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct IndexArgs {
-    /// OCI image layout directory
+    /// OCI image layout directory, archive of one, or - for standard input
     ///
-    /// The unpacked directory with `oci-layout`, `index.json` and `blobs/`; it is edited in place.
+    /// A directory, with `oci-layout`, `index.json` and `blobs/`, is edited in place. An archive (tar, also
+    /// compressed with gzip or zstd) is unpacked and its layers are indexed while it is read; the result
+    /// goes to --output.
+    #[arg(value_name = "LAYOUT|ARCHIVE|-")]
     pub(crate) layout: PathBuf,
+
+    /// Where an archive's result goes: a new directory, x.tar, or - [default: ARCHIVE without its ending]
+    ///
+    /// It is built beside its place (for - in the directory for temporary files) and comes there in one
+    /// step at the end. With - the archive is written to standard output, and no digest.
+    #[arg(long, short, value_name = "PATH", help_heading = OUTPUT)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Let --output replace a layout or a file that is there
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) force: bool,
 
     /// Index only the image of this name; may be repeated [default: all images]
     ///

@@ -1,7 +1,12 @@
 //! `soci-layout index`.
 
-use soci_layout::report::Report;
+use std::fs::File;
 
+use soci_layout::ingest::{Input, Output};
+use soci_layout::report::Report;
+use soci_layout::{Error, Options};
+
+use super::super::archive::{Archive, Target};
 use super::super::args::IndexArgs;
 use super::super::exit::Exit;
 use super::super::printer::Printer;
@@ -15,9 +20,30 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         Ok(talk) => talk,
         Err(exit) => return exit,
     };
+    let archive = match Archive::of(args) {
+        Ok(archive) => archive,
+        Err((problem, hint)) => {
+            talk.error(&problem, &[], Some(hint));
+            return Exit::Usage;
+        }
+    };
     let options = args.options();
+    let mut stdout = None;
+    if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
+        match printer.out_bytes() {
+            Ok(file) => stdout = Some(file),
+            Err(error) => {
+                let hint = "redirect standard output, or write the archive to a file: --output x.tar";
+                talk.error("no archive is written to standard output", &[error.to_string()], Some(hint));
+                return Exit::Usage;
+            }
+        }
+    }
     let progress = Progress::start(talk.mode, args.verbose, printer);
-    let result = soci_layout::index(&args.layout, &options, &progress);
+    let result = match &archive {
+        None => soci_layout::index(&args.layout, &options, &progress),
+        Some(archive) => take_in(archive, args.force, stdout.as_mut(), &options, &progress),
+    };
     let shown = progress.finish();
     let report = match result {
         Ok(report) => report,
@@ -27,13 +53,53 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     talk.summary(&summary::text(&report, &options));
+    match archive.map(|archive| archive.target) {
+        Some(Target::Directory(path) | Target::Archive(path)) => {
+            let path = path.display().to_string();
+            talk.summary(&format!("the result is in {}\n", escape::text(&path)));
+        }
+        // It has the archive.
+        Some(Target::Stdout) => return exit(args, &report, talk),
+        None => {}
+    }
     if let Err(error) = printer.out(&data(&report, args.json)) {
         let done = "the layout itself is done; only the output is missing";
         let hint = (!report.dry_run).then_some(done);
         talk.error("failed to write to standard output", &[error.to_string()], hint);
         return Exit::Error;
     }
-    if args.require_index && !summary::any_indexed(&report) {
+    exit(args, &report, talk)
+}
+
+/// Indexes an archive.
+fn take_in(
+    archive: &Archive,
+    force: bool,
+    stdout: Option<&mut File>,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Report, Error> {
+    let input = match &archive.source {
+        Some(path) => Input::open(path)?,
+        None => {
+            let action = |source| Error::Io { action: "read", path: "standard input".into(), source };
+            Input::stdin().map_err(action)?
+        }
+    };
+    let output = match (&archive.target, stdout) {
+        (Target::Directory(path), _) => Output::Directory { path: path.clone(), force },
+        (Target::Archive(path), _) => Output::Archive { path: path.clone(), force },
+        (Target::Stdout, Some(writer)) => {
+            Output::Stream { name: "standard output".to_owned(), writer }
+        }
+        (Target::Stdout, None) => unreachable!("it was opened before"),
+    };
+    soci_layout::ingest::index(input, output, options, progress)
+}
+
+/// How a run that went well ends.
+fn exit(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
+    if args.require_index && !summary::any_indexed(report) {
         let hint = "--min-layer-size 0 indexes every layer";
         talk.error("nothing was indexed, and --require-index was given", &[], Some(hint));
         return Exit::NothingIndexed;

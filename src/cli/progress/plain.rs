@@ -155,8 +155,14 @@ impl Plain {
         });
         if due {
             section.counter = Some((now, bytes.current));
-            let (current, total) = (Size(bytes.current), Size(bytes.total));
-            let percent = bar::percent(bytes.current, bytes.total);
+            let current = Size(bytes.current);
+            // Nobody knows how much a pipe will bring.
+            if bytes.total == 0 {
+                let _ = writeln!(out, "#{id} {current}");
+                return;
+            }
+            let (total, percent) =
+                (Size(bytes.total), bar::percent(bytes.current, bytes.total));
             let _ = writeln!(out, "#{id} {current} / {total} {percent}%");
         }
     }

@@ -186,6 +186,10 @@ impl Picture<'_> {
 /// The longest form of the counter that leaves room for the name; the shortest if none does.
 fn status(step: &StepState, room: usize) -> String {
     let Some(bytes) = step.bytes else { return String::new() };
+    // Nobody knows how much a pipe will bring.
+    if bytes.total == 0 {
+        return format!(" {:>9}", Size(bytes.current).to_string());
+    }
     let total = Size(bytes.total).to_string();
     // As wide as it will get, so that the name beside it does not move.
     let counter = format!(" {:>9} / {total}", Size(bytes.current).to_string());

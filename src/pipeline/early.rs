@@ -1,0 +1,82 @@
+//! Scans that were made before the pipeline began: of blobs that passed by while an archive was read.
+//!
+//! A scan depends on the blob's digest, on how it is read, and on the span size and identifier of the
+//! options. The latter are the run's own, so the first two are the key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::layers::{LayerKey, ReadyZtoc, numbers};
+use super::stage;
+use crate::error::Error;
+use crate::layout::commit::StagedBlob;
+use crate::layout::lock::LockedLayout;
+use crate::report::ZtocReport;
+use crate::scan::{Scan, ScanError, ScanObserver, ScanRequest, scan as scan_blob};
+
+/// What a scan left.
+#[derive(Debug)]
+pub(crate) enum Early {
+    /// A zTOC, and its blob unless the layout has it already.
+    Indexed { ready: ReadyZtoc, numbers: ZtocReport, staged: Option<StagedBlob> },
+    /// No reader could load the layer rightly.
+    Unsupported { reason: String },
+}
+
+impl fmt::Display for Early {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Indexed { ready, numbers, .. } => {
+                let ZtocReport { spans, files, .. } = numbers;
+                write!(f, "zTOC {}: {spans} spans, {files} files", ready.digest)
+            }
+            Self::Unsupported { reason } => write!(f, "cannot be indexed: {reason}"),
+        }
+    }
+}
+
+/// All scans of an archive; each is taken once.
+#[derive(Debug, Default)]
+pub(crate) struct EarlyScans {
+    scans: Mutex<BTreeMap<LayerKey, Early>>,
+}
+
+impl EarlyScans {
+    pub(crate) fn new(scans: BTreeMap<LayerKey, Early>) -> Self {
+        Self { scans: Mutex::new(scans) }
+    }
+
+    /// The scan of a layer, if there was one.
+    pub(super) fn take(&self, key: LayerKey) -> Option<Early> {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
+    }
+}
+
+/// Scans a blob and stages its zTOC. `like` is a file whose mode and owner the zTOC gets.
+///
+/// # Errors
+/// [`Error`] when the zTOC cannot be written; inside, what is wrong with the blob.
+pub(crate) fn scan(
+    layout: &LockedLayout,
+    blob: &mut (dyn Read + Send),
+    request: &ScanRequest<'_>,
+    like: &Path,
+    observer: &dyn ScanObserver,
+) -> Result<Result<Early, ScanError>, Error> {
+    let ztoc = match scan_blob(blob, request, observer) {
+        Ok(Scan::Indexed(ztoc)) => ztoc,
+        Ok(Scan::Unsupported { reason }) => return Ok(Ok(Early::Unsupported { reason })),
+        Err(error) => return Ok(Err(error)),
+    };
+    let encoding = match ztoc.encoding() {
+        Ok(encoding) => encoding,
+        Err(error) => return Ok(Ok(Early::Unsupported { reason: error.to_string() })),
+    };
+    let (digest, staged) = stage::ztoc(layout, &encoding, like, request.second_thread)?;
+    let can_disable_xattrs = ztoc.can_disable_xattrs();
+    let ready = ReadyZtoc { digest, size: encoding.size(), can_disable_xattrs };
+    Ok(Ok(Early::Indexed { ready, numbers: numbers(&ready, &ztoc), staged }))
+}
