@@ -33,6 +33,8 @@ type bench struct {
 	plain, referrers *registry.Registry
 
 	number int
+	// large is the image of real packages, indexed; java makes it.
+	large *image
 }
 
 // inside does the work, as the first process of its namespaces.

@@ -69,7 +69,23 @@ func (p *pulled) look() []string {
 		problems = append(problems, p.compared(view)...)
 		problems = append(problems, p.fetched("after reading everything")...)
 	}
-	return join(problems, view.Close(p.bench.ctx))
+	problems = join(problems, view.Close(p.bench.ctx))
+	if len(problems) > 0 {
+		problems = append(problems, p.warnings()...)
+	}
+	return problems
+}
+
+// warnings are what the snapshotter had to say meanwhile.
+func (p *pulled) warnings() []string {
+	lines, err := p.stack.LogAfter(p.logMark)
+	problems := join(nil, err)
+	for _, l := range lines {
+		if l.Level == "warning" || l.Level == "error" {
+			problems = append(problems, "snapshotter: "+l.Message+": "+l.Error)
+		}
+	}
+	return problems
 }
 
 // named: the snapshotter's log names the index that the layout has, and no other.

@@ -22,6 +22,7 @@ import (
 	"github.com/awslabs/soci-snapshotter/ztoc"
 	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
 	"github.com/containerd/containerd/v2/contrib/snapshotservice"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/log"
 	"go.etcd.io/bbolt"
 	"google.golang.org/grpc"
@@ -70,7 +71,7 @@ func serve(address, root, file string) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.UnaryInterceptor(keepNamespace))
 	snapshotsapi.RegisterSnapshotsServer(server, snapshotservice.FromSnapshotter(snapshotter))
 	listener, err := net.Listen("unix", address)
 	if err != nil {
@@ -84,4 +85,14 @@ func serve(address, root, file string) error {
 		server.Stop()
 	}
 	return errors.Join(err, snapshotter.Close())
+}
+
+// keepNamespace hands the caller's containerd namespace on to what the snapshotter asks of
+// containerd. Without it layers that have no zTOC cannot be unpacked, and containerd then
+// fetches all layers.
+func keepNamespace(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if name, ok := namespaces.Namespace(ctx); ok {
+		ctx = namespaces.WithNamespace(ctx, name)
+	}
+	return handle(ctx, request)
 }

@@ -68,7 +68,7 @@ func Changes(out *tar.Writer) error {
 		{Header: tar.Header{Name: "opt/e2e/line\nbreak"}, content: "names\n"},
 		// Attributes.
 		{Header: tar.Header{Name: "opt/e2e/capable", Mode: 0o755, PAXRecords: xattr("security.capability", capability)}, content: "capable\n"},
-		{Header: tar.Header{Name: "opt/e2e/labelled", PAXRecords: xattr("user.one", "1", "user.two", "two\nlines = \"2\"", "trusted.e2e", "\x00\xff\x80")}, content: "labelled\n"},
+		{Header: tar.Header{Name: "opt/e2e/labelled", PAXRecords: xattr("user.one", "1", "user.two", "two\nlines = \"2\"", "user.binary", "\x00\xff\x80")}, content: "labelled\n"},
 		{Header: tar.Header{Name: "opt/e2e/labelled-directory/", PAXRecords: xattr("user.directory", "yes")}},
 	}
 	for i := strings.Index(deep, "/"); i >= 0 && i < len(deep); i += 5 {
@@ -91,4 +91,14 @@ func xattr(pairs ...string) map[string]string {
 		records["SCHILY.xattr."+pairs[i]] = pairs[i+1]
 	}
 	return records
+}
+
+// Opaque is a layer without attributes that hides what a directory had.
+func Opaque(out *tar.Writer) error {
+	for _, name := range []string{"usr/", "usr/share/", "usr/share/doc/", "usr/share/doc/perl-base/", "usr/share/doc/perl-base/.wh..wh..opq"} {
+		if err := entry(out, tar.Header{Name: name}, ""); err != nil {
+			return err
+		}
+	}
+	return entry(out, tar.Header{Name: "usr/share/doc/perl-base/only"}, "only\n")
 }

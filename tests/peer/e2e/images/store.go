@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"soci-layout.test/peer/corpus"
@@ -113,13 +114,18 @@ func diffID(file, mediaType string) (digest.Digest, error) {
 	return digest.FromReader(in)
 }
 
-// Uncompressed reads the tar of a gzip or plain layer.
+// Uncompressed reads the tar of a layer.
 func Uncompressed(file, mediaType string) (io.ReadCloser, error) {
 	f, err := os.Open(file)
 	if err != nil || mediaType == ocispec.MediaTypeImageLayer || strings.HasSuffix(mediaType, ".tar") {
 		return f, err
 	}
-	z, err := gzip.NewReader(f)
+	var z io.Reader
+	if strings.HasSuffix(mediaType, "+zstd") {
+		z, err = zstd.NewReader(f)
+	} else {
+		z, err = gzip.NewReader(f)
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

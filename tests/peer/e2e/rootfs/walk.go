@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -117,11 +118,15 @@ func (e *Entry) read(file string) error {
 	return nil
 }
 
-// readXattrs gives the extended attributes of a file or of a symbolic link itself.
+// readXattrs gives the extended attributes of a file or of a symbolic link itself. A mount
+// without attributes (`disable-xattrs`) has none.
 func readXattrs(file string) (map[string]string, error) {
 	found := make(map[string]string)
 	list := make([]byte, 64<<10)
 	size, err := unix.Llistxattr(file, list)
+	if errors.Is(err, unix.ENOTSUP) {
+		return found, nil
+	}
 	if err != nil {
 		return found, &os.PathError{Op: "llistxattr", Path: file, Err: err}
 	}
