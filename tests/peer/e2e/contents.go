@@ -32,7 +32,7 @@ var contents = []content{
 	{name: "uncompressed", layers: toolsImage("uncompressed"), args: all, lazy: 2},
 	{name: "small spans", layers: toolsImage("go-6"), args: append([]string{"--span-size", "65536"}, all...), lazy: 2},
 	{name: "Docker media types", layers: toolsImage("go-6"), docker: true, args: all, lazy: 2},
-	{name: "small layers among large ones", layers: mixedImage, lazy: 2},
+	{name: "small layers among large ones", layers: mixedImage, args: []string{"--min-layer-size", "100KiB"}, lazy: 2},
 	{name: "--optimization xattr", layers: opaqueImage, args: append([]string{"--optimization", "xattr"}, all...), lazy: 3},
 }
 
@@ -88,9 +88,9 @@ func toolsImage(method string) func(*images.Store) ([]corpus.Layer, error) {
 	}
 }
 
-// mixedImage: by the usual limit of 10 MiB only the packages get zTOCs.
+// mixedImage has layers that are too small for a zTOC below, between and above others.
 func mixedImage(s *images.Store) ([]corpus.Layer, error) {
-	large, err := javaImage(s)
+	tools, err := toolsImage("go-6")(s)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,12 @@ func mixedImage(s *images.Store) ([]corpus.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	second, err := s.Layer("mixed-2", "go-6", images.Unique(1<<32))
-	return []corpus.Layer{first, large[0], second, large[1], large[2]}, err
+	fourth, err := s.Layer("mixed-4", "go-6", images.Unique(1<<32))
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.Layer("mixed-5", "go-6", images.Tiny(2<<32))
+	return []corpus.Layer{first, tools[0], tools[1], fourth, last}, err
 }
 
 // opaqueImage: the last layer has no attributes of its own, but an opaque directory, which

@@ -81,63 +81,6 @@ func Indent(dir string) error {
 	})
 }
 
-// AddPrefetch adds a list of spans to fetch ahead to a layer, as `soci create --prefetch-file`
-// does: by the reference's own encoders. soci-layout writes none.
-func AddPrefetch(dir string, layer digest.Digest, spans ...soci.PrefetchSpan) error {
-	list := soci.NewPrefetchArtifact()
-	for _, s := range spans {
-		list.AddPrefetchSpan(s)
-	}
-	body, desc, err := soci.MarshalPrefetchArtifact(list)
-	if err != nil {
-		return err
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(ocilayout.BlobFile(dir, desc.Digest), text, 0o644); err != nil {
-		return err
-	}
-	desc.Annotations = map[string]string{soci.IndexAnnotationImageLayerDigest: layer.String()}
-	return editIndex(dir, func(text []byte, _ []ocispec.Descriptor) ([]byte, error) {
-		var index soci.Index
-		if err := soci.UnmarshalIndex(text, &index); err != nil {
-			return nil, err
-		}
-		index.Blobs = append(index.Blobs, desc)
-		return soci.MarshalIndex(&index)
-	})
-}
-
-// Spans reads how many spans a layer's zTOC has, and in which of them a file lies.
-func Spans(dir string, layer digest.Digest, file string) (count int, of soci.PrefetchSpan, err error) {
-	z, err := ztocOf(dir, layer)
-	if err != nil {
-		return 0, of, err
-	}
-	text, err := os.ReadFile(ocilayout.BlobFile(dir, z.Digest))
-	if err != nil {
-		return 0, of, err
-	}
-	toc, err := ztoc.Unmarshal(bytes.NewReader(text))
-	if err != nil {
-		return 0, of, err
-	}
-	zinfo, err := toc.Zinfo()
-	if err != nil {
-		return 0, of, err
-	}
-	defer zinfo.Close()
-	entry, err := toc.GetMetadataEntry(file)
-	if err != nil {
-		return 0, of, err
-	}
-	of.StartSpan = zinfo.UncompressedOffsetToSpanID(entry.UncompressedOffset)
-	of.EndSpan = zinfo.UncompressedOffsetToSpanID(entry.UncompressedOffset + entry.UncompressedSize)
-	return int(toc.MaxSpanID) + 1, of, nil
-}
-
 // editIndex changes the only SOCI index of a layout.
 func editIndex(dir string, change func([]byte, []ocispec.Descriptor) ([]byte, error)) error {
 	layout, err := ocilayout.Read(dir)

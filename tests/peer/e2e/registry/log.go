@@ -73,6 +73,23 @@ func Blob(requests []Request, d digest.Digest) Traffic {
 	return t
 }
 
+// Ranges lists the ranges of a blob that were asked for, first and last byte.
+func Ranges(requests []Request, d digest.Digest) [][2]int64 {
+	var found [][2]int64
+	for _, r := range requests {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.Path, "/blobs/"+d.String()) {
+			continue
+		}
+		for part := range strings.SplitSeq(strings.TrimPrefix(r.Range, "bytes="), ",") {
+			var first, last int64
+			if _, err := fmt.Sscanf(part, "%d-%d", &first, &last); err == nil {
+				found = append(found, [2]int64{first, last})
+			}
+		}
+	}
+	return found
+}
+
 // Bytes is all that was sent.
 func Bytes(requests []Request) int64 {
 	var sum int64
