@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"soci-layout.test/peer/corpus"
 	"soci-layout.test/peer/e2e/host"
@@ -126,7 +127,7 @@ func (b *bench) content(c content) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	i, err := b.indexed(dir, "v2", c.args...)
+	i, err := b.indexed(dir, machine, "v2", c.args...)
 	return b.everyFile(i, err, c.lazy)
 }
 
@@ -140,7 +141,7 @@ func (b *bench) write(types images.Types, make func(*images.Store) ([]corpus.Lay
 	if err != nil {
 		return "", err
 	}
-	return dir, images.Write(dir, types, images.Image{Architecture: "amd64", Layers: layers})
+	return dir, images.Write(dir, types, images.Image{Architecture: runtime.GOARCH, Layers: layers})
 }
 
 // everyFile pulls an image, compares everything, and says how much that was.
@@ -202,7 +203,7 @@ func (b *bench) export(name string, lazy int) []string {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(from, name))); err != nil {
 		return []string{err.Error()}
 	}
-	i, err := b.indexed(dir, "v2", "--min-layer-size", "0", "--span-size", "65536")
+	i, err := b.indexed(dir, "linux/amd64", "v2", "--min-layer-size", "0", "--span-size", "65536")
 	return b.everyFile(i, err, lazy)
 }
 
@@ -250,6 +251,6 @@ func (b *bench) java() (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.large, err = b.indexed(dir, "v2", all...)
+	b.large, err = b.indexed(dir, machine, "v2", all...)
 	return b.large, err
 }

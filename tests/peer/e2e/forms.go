@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 
 	"soci-layout.test/peer/corpus"
@@ -74,7 +75,7 @@ func (b *bench) unique(method string, args []string, uses ...string) (*image, er
 	if len(uses) > 0 {
 		version = uses[0]
 	}
-	return b.indexed(dir, version, append([]string{"--min-layer-size", "10000", "--span-size", "65536"}, args...)...)
+	return b.indexed(dir, machine, version, append([]string{"--min-layer-size", "10000", "--span-size", "65536"}, args...)...)
 }
 
 func (b *bench) uniqueLayout(method string) (string, error) {
@@ -91,15 +92,18 @@ func (b *bench) uniqueLayout(method string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, images.Write(dir, images.OCI, images.Image{Architecture: "amd64", Layers: []corpus.Layer{large, small}})
+	return dir, images.Write(dir, images.OCI, images.Image{Architecture: runtime.GOARCH, Layers: []corpus.Layer{large, small}})
 }
 
-// indexed indexes a layout and reads what is there for linux/amd64, with its tree.
-func (b *bench) indexed(dir, version string, args ...string) (*image, error) {
+// machine is the platform that programs can run on here.
+const machine = "linux/" + runtime.GOARCH
+
+// indexed indexes a layout and reads what is there for a platform, with its tree.
+func (b *bench) indexed(dir, platform, version string, args ...string) (*image, error) {
 	if err := b.index(dir, args...); err != nil {
 		return nil, err
 	}
-	i, err := readImage(dir, "linux/amd64", version)
+	i, err := readImage(dir, platform, version)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +158,7 @@ func (b *bench) notIndexed() []string {
 // mustNotLoadLazily pulls an image of which nothing leads to its index, and compares it with
 // what the same layout is when it is indexed.
 func (b *bench) mustNotLoadLazily(stack *host.Stack, dir string, r *registry.Registry, tool string) []string {
-	i, err := readImage(dir, "linux/amd64", "v2")
+	i, err := readImage(dir, machine, "v2")
 	if err != nil {
 		return []string{err.Error()}
 	}

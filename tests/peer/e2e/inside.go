@@ -33,8 +33,9 @@ type bench struct {
 	plain, referrers *registry.Registry
 
 	number int
-	// large is the image of real packages, indexed; java makes it.
-	large *image
+	// The image of real packages: every layer indexed (java makes it), and without options
+	// (asUsual).
+	large, usual *image
 }
 
 // inside does the work, as the first process of its namespaces.
@@ -216,7 +217,7 @@ func findTools(name string) (host.Tools, error) {
 	if err := os.Setenv("PATH", t.Bin+":"+os.Getenv("PATH")); err != nil {
 		return t, err
 	}
-	return t, programs(t)
+	return t, allThere(t)
 }
 
 func cacheDir() string {

@@ -31,7 +31,7 @@ func (b *bench) fetchedAhead(list, on bool) []string {
 	if err := b.index(dir, "--span-size", "1MiB"); err != nil { // the second layer is small
 		return []string{err.Error()}
 	}
-	i, err := readImage(dir, "linux/amd64", "v2")
+	i, err := readImage(dir, machine, "v2")
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -44,7 +44,7 @@ func (b *bench) fetchedAhead(list, on bool) []string {
 		if err := images.AddPrefetch(dir, layer.Digest, spans); err != nil {
 			return []string{err.Error()}
 		}
-		if i, err = readImage(dir, "linux/amd64", "v2"); err != nil {
+		if i, err = readImage(dir, machine, "v2"); err != nil {
 			return []string{err.Error()}
 		}
 	}

@@ -16,8 +16,8 @@ import (
 // pushTools are those that every form is pushed with.
 var pushTools = []string{"crane", "oras", "skopeo"}
 
-// programs looks for everything that a run starts: a missing program fails it at its start.
-func programs(t host.Tools) error {
+// allThere looks for everything that a run starts: a missing program fails it at its start.
+func allThere(t host.Tools) error {
 	var errs []error
 	for _, file := range []string{t.Snapshotter, t.Program, filepath.Join(t.Bin, "containerd"), filepath.Join(t.Bin, "ctr"),
 		filepath.Join(t.Bin, "containerd-shim-runc-v2"), filepath.Join(t.Bin, "crane"), filepath.Join(t.Bin, "oras")} {

@@ -24,9 +24,9 @@ const (
 	zinfoRecord = zinfoFields + zinfoWindow
 )
 
-// ZeroWindow zeroes the window of the middle checkpoint of a layer's zTOC. Nothing else
-// changes, so every digest that a runtime checks is right. It says which one it was.
-func ZeroWindow(dir string, layer digest.Digest) (string, error) {
+// ZeroWindow zeroes the window of a checkpoint of a layer's zTOC. Nothing else changes, so
+// every digest that a runtime checks is right. It says which window it was.
+func ZeroWindow(dir string, layer digest.Digest, number int) (string, error) {
 	z, err := ztocOf(dir, layer)
 	if err != nil {
 		return "", err
@@ -40,10 +40,9 @@ func ZeroWindow(dir string, layer digest.Digest) (string, error) {
 		return "", err
 	}
 	count := int(binary.LittleEndian.Uint32(toc.Checkpoints))
-	if count < 3 || len(toc.Checkpoints) != zinfoHead+count*zinfoRecord {
+	if number >= count || len(toc.Checkpoints) != zinfoHead+count*zinfoRecord {
 		return "", fmt.Errorf("%d bytes with %d checkpoints", len(toc.Checkpoints), count)
 	}
-	number := count / 2
 	window := toc.Checkpoints[zinfoHead+number*zinfoRecord+zinfoFields:][:zinfoWindow]
 	clear(window)
 	body, _, err := ztoc.Marshal(toc)

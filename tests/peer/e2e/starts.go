@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"soci-layout.test/peer/e2e/host"
+	"soci-layout.test/peer/e2e/images"
+	"soci-layout.test/peer/e2e/registry"
+)
+
+// network is a line between runtime and registry.
+type network struct {
+	name           string
+	bytesPerSecond float64
+	latency        time.Duration
+}
+
+var networks = []network{
+	{"loopback", 0, 0},
+	{"12.5 MB/s, 10 ms", 12.5e6, 10 * time.Millisecond},
+}
+
+// started is one start of a container, from nothing.
+type started struct {
+	pull, first time.Duration
+	// bytes that the registry had sent until the pull had ended, and until the first output.
+	pulled, bytes int64
+}
+
+// starts measures how long it takes from the pull to the first output of Java, lazily and
+// with containerd's own snapshotter, in turns.
+func (b *bench) starts() {
+	for _, n := range networks {
+		b.check("containers: from pull to first output, "+n.name, func() []string { return b.compareStarts(n) })
+	}
+}
+
+func (b *bench) compareStarts(n network) []string {
+	i, err := b.asUsual()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	repository := "/start" + b.next()
+	if err := b.push("crane", i.dir, b.plain.Host+repository); err != nil {
+		return []string{err.Error()}
+	}
+	results := make(map[string][]started)
+	for range b.runs {
+		for _, snapshotter := range []string{host.Eager, host.Lazy} {
+			s, err := b.start(i.platform, repository, n, snapshotter)
+			if err != nil {
+				return []string{err.Error()}
+			}
+			results[snapshotter] = append(results[snapshotter], s)
+		}
+	}
+	for _, snapshotter := range []string{host.Eager, host.Lazy} {
+		r := results[snapshotter]
+		b.note("| %s | %s | %.1f s | %.1f s | %.1f MB | %.1f MB |", n.name, snapshotter,
+			median(r, func(s started) float64 { return s.pull.Seconds() }), median(r, func(s started) float64 { return s.first.Seconds() }),
+			median(r, func(s started) float64 { return float64(s.pulled) / 1e6 }), median(r, func(s started) float64 { return float64(s.bytes) / 1e6 }))
+	}
+	var problems []string
+	lazy, eager := results[host.Lazy], results[host.Eager]
+	bytes := func(s started) float64 { return float64(s.bytes) }
+	if median(lazy, bytes) > median(eager, bytes)/2 {
+		problems = append(problems, "lazily more than half of the bytes were fetched")
+	}
+	// Times on a fast line say as much about the machine as about the image.
+	first := func(s started) float64 { return s.first.Seconds() }
+	if n.bytesPerSecond > 0 && median(lazy, first) > median(eager, first) {
+		problems = append(problems, "lazily it took longer")
+	}
+	return problems
+}
+
+// start pulls the image into a runtime that has nothing yet, and runs Java.
+func (b *bench) start(platform, repository string, n network, snapshotter string) (s started, err error) {
+	slow := &registry.Throttle{BytesPerSecond: n.bytesPerSecond, Latency: n.latency}
+	front, err := registry.Front(b.distribution.Host, slow)
+	if err != nil {
+		return s, err
+	}
+	defer front.Close()
+	stack, err := host.NewStack(b.ctx, b.folder, b.tools, host.Mode{V2: true})
+	if err != nil {
+		return s, err
+	}
+	ref, begin := front.Host+repository+":"+images.Tag, time.Now()
+	if err = stack.Pull(b.ctx, snapshotter, platform, ref); err == nil {
+		s.pull, s.pulled = time.Since(begin), registry.Bytes(front.Log.After(0))
+		java := programs[len(programs)-1]
+		first, out, fails := stack.Run(b.ctx, snapshotter, ref, "c"+b.next(), java.args...)
+		s.first, s.bytes, err = first.Sub(begin), registry.Bytes(front.Log.After(0)), fails
+		if err == nil && !strings.HasPrefix(out, java.prints) {
+			err = fmt.Errorf("it printed %q", out)
+		}
+		err = firstError(err, stack.Remove(b.ctx, ref))
+	}
+	return s, firstError(err, stack.Close())
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func median(results []started, of func(started) float64) float64 {
+	var values []float64
+	for _, r := range results {
+		values = append(values, of(r))
+	}
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[middle-1] + values[middle]) / 2
+	}
+	return values[middle]
+}
