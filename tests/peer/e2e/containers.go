@@ -28,20 +28,24 @@ var programs = []program{
 // containers run programs of the large image, indexed as anybody would: without options.
 func (b *bench) containers() {
 	b.check("containers: programs of a lazily loaded image run", func() []string {
-		i, err := b.asUsual()
-		if err != nil {
-			return []string{err.Error()}
-		}
-		p, problems := b.pull(i, b.plain, "crane")
-		if len(problems) > 0 {
-			return problems
-		}
-		problems = append(p.named(), b.runAll(p)...)
-		problems = append(problems, p.fetched("after all programs")...)
-		return join(problems, b.stack.Remove(b.ctx, p.ref))
+		return b.other(host.Mode{V2: true}, b.allRun)
 	})
 	b.starts()
 	b.check("containers: control: with the zTOCs of two layers swapped none of them runs", b.noneRuns)
+}
+
+func (b *bench) allRun(stack *host.Stack) []string {
+	i, err := b.asUsual()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	p, problems := b.pullInto(stack, i, b.plain, "crane")
+	if len(problems) > 0 {
+		return problems
+	}
+	problems = append(p.named(), b.runAll(p)...)
+	problems = append(problems, p.fetched("after all programs")...)
+	return join(problems, stack.Remove(b.ctx, p.ref))
 }
 
 // asUsual is the large image: two large layers lazy, the small one not.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"soci-layout.test/peer/e2e/host"
 	"soci-layout.test/peer/e2e/images"
+	"soci-layout.test/peer/e2e/leftovers"
 	"soci-layout.test/peer/e2e/registry"
 )
 
@@ -156,6 +157,7 @@ func (b *bench) close() error {
 	for _, point := range host.MountsBelow(b.folder) {
 		errs = append(errs, fmt.Errorf("still mounted: %s", point), unix.Unmount(point, unix.MNT_DETACH))
 	}
+	leftovers.Run{Folder: b.folder}.RemoveGroups()
 	entries, err := os.ReadDir(b.folder)
 	errs = append(errs, err)
 	for _, e := range entries {

@@ -15,6 +15,8 @@ type tally struct {
 	options
 	out            io.Writer
 	passed, failed int
+	// notes of the check that runs.
+	notes []string
 }
 
 func newTally(o options, out io.Writer) *tally { return &tally{options: o, out: out} }
@@ -39,13 +41,18 @@ func guarded(f func() []string) (problems []string) {
 }
 
 func (t *tally) report(name string, took time.Duration, problems []string) {
+	word := "ok  "
 	if len(problems) == 0 {
 		t.passed++
-		fmt.Fprintf(t.out, "  ok    %s (%.1f s)\n", name, took.Seconds())
-		return
+	} else {
+		t.failed++
+		word = "FAIL"
 	}
-	t.failed++
-	fmt.Fprintf(t.out, "  FAIL  %s (%.1f s)\n", name, took.Seconds())
+	fmt.Fprintf(t.out, "  %s  %s (%.1f s)\n", word, name, took.Seconds())
+	for _, n := range t.notes {
+		fmt.Fprintf(t.out, "          %s\n", n)
+	}
+	t.notes = nil
 	for i, p := range problems {
 		if i == shown && !t.verbose {
 			fmt.Fprintf(t.out, "        … and %d more (-v shows all)\n", len(problems)-shown)
@@ -55,9 +62,9 @@ func (t *tally) report(name string, took time.Duration, problems []string) {
 	}
 }
 
-// note prints a line that is no check.
+// note says what a check has seen; it is printed below the check.
 func (t *tally) note(format string, args ...any) {
-	fmt.Fprintf(t.out, "        "+format+"\n", args...)
+	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
 func (t *tally) end(start time.Time) {

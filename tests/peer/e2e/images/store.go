@@ -38,7 +38,13 @@ func NewStore(cache, fresh string) (*Store, error) {
 	slices.Sort(files)
 	key := sha256.Sum256([]byte(strings.Join(files, "\n")))
 	s.kept = filepath.Join(cache, fmt.Sprintf("layers-%d-%x", recipe, key[:6]))
-	return s, errors.Join(os.MkdirAll(s.kept, 0o755), os.Mkdir(s.fresh, 0o755))
+	old, err := filepath.Glob(filepath.Join(cache, "layers-*"))
+	for _, dir := range old {
+		if dir != s.kept { // of packages that are not there any more
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return s, errors.Join(err, os.MkdirAll(s.kept, 0o755), os.Mkdir(s.fresh, 0o755))
 }
 
 // Packages is a layer of packages; base adds the links of a root file system. Method is
@@ -50,7 +56,14 @@ func (s *Store) Packages(name string, base bool, names []string, method string) 
 		known.File = file
 		return known, nil
 	}
-	layer, err := build(file, name, method, packages(s.packages, base, names))
+	// In a place of its own until it is whole: runs may be killed, or share the cache.
+	dir, err := os.MkdirTemp(s.kept, "making-")
+	if err != nil {
+		return known, err
+	}
+	defer os.RemoveAll(dir)
+	making := filepath.Join(dir, "layer")
+	layer, err := build(making, name, method, packages(s.packages, base, names))
 	if err != nil {
 		return layer, err
 	}
@@ -58,7 +71,8 @@ func (s *Store) Packages(name string, base bool, names []string, method string) 
 	if err != nil {
 		return layer, err
 	}
-	return layer, os.WriteFile(file+".json", text, 0o644)
+	layer.File = file
+	return layer, errors.Join(os.Rename(making, file), os.WriteFile(making, text, 0o644), os.Rename(making, file+".json"))
 }
 
 // Layer is a layer that is made anew.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cgroups is where control groups are, of version 1 or 2.
@@ -103,15 +105,20 @@ func (r Run) groups() []string {
 	return found
 }
 
-// Sweep removes files and empty control groups; mounts and processes it leaves alone.
-func (r Run) Sweep() error {
+// RemoveGroups removes control groups without processes. The runtime removes those of its
+// containers, not the one around them.
+func (r Run) RemoveGroups() {
 	for _, group := range r.groups() {
 		inner, _ := filepath.Glob(group + "/*/cgroup.procs")
-		for _, file := range inner {
-			_ = os.Remove(filepath.Dir(file))
+		for _, file := range append(inner, group+"/cgroup.procs") {
+			_ = unix.Rmdir(filepath.Dir(file))
 		}
-		_ = os.Remove(group)
 	}
+}
+
+// Sweep removes files and control groups; mounts and processes it leaves alone.
+func (r Run) Sweep() error {
+	r.RemoveGroups()
 	if mounts := r.Mounts(); len(mounts) > 0 {
 		return fmt.Errorf("files stay, as there is still a mount: %s", mounts[0])
 	}
