@@ -4,13 +4,14 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help build demo test bench check unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
+	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
 	@echo "make fuzz-smoke  seeds and a few random mutations of them, on stable Rust"
 	@echo "make fuzz TARGET=gzip  one target with coverage and AddressSanitizer (nightly, cargo-fuzz)"
@@ -18,7 +19,7 @@ help:
 	@echo "make determinism  the same bytes on emulated processors, aarch64, in other surroundings"
 	@echo "make miri   what Miri can run (nightly)"
 	@echo "make advisories  known vulnerabilities of the dependencies"
-	@echo "parts of make test: check unit peer push determinism faults fuzz-smoke"
+	@echo "parts of make test: check unit peer push e2e determinism faults fuzz-smoke"
 
 build:
 	cargo build --release --locked
@@ -32,7 +33,7 @@ setup:
 	tests/setup.sh
 
 # In this order a mistake is told as early as possible.
-test: setup check unit peer push determinism faults fuzz-smoke
+test: setup check unit peer push e2e determinism faults fuzz-smoke
 
 check:
 	cargo fmt --check
@@ -102,6 +103,13 @@ peer: build
 # Real registries and real push tools, on loopback.
 push: build
 	cd tests/peer && SOCI_LAYOUT=$(BIN) TZ=UTC go test -count=1 -timeout 30m ./push
+
+# The real consumer: containerd and the reference's snapshotter through FUSE. Says so where it cannot run.
+E2E_BIN := $(CURDIR)/.work/e2e/bin
+e2e: build
+	cd tests/peer && go build -o $(E2E_BIN)/ ./e2e ./cmd/snapshotter
+	cd tests/peer && SOCI_LAYOUT=$(BIN) SOCI_TOOLS=$(CURDIR)/.work/bin SOCI_SNAPSHOTTER=$(E2E_BIN)/snapshotter \
+	  SOCI_E2E_CACHE=$(CURDIR)/.work/e2e TZ=UTC $(E2E_BIN)/e2e $(E2E)
 
 clean:
 	cargo clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need. Safe to run again: it only adds what is missing.
 #
-#   tests/setup.sh            packages, push tools, cargo-deny, Go modules
+#   tests/setup.sh            packages, push tools, containerd, cargo-deny, Go modules
 #   tests/setup.sh demo       only what building and the demonstration need
 #   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
 #
@@ -12,6 +12,7 @@ set -euo pipefail
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ORAS=oras.land/oras/cmd/oras@v1.3.6
 REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
+CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
 AARCH64=aarch64-unknown-linux-gnu
 GO_MINOR=26 # go 1.$GO_MINOR or later, as tests/peer/go.mod asks for
@@ -43,6 +44,8 @@ apt_packages() {
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)
   # Pushing: one tool, and a registry without the referrers API.
   packages+=(skopeo docker-registry)
+  # Containers, and lazily mounted layers with setuid programs.
+  packages+=(runc fuse3)
   # Other processors: emulators, and a linker for aarch64.
   packages+=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
   apt_install "${packages[@]}"
@@ -72,6 +75,27 @@ apt_install() {
   if [[ " ${want[*]} " == *" docker-registry "* ]] && [ -d /run/systemd/system ]; then
     as_root systemctl disable --quiet --now docker-registry || true
   fi
+}
+
+# The packages that `make e2e` makes images of (tests/peer/e2e/images/contents.go has the same list).
+image_packages() {
+  local packages=(base-files bash coreutils dash debianutils diffutils findutils gcc-12-base grep gzip hostname
+    libacl1 libattr1 libbz2-1.0 libc-bin libc6 libcrypt1 libgcc-s1 libgmp10 liblzma5 libpam0g libpcre2-8-0
+    libpython3.11-stdlib libselinux1 libssl3 libstdc++6 libtinfo6 login mount ncurses-base ncurses-bin
+    openjdk-17-jre-headless passwd perl-base perl-modules-5.36 sed tar util-linux zlib1g)
+  local dir=$work/e2e/debs p want=()
+  mkdir -p "$dir"
+  for p in "${packages[@]}"; do
+    if ! compgen -G "$dir/${p}_*.deb" >/dev/null; then want+=("$p"); fi
+  done
+  if [ ${#want[@]} -eq 0 ]; then
+    say "packages for images: nothing missing"
+    return
+  fi
+  say "packages for images: fetching ${#want[@]}"
+  # Lists that are too old name files that are gone.
+  (cd "$dir" && apt-get download -qq -o APT::Sandbox::User= "${want[@]}") ||
+    { as_root apt-get update -qq && (cd "$dir" && apt-get download -qq -o APT::Sandbox::User= "${want[@]}"); }
 }
 
 # Without apt: name what is not there, by command and header.
@@ -183,9 +207,20 @@ if check_go; then
   go_tool "$CRANE"
   go_tool "$ORAS"
   go_tool "$REGCTL"
+  containerd=$(cd "$repo/tests/peer" && go list -m -f '{{.Version}}' "$CONTAINERD")
+  for tool in containerd ctr containerd-shim-runc-v2; do
+    go_tool "$CONTAINERD/cmd/$tool@$containerd"
+  done
   say "go: modules of tests/peer"
   (cd "$repo/tests/peer" && go mod download)
 fi
+# Only where `make e2e` runs.
+if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ]; then
+  for tool in runc fusermount dpkg-deb; do
+    have "$tool" || missing+=("command $tool")
+  done
+  if have apt-get; then image_packages; fi
+fi
 cargo_deny
 
-finish "done; push tools and cargo-deny are in .work/bin"
+finish "done; push tools, containerd and cargo-deny are in .work/bin"

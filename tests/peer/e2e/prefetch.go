@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"soci-layout.test/peer/e2e/host"
+	"soci-layout.test/peer/e2e/images"
+	"soci-layout.test/peer/e2e/registry"
+)
+
+// ahead is the file that is to be fetched ahead.
+const ahead = "usr/bin/perl"
+
+// prefetch: soci-layout writes no lists of spans to fetch ahead. A snapshotter that looks
+// for them must take its indexes all the same, and a list that somebody adds must lead to
+// the right spans of its zTOCs.
+func (b *bench) prefetch() {
+	b.check("prefetch: on, without a list nothing more is fetched", func() []string { return b.fetchedAhead(false, true) })
+	b.check("prefetch: on, with a list its spans are fetched before anything is read", func() []string { return b.fetchedAhead(true, true) })
+	b.check("prefetch: control: off, the list is not followed", func() []string { return b.fetchedAhead(true, false) })
+}
+
+func (b *bench) fetchedAhead(list, on bool) []string {
+	dir, err := b.write(images.OCI, toolsImage("go-6"))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if err := b.index(dir, "--span-size", "1MiB"); err != nil { // the second layer is small
+		return []string{err.Error()}
+	}
+	i, err := readImage(dir, machine, "v2")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	layer := i.manifest.Layers[0]
+	count, spans, err := images.Spans(dir, layer.Digest, ahead)
+	if err != nil || spans.Last-spans.First < 1 || spans.Last-spans.First > count/2 {
+		return []string{fmt.Sprintf("%s is in spans %v of %d: %v", ahead, spans, count, err)}
+	}
+	if list {
+		if err := images.AddPrefetch(dir, layer.Digest, spans); err != nil {
+			return []string{err.Error()}
+		}
+		if i, err = readImage(dir, machine, "v2"); err != nil {
+			return []string{err.Error()}
+		}
+	}
+	return b.other(host.Mode{V2: true, Prefetch: on}, func(stack *host.Stack) []string {
+		p, problems := b.pullInto(stack, i, b.plain, "oras")
+		if len(problems) > 0 {
+			return problems
+		}
+		return append(p.spansFetched(spans, list && on), p.look()...)
+	})
+}
+
+// spansFetched: after the pull the spans have been fetched, and no others, or none; then
+// reading the file needs none of them any more, or all.
+func (p *pulled) spansFetched(spans images.SpanRange, want bool) []string {
+	layer := p.manifest.Layers[0].Digest
+	got := registry.Ranges(p.registry.Log.After(p.accessMark), layer)
+	// The first requests of a layer only ask whether it is there and what it begins with.
+	got = slices.DeleteFunc(got, func(r [2]int64) bool { return r[1] < 1024 })
+	slices.SortFunc(got, func(a, b [2]int64) int { return int(a[0] - b[0]) })
+	var expected [][2]int64
+	if want {
+		expected = spans.Ranges
+	}
+	if !slices.Equal(got, expected) {
+		return []string{fmt.Sprintf("ranges of the layer after the pull: %v, want %v", got, expected)}
+	}
+	view, err := p.stack.View(p.bench.ctx, host.Lazy, p.diffIDs)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	mark := p.registry.Log.Mark()
+	_, err = os.ReadFile(filepath.Join(view.Root, ahead))
+	later := registry.Ranges(p.registry.Log.After(mark), layer)
+	var problems []string
+	if (len(later) == 0) != want {
+		problems = append(problems, fmt.Sprintf("reading %s fetched %v", ahead, later))
+	}
+	return join(problems, err, view.Close(p.bench.ctx))
+}

@@ -1,0 +1,100 @@
+package registry
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Request is one line of the access log.
+type Request struct {
+	Method, Path string
+	// Range is the header of that name, "" where the whole is asked for.
+	Range  string
+	Status int
+	// Bytes of the body that were sent.
+	Bytes int64
+}
+
+func (r Request) String() string {
+	return fmt.Sprintf("%s %s range %q: %d, %d bytes", r.Method, r.Path, r.Range, r.Status, r.Bytes)
+}
+
+// Log is the access log, written by the proxy, read by the checks.
+type Log struct {
+	lock     sync.Mutex
+	requests []Request
+}
+
+func (l *Log) add(r Request) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.requests = append(l.requests, r)
+}
+
+// Mark is a place in the log: what comes later is After it.
+func (l *Log) Mark() int {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return len(l.requests)
+}
+
+// After gives the requests since a mark.
+func (l *Log) After(mark int) []Request {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return append([]Request(nil), l.requests[mark:]...)
+}
+
+// Traffic is what was asked of one blob.
+type Traffic struct {
+	// Ranges are answers with a part, Wholes GETs of everything.
+	Ranges, Wholes int
+	Bytes          int64
+}
+
+// Blob sums up the GETs of a blob.
+func Blob(requests []Request, d digest.Digest) Traffic {
+	var t Traffic
+	for _, r := range requests {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.Path, "/blobs/"+d.String()) {
+			continue
+		}
+		t.Bytes += r.Bytes
+		if r.Status == http.StatusPartialContent {
+			t.Ranges++
+		} else {
+			t.Wholes++
+		}
+	}
+	return t
+}
+
+// Ranges lists the ranges of a blob that were asked for, first and last byte.
+func Ranges(requests []Request, d digest.Digest) [][2]int64 {
+	var found [][2]int64
+	for _, r := range requests {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.Path, "/blobs/"+d.String()) {
+			continue
+		}
+		for part := range strings.SplitSeq(strings.TrimPrefix(r.Range, "bytes="), ",") {
+			var first, last int64
+			if _, err := fmt.Sscanf(part, "%d-%d", &first, &last); err == nil {
+				found = append(found, [2]int64{first, last})
+			}
+		}
+	}
+	return found
+}
+
+// Bytes is all that was sent.
+func Bytes(requests []Request) int64 {
+	var sum int64
+	for _, r := range requests {
+		sum += r.Bytes
+	}
+	return sum
+}
