@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -116,9 +116,12 @@ impl Cache {
             .prefix(PREFIX)
             .suffix(TEMPORARY)
             .rand_bytes(RANDOM)
-            .tempfile_in(&self.directory)?;
-        file.write_all(&head)?;
-        encoding.parts(|part| file.write_all(part))?;
+            // With errors of the system alone: a random name has no place in a report.
+            .make_in(&self.directory, |path| {
+                File::options().write(true).create_new(true).mode(0o600).open(path)
+            })?;
+        file.as_file_mut().write_all(&head)?;
+        encoding.parts(|part| file.as_file_mut().write_all(part))?;
         // Some file systems have no modes; then the entry is its owner's alone.
         let _ = file.as_file().set_permissions(Permissions::from_mode(entry_mode(directory_mode)));
         match file.as_file().sync_all() {

@@ -357,6 +357,11 @@ fn a_cache_that_cannot_be_used_is_a_warning() {
         assert_eq!(report.cache.is_some(), usable, "{}", directory.display());
         assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
         assert!(report.warnings[0].contains(problem), "{:?}", report.warnings);
+        assert!(
+            !report.warnings[0].contains(".soci-layout-"),
+            "no random names: {:?}",
+            report.warnings
+        );
         assert_eq!(contents(&context), without());
     }
 }
