@@ -128,6 +128,7 @@ fn usual(samples: &[Option<Sample>]) -> Sample {
     for sample in samples.iter().flatten() {
         usual.compressed += sample.compressed;
         usual.uncompressed += sample.uncompressed;
+        usual.spans += sample.spans;
         usual.toc_bytes += sample.toc_bytes;
         usual.walk += sample.walk;
         usual.hash += sample.hash;
@@ -192,6 +193,11 @@ fn one(
     estimate.uncompressed_size = stated.unwrap_or(guess);
     let uncompressed = estimate.uncompressed_size;
     let (spans, cost) = match compression {
+        Compression::Gzip if whole => (rates.spans, SPAN_COST),
+        Compression::Gzip if rates.spans >= ENOUGH_SPANS => {
+            let parts = uncompressed as f64 / rates.uncompressed.max(1) as f64;
+            ((rates.spans as f64 * parts).ceil() as u64, SPAN_COST)
+        }
         Compression::Gzip => (uncompressed / span_size.saturating_add(HALF_BLOCK) + 1, SPAN_COST),
         Compression::None => (uncompressed.div_ceil(span_size), TAR_SPAN_COST),
     };
@@ -201,6 +207,8 @@ fn one(
     Ok(estimate)
 }
 
+/// Spans in a sample from which on their usual length can be told.
+const ENOUGH_SPANS: u64 = 8;
 /// A checkpoint waits for the end of a deflate block; blocks are some ten thousand bytes long.
 const HALF_BLOCK: u64 = 16 << 10;
 

@@ -1,6 +1,7 @@
 //! Which blobs a layout's roots lead to, for pruning.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use super::Layout;
 use crate::digest::Digest;
@@ -21,8 +22,8 @@ pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u
             let Ok(Some(size)) = layout.blob_size(&digest) else { continue };
             found.insert(digest, size);
             if size <= MAX_MANIFEST_SIZE
+                && begins_as_document(layout, &digest, size)
                 && let Ok(Some(bytes)) = layout.read_blob(&digest, size, MAX_MANIFEST_SIZE)
-                && bytes.first() == Some(&b'{')
                 && let Ok(text) = String::from_utf8(bytes)
             {
                 texts.push(text);
@@ -30,6 +31,13 @@ pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u
         }
     }
     found
+}
+
+/// Whether the blob's first byte is that of a JSON object: layers and zTOCs are not read further.
+fn begins_as_document(layout: &Layout, digest: &Digest, size: u64) -> bool {
+    let mut first = [0];
+    let Ok(Some(mut file)) = layout.open_blob(digest, size) else { return false };
+    file.read_exact(&mut first).is_ok() && first == *b"{"
 }
 
 fn digests_in(text: &str) -> impl Iterator<Item = Digest> {

@@ -19,6 +19,8 @@ pub(crate) struct Sample {
     pub(crate) compressed: u64,
     /// Bytes of archive in them.
     pub(crate) uncompressed: u64,
+    /// Spans that begin in them.
+    pub(crate) spans: u64,
     /// Bytes that the entries found so far take in a zTOC.
     pub(crate) toc_bytes: u64,
     /// Time for finding block ends and headers.
@@ -53,6 +55,7 @@ pub(crate) fn sample(
         hasher.feed(chunk.bytes(), &starts);
         sample.hash += (read - begin) + walk.elapsed();
         sample.walk += walk - read;
+        sample.spans += starts.len() as u64;
         sample.compressed += chunk.bytes().len() as u64;
         sample.halt = walked.err().map(|halt| match halt {
             Halt::Content(error) => error.to_string(),
