@@ -1,6 +1,6 @@
 //! `soci-layout plan` for people: the images, the layers in the order of the run, and what to expect.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use soci_layout::estimate::{Estimate, LayerEstimate};
@@ -35,8 +35,8 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
         let decimals = if estimate.seconds < 10.0 { 2 } else { 0 };
         table.row(read(position, layer, &short(&layer.digest), decimals));
     }
-    let read: HashMap<Digest, ()> = estimate.layers.iter().map(|l| (l.digest, ())).collect();
-    for layer in plan.layers.iter().filter(|layer| !read.contains_key(&layer.digest)) {
+    let known: HashSet<Digest> = estimate.layers.iter().map(|layer| layer.digest).collect();
+    for layer in plan.layers.iter().filter(|layer| !known.contains(&layer.digest)) {
         table.row(left(layer, &short(&layer.digest)));
     }
     for (number, line) in table.lines().into_iter().enumerate() {
