@@ -68,7 +68,7 @@ fn the_command() {
         "1 layer to index: 291.9KiB to read",
         "of new zTOCs",
         "of processor time",
-        "a guess",
+        "measured now on the first",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }

@@ -104,13 +104,21 @@ fn total(out: &mut String, estimate: &Estimate, options: &Options) {
     let (time, cpu) = (duration(estimate.seconds), duration(estimate.cpu_seconds));
     let _ = writeln!(out, "about {time} with {jobs} on {processors} ({cpu} of processor time)");
     let measured = &estimate.measured;
+    let (bytes, layers) = (Bytes(measured.bytes), count(measured.layers, "layer"));
     let _ = writeln!(
         out,
-        "{DIM}measured now on the first {} of {}; a guess: layers that go on in another way than they begin, a \
-         slow disk and other work on the machine can make it wrong by a factor of two{DIM:#}",
-        Bytes(measured.bytes),
-        count(measured.layers, "layer"),
+        "{DIM}measured now on the first {bytes} of {layers}; how they go on, and how fast the disk is, is not \
+         known{DIM:#}",
     );
+    let delay = measured.wall_seconds / measured.cpu_seconds.max(1e-6);
+    // Less is noise.
+    if delay >= 1.5 && measured.wall_seconds > 0.02 {
+        let _ = writeln!(
+            out,
+            "{WARNING}the machine is busy{WARNING:#} or the disk is slow: measuring took {delay:.1} times its \
+             processor time, and so may a run",
+        );
+    }
 }
 
 /// `0.04 s`, `2.3 s`, `41 s`, `3 min 20 s`.
