@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub(crate) const HELP: &str = "\
 Exit codes:
    0  done, or nothing to do
-   1  error, and the layout is as before; or a finding of verify
+   1  error, and the layout is as before; or a finding of verify, a difference with diff --exit-code
    2  wrong usage
    3  nothing was indexed, and --require-index was given
   70  a bug in soci-layout
@@ -21,7 +21,8 @@ Exit codes:
 pub(crate) enum Exit {
     /// The work is done, or there was nothing to do.
     Done,
-    /// An error, and the layout is as before; or a finding of `verify`.
+    /// An error, and the layout is as before; or a finding of `verify`, or a difference with
+    /// `diff --exit-code`.
     Error,
     /// The command line makes no sense.
     Usage,

@@ -218,16 +218,16 @@ impl Both {
         let mut list: Vec<ImageDifference> = Vec::new();
         let mut places: HashMap<(Option<&str>, Option<&str>), usize> = HashMap::new();
         let empty = pair::Group { names: Vec::new(), digest: "", images: Vec::new() };
-        for (x, y) in pair::pair_groups(&a, &b) {
-            let (x, y) = (x.map_or(&empty, |x| &a[x]), y.map_or(&empty, |y| &b[y]));
-            let mut names: Vec<&str> = x.names.clone();
-            names.extend(y.names.iter().filter(|name| !x.names.contains(name)));
-            for (i, j) in pair::pair_images(x, y) {
-                let (i, j) = (i.map(|i| x.images[i].1), j.map(|j| y.images[j].1));
-                let place = *places.entry((i, j)).or_insert_with(|| {
-                    let old = i.and_then(|digest| self.a.image(digest));
-                    let new = j.and_then(|digest| self.b.image(digest));
-                    list.push(self.image(old, new));
+        for (old, new) in pair::pair_groups(&a, &b) {
+            let (old, new) = (old.map_or(&empty, |at| &a[at]), new.map_or(&empty, |at| &b[at]));
+            let mut names: Vec<&str> = old.names.clone();
+            names.extend(new.names.iter().filter(|name| !old.names.contains(name)));
+            for (was, is) in pair::pair_images(old, new) {
+                let (was, is) = (was.map(|at| old.images[at].1), is.map(|at| new.images[at].1));
+                let place = *places.entry((was, is)).or_insert_with(|| {
+                    let was = was.and_then(|digest| self.a.image(digest));
+                    let is = is.and_then(|digest| self.b.image(digest));
+                    list.push(self.image(was, is));
                     list.len() - 1
                 });
                 let known = &mut list[place].names;

@@ -45,16 +45,19 @@ pub(super) type Pairs = Vec<(Option<usize>, Option<usize>)>;
 pub(super) fn pair_groups(a: &[Group<'_>], b: &[Group<'_>]) -> Pairs {
     let mut partner = vec![None; a.len()];
     let mut taken = vec![false; b.len()];
-    let rules: [&dyn Fn(&Group<'_>, &Group<'_>) -> bool; 2] =
-        [&|a, b| a.names.iter().any(|name| b.names.contains(name)), &|a, b| a.digest == b.digest];
-    for belongs in rules {
-        for (position, group) in
-            a.iter().enumerate().filter(|(p, _)| partner[*p].is_none()).collect::<Vec<_>>()
-        {
-            let found =
-                b.iter().enumerate().position(|(p, other)| !taken[p] && belongs(group, other));
-            if let Some(found) = found {
-                (partner[position], taken[found]) = (Some(found), true);
+    for by_name in [true, false] {
+        let belongs = |a: &Group<'_>, b: &Group<'_>| {
+            if by_name {
+                a.names.iter().any(|name| b.names.contains(name))
+            } else {
+                a.digest == b.digest
+            }
+        };
+        for (group, partner) in a.iter().zip(&mut partner).filter(|(_, p)| p.is_none()) {
+            let mut others = b.iter().enumerate();
+            *partner = others.position(|(place, other)| !taken[place] && belongs(group, other));
+            if let Some(place) = *partner {
+                taken[place] = true;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How two zTOCs of one layer differ, in words: the first difference of each part, with its place.
 
 use super::report::Contrast;
-use crate::ztoc::toc::FileRef;
+use crate::ztoc::toc::{FileRef, ModTime};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo};
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -89,38 +89,42 @@ fn place(checkpoint: Checkpoint) -> String {
     format!("byte {compressed_offset}{bits}, uncompressed {uncompressed_offset}")
 }
 
-/// The first field in which two entries differ.
+/// The first field in which two entries differ. Most entries are the same: texts are made for those that
+/// are not.
 fn entry(a: &FileRef<'_>, b: &FileRef<'_>) -> Option<(&'static str, String, String)> {
-    let bytes = |bytes: &[u8]| format!("\"{}\"", bytes.escape_ascii());
-    let octal = |mode: i64| format!("{mode:#o}");
-    let time = |file: &FileRef<'_>| {
-        let time = file.mod_time();
-        format!("{}.{:09}", time.seconds, time.nanoseconds)
+    let bytes = |field, a: &[u8], b: &[u8]| {
+        let text = |bytes: &[u8]| format!("\"{}\"", bytes.escape_ascii());
+        (a != b).then(|| (field, text(a), text(b)))
     };
-    let pax = |file: &FileRef<'_>| {
-        let records = file.pax().map(|(key, value)| {
-            let (key, value) = (key.escape_ascii(), value.escape_ascii());
-            format!("{key}={value}")
-        });
-        records.collect::<Vec<_>>().join(" ")
-    };
-    let fields: [(&str, &dyn Fn(&FileRef<'_>) -> String); 13] = [
-        ("name", &|file| bytes(file.name())),
-        ("type", &|file| file.file_type().as_str().to_owned()),
-        ("offset", &|file| file.uncompressed_offset().to_string()),
-        ("size", &|file| file.uncompressed_size().to_string()),
-        ("link target", &|file| bytes(file.linkname())),
-        ("mode", &|file| octal(file.mode())),
-        ("uid", &|file| file.uid().to_string()),
-        ("gid", &|file| file.gid().to_string()),
-        ("owner name", &|file| bytes(file.uname())),
-        ("group name", &|file| bytes(file.gname())),
-        ("modification time", &time),
-        ("device number", &|file| format!("{}:{}", file.devmajor(), file.devminor())),
-        ("PAX records", &pax),
-    ];
-    fields.iter().find_map(|(field, show)| {
-        let (a, b) = (show(a), show(b));
-        (a != b).then_some((*field, a, b))
-    })
+    let number = |field, a: i64, b: i64| (a != b).then(|| (field, a.to_string(), b.to_string()));
+    let kinds = (a.file_type().as_str(), b.file_type().as_str());
+    bytes("name", a.name(), b.name())
+        .or_else(|| bytes("type", kinds.0.as_bytes(), kinds.1.as_bytes()))
+        .or_else(|| number("offset", a.uncompressed_offset(), b.uncompressed_offset()))
+        .or_else(|| number("size", a.uncompressed_size(), b.uncompressed_size()))
+        .or_else(|| bytes("link target", a.linkname(), b.linkname()))
+        .or_else(|| {
+            let octal = |mode: i64| format!("{mode:#o}");
+            (a.mode() != b.mode()).then(|| ("mode", octal(a.mode()), octal(b.mode())))
+        })
+        .or_else(|| number("uid", a.uid().into(), b.uid().into()))
+        .or_else(|| number("gid", a.gid().into(), b.gid().into()))
+        .or_else(|| bytes("owner name", a.uname(), b.uname()))
+        .or_else(|| bytes("group name", a.gname(), b.gname()))
+        .or_else(|| {
+            let text = |time: ModTime| format!("{}.{:09}", time.seconds, time.nanoseconds);
+            let (a, b) = (a.mod_time(), b.mod_time());
+            (a != b).then(|| ("modification time", text(a), text(b)))
+        })
+        .or_else(|| number("major device number", a.devmajor(), b.devmajor()))
+        .or_else(|| number("minor device number", a.devminor(), b.devminor()))
+        .or_else(|| (!a.pax().eq(b.pax())).then(|| ("PAX records", records(a), records(b))))
+}
+
+fn records(file: &FileRef<'_>) -> String {
+    let records = file.pax().map(|(key, value)| {
+        let (key, value) = (key.escape_ascii(), value.escape_ascii());
+        format!("{key}={value}")
+    });
+    records.collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,9 @@
 //! Says before a run what it would do, how long it would take, and how large the zTOCs would be.
 //!
-//! What would be done is [`crate::plan`]. Times come from scanning the first [`SAMPLE`] bytes of the largest
-//! layers, here and now, with the run's own code; then the run's schedule is played through. Layers whose
-//! later part is unlike the first, and a machine that is busier later, make it wrong.
+//! What would be done is [`crate::plan`]. Times come from scanning the first part of the largest layers, here
+//! and now, with the run's own code; then the run's schedule is played through. Processor time is what is
+//! measured, so that other work on the machine does not count; how much it delayed the measurement is said
+//! beside it. Layers whose later part is unlike the first make the estimate wrong.
 
 mod report;
 mod schedule;
@@ -22,10 +23,10 @@ use crate::scan::sample::{Sample, sample};
 pub use report::{ESTIMATE_VERSION, Estimate, LayerEstimate, Measured};
 use schedule::Work;
 
-/// Bytes that are scanned of a layer, at most: some hundredths of a second.
-const SAMPLE: u64 = 4 << 20;
 /// Layers that are looked into, at most.
 const MAX_SAMPLES: usize = 8;
+/// Bytes that are scanned of all of them, some tenths of a second's work.
+const SAMPLE: u64 = 32 << 20;
 /// Bytes of a checkpoint with its digest in a zTOC (`soci-formats` 1.3 and 3.1).
 const SPAN_COST: u64 = 32_785 + 80;
 /// Bytes of a plain tar's span: its digest alone.
@@ -52,12 +53,13 @@ pub fn estimate(
     // The run's order.
     layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
     let mut samples: Vec<Option<Sample>> = Vec::with_capacity(layers.len());
+    let limit = SAMPLE / layers.len().clamp(1, MAX_SAMPLES) as u64;
     for (position, layer) in layers.iter().enumerate() {
         if observer.cancelled() {
             return Err(Error::Cancelled);
         }
         let measure = position < MAX_SAMPLES;
-        samples.push(if measure { Some(measured(&layout, layer, &options)?) } else { None });
+        samples.push(if measure { Some(measured(&layout, layer, &options, limit)?) } else { None });
     }
     let usual = usual(&samples);
     let mut work = Vec::with_capacity(layers.len());
@@ -86,6 +88,8 @@ pub fn estimate(
         measured: Measured {
             layers: samples.iter().flatten().count() as u64,
             bytes: usual.compressed,
+            cpu_seconds: (usual.walk + usual.hash).as_secs_f64(),
+            wall_seconds: usual.wall.as_secs_f64(),
         },
         layers: estimates,
         plan,
@@ -99,7 +103,12 @@ fn compression(layer: &LayerReport) -> Compression {
     }
 }
 
-fn measured(layout: &Layout, layer: &LayerReport, options: &Options) -> Result<Sample, Error> {
+fn measured(
+    layout: &Layout,
+    layer: &LayerReport,
+    options: &Options,
+    limit: u64,
+) -> Result<Sample, Error> {
     let request = ScanRequest {
         digest: layer.digest,
         size: layer.size,
@@ -109,7 +118,7 @@ fn measured(layout: &Layout, layer: &LayerReport, options: &Options) -> Result<S
         second_thread: false,
     };
     let mut blob = open(layout, &layer.digest, layer.size)?;
-    sample(&mut blob, &request, SAMPLE).map_err(|error| Error::CorruptLayer {
+    sample(&mut blob, &request, limit).map_err(|error| Error::CorruptLayer {
         digest: layer.digest,
         offset: None,
         uncompressed_offset: None,
@@ -128,9 +137,11 @@ fn usual(samples: &[Option<Sample>]) -> Sample {
     for sample in samples.iter().flatten() {
         usual.compressed += sample.compressed;
         usual.uncompressed += sample.uncompressed;
+        usual.spans += sample.spans;
         usual.toc_bytes += sample.toc_bytes;
         usual.walk += sample.walk;
         usual.hash += sample.hash;
+        usual.wall += sample.wall;
     }
     usual
 }
@@ -192,6 +203,11 @@ fn one(
     estimate.uncompressed_size = stated.unwrap_or(guess);
     let uncompressed = estimate.uncompressed_size;
     let (spans, cost) = match compression {
+        Compression::Gzip if whole => (rates.spans, SPAN_COST),
+        Compression::Gzip if rates.spans >= ENOUGH_SPANS => {
+            let parts = uncompressed as f64 / rates.uncompressed.max(1) as f64;
+            ((rates.spans as f64 * parts).ceil() as u64, SPAN_COST)
+        }
         Compression::Gzip => (uncompressed / span_size.saturating_add(HALF_BLOCK) + 1, SPAN_COST),
         Compression::None => (uncompressed.div_ceil(span_size), TAR_SPAN_COST),
     };
@@ -201,6 +217,8 @@ fn one(
     Ok(estimate)
 }
 
+/// Spans in a sample from which on their usual length can be told.
+const ENOUGH_SPANS: u64 = 8;
 /// A checkpoint waits for the end of a deflate block; blocks are some ten thousand bytes long.
 const HALF_BLOCK: u64 = 16 << 10;
 

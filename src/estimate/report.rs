@@ -23,7 +23,7 @@ pub struct Estimate {
     pub jobs: u64,
     /// Processors of this machine.
     pub processors: u64,
-    /// Expected wall time of reading the layers, in seconds.
+    /// Expected wall time of reading the layers in seconds, when nothing else works on the machine.
     pub seconds: f64,
     /// Expected processor time, in seconds.
     pub cpu_seconds: f64,
@@ -36,12 +36,16 @@ pub struct Estimate {
 }
 
 /// What was measured for an estimate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Measured {
     /// Layers of which the first part was read; the others are taken to be like them.
     pub layers: u64,
     /// Bytes read of them.
     pub bytes: u64,
+    /// Processor time that took, in seconds.
+    pub cpu_seconds: f64,
+    /// Time on the clock, in seconds; much more than the processor time when the machine is busy.
+    pub wall_seconds: f64,
 }
 
 /// A layer that would be read.

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{self, Content as Found, Node, Tree};
 use crate::platform::Platform;
 use blobs::Broken;
@@ -114,7 +115,7 @@ fn wanted_roots<'a>(tree: &'a Tree, refs: &[String]) -> Result<Vec<&'a Node>, Er
         let roots = tree.roots.iter().filter(|root| named(root, name));
         digests.extend(roots.filter_map(|root| root.known()).map(|descriptor| descriptor.digest));
         if digests.len() == before {
-            let names = tree.roots.iter().filter_map(Node::known).flat_map(|d| d.names());
+            let names = tree.roots.iter().filter_map(Node::known).flat_map(Descriptor::names);
             let found = names.map(str::to_owned).collect();
             return Err(Error::NoSuchRef { name: name.clone(), found });
         }

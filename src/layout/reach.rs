@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 
 use serde_json::Value;
 
@@ -51,7 +52,7 @@ pub(crate) fn find(
 ) -> BTreeMap<Digest, Reached> {
     let mut found = Reachable::default();
     // It cannot fail: every problem is passed over.
-    let _ = follow(layout, vec![index_json.to_owned()], &mut found, &known, &|_| Ok(()));
+    let _ = follow(layout, vec![index_json.to_owned()], &mut found, &|digest, _| known(digest), &|_| Ok(()));
     found.sha256
 }
 
@@ -59,9 +60,18 @@ pub(crate) fn find(
 /// Docker's `manifest.json` does.
 pub(crate) fn reachable_from(layout: &Layout, texts: Vec<String>) -> Reachable {
     let mut found = Reachable::default();
+    // Layers and zTOCs are not read.
+    let other = |digest: &Digest, size| !begins_as_document(layout, digest, size);
     // It cannot fail: every problem is passed over.
-    let _ = follow(layout, texts, &mut found, &|_| false, &|_| Ok(()));
+    let _ = follow(layout, texts, &mut found, &other, &|_| Ok(()));
     found
+}
+
+/// Whether the blob's first visible byte is that of a JSON object.
+fn begins_as_document(layout: &Layout, digest: &Digest, size: u64) -> bool {
+    let Ok(Some(file)) = layout.open_blob(digest, size) else { return false };
+    let mut start = Vec::new();
+    file.take(64).read_to_end(&mut start).is_ok() && is_document(&start)
 }
 
 /// All blobs that must stay in the layout: what [`reachable`] finds, and what a `manifest.json` of `docker
@@ -88,7 +98,7 @@ pub(crate) fn must_stay(layout: &Layout, index_json: &str) -> Result<BTreeMap<Di
         texts.push(String::from_utf8_lossy(&bytes).into_owned());
     }
     let mut found = Reachable::default();
-    follow(layout, texts, &mut found, &|_| false, &Err)?;
+    follow(layout, texts, &mut found, &|_, _| false, &Err)?;
     Ok(found.sizes())
 }
 
@@ -96,7 +106,7 @@ fn follow(
     layout: &Layout,
     mut texts: Vec<String>,
     found: &mut Reachable,
-    known: &dyn Fn(&Digest) -> bool,
+    skip: &dyn Fn(&Digest, u64) -> bool,
     problem: &dyn Fn(Error) -> Result<(), Error>,
 ) -> Result<(), Error> {
     while let Some(text) = texts.pop() {
@@ -115,7 +125,7 @@ fn follow(
                     continue;
                 }
             };
-            if size > MAX_MANIFEST_SIZE || known(&digest) {
+            if size > MAX_MANIFEST_SIZE || skip(&digest, size) {
                 found.sha256.insert(digest, Reached { size, whole: None });
                 continue;
             }
@@ -146,11 +156,11 @@ fn follow(
 
 /// The text of a blob that can be a document.
 fn document(bytes: Vec<u8>) -> Option<String> {
-    if bytes.trim_ascii_start().first() == Some(&b'{') {
-        String::from_utf8(bytes).ok()
-    } else {
-        None
-    }
+    if is_document(&bytes) { String::from_utf8(bytes).ok() } else { None }
+}
+
+fn is_document(start: &[u8]) -> bool {
+    start.trim_ascii_start().first() == Some(&b'{')
 }
 
 fn digests_in(text: &str) -> impl Iterator<Item = Digest> {

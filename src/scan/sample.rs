@@ -5,6 +5,8 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::layer::{Halt, LayerWalker};
 use super::source::{Chunk, Source};
 use super::span::BlobHasher;
@@ -19,12 +21,17 @@ pub(crate) struct Sample {
     pub(crate) compressed: u64,
     /// Bytes of archive in them.
     pub(crate) uncompressed: u64,
+    /// Spans that begin in them.
+    pub(crate) spans: u64,
     /// Bytes that the entries found so far take in a zTOC.
     pub(crate) toc_bytes: u64,
-    /// Time for finding block ends and headers.
+    /// Processor time for finding block ends and headers.
     pub(crate) walk: Duration,
-    /// Time for reading and hashing.
+    /// Processor time for reading and hashing.
     pub(crate) hash: Duration,
+    /// Time on the clock for all of it: more than the two when others work on the machine, or when the disk
+    /// is slow.
+    pub(crate) wall: Duration,
     /// Why no zTOC will come of it, where the first part shows that already.
     pub(crate) halt: Option<String>,
 }
@@ -44,15 +51,18 @@ pub(crate) fn sample(
     let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
     let mut sample = Sample::default();
     while sample.compressed < limit.min(request.size) && sample.halt.is_none() {
-        let begin = Instant::now();
+        let (start, begin) = (Instant::now(), processor_time());
         source.read(&mut chunk)?;
-        let read = Instant::now();
+        let read = processor_time();
         starts.clear();
         let walked = walker.feed(chunk.bytes(), &mut starts);
-        let walk = Instant::now();
+        let walk = processor_time();
         hasher.feed(chunk.bytes(), &starts);
-        sample.hash += (read - begin) + walk.elapsed();
-        sample.walk += walk - read;
+        let hash = processor_time();
+        sample.hash += read.saturating_sub(begin) + hash.saturating_sub(walk);
+        sample.walk += walk.saturating_sub(read);
+        sample.wall += start.elapsed();
+        sample.spans += starts.len() as u64;
         sample.compressed += chunk.bytes().len() as u64;
         sample.halt = walked.err().map(|halt| match halt {
             Halt::Content(error) => error.to_string(),
@@ -71,4 +81,10 @@ pub(crate) fn sample(
     };
     sample.toc_bytes = ztoc.encoding().map_or(0, |encoding| encoding.size());
     Ok(sample)
+}
+
+/// Processor time of this thread so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

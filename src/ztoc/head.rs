@@ -246,6 +246,8 @@ mod tests {
         ztoc.encode().expect("small")
     }
 
+    static ZEROS: [u8; WINDOW_SIZE] = [0; WINDOW_SIZE];
+
     fn gzip() -> Vec<u8> {
         let mut zinfo = GzipZinfo::new(1000);
         for number in 0..3 {
@@ -254,7 +256,8 @@ mod tests {
                 uncompressed_offset: 1000 * number,
                 bits: 0,
             };
-            zinfo.push(&checkpoint, &[0; WINDOW_SIZE]);
+
+            zinfo.push(&checkpoint, &ZEROS);
         }
         ztoc(Zinfo::Gzip(zinfo), 5)
     }

@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Say what index would do, how long it would take, and how large the zTOCs would be
     ///
     /// Takes the options of index. Which layers would be indexed is decided as a run does it; times and
-    /// sizes are estimated from the first MiBs of the largest layers, scanned here and now. Nothing is
+    /// sizes are estimated from the first megabytes of the largest layers, scanned here and now. Nothing is
     /// locked or written. How good the estimate is stands below it.
     #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
     Plan(PlanArgs),

@@ -37,7 +37,7 @@ pub(crate) fn text(difference: &Difference, verbose: bool) -> String {
         let mut branch = Branch::new(format!("{BOLD}names{BOLD:#}"));
         // Names that went the same way stand together.
         for names in difference.names.chunk_by(|x, y| (&x.a, &x.b) == (&y.a, &y.b)) {
-            show.names(&mut branch, names);
+            self::names(&mut branch, names);
         }
         branch.write(&mut out);
     }
@@ -75,17 +75,6 @@ fn mark(change: Change) -> String {
 impl Show {
     fn short(&self, digest: &Digest) -> String {
         if self.verbose { digest.to_string() } else { digest.short() }
-    }
-
-    fn names(&self, branch: &mut Branch, names: &[NameDifference]) {
-        let texts: Vec<_> = names.iter().map(|name| escape::text(&name.name)).collect();
-        let mut line = Branch::new(format!("{} {}", mark(names[0].change), texts.join(", ")));
-        for (word, digest) in [("was", &names[0].a), ("is", &names[0].b)] {
-            if let Some(digest) = digest {
-                line.line(format!("{DIM}{word:<3}{DIM:#}  {}", escape::text(digest)));
-            }
-        }
-        branch.child(line);
     }
 
     fn image(&self, image: &ImageDifference) -> Branch {
@@ -154,7 +143,7 @@ impl Show {
     fn ztoc(&self, layer: &LayerDifference) -> String {
         let of = |layer: &Option<Layer>| layer.as_ref().and_then(|layer| layer.ztoc.clone());
         let (a, b) = (of(&layer.a), of(&layer.b));
-        let one = |ztoc: &Ztoc| format!("{}  {}", self.short(&ztoc.digest), self.numbers(ztoc));
+        let one = |ztoc: &Ztoc| format!("{}  {}", self.short(&ztoc.digest), numbers(ztoc));
         match (layer.ztoc, a, b) {
             (Some(Change::Same), Some(a), _) => {
                 format!("  = zTOC {}  reused", self.short(&a.digest))
@@ -175,17 +164,6 @@ impl Show {
         }
     }
 
-    fn numbers(&self, ztoc: &Ztoc) -> String {
-        let size = Bytes(ztoc.size);
-        match &ztoc.head {
-            Some(head) => {
-                let (spans, files) = (count(head.spans, "span"), count(head.files, "file"));
-                format!("{size}, {spans}, {files}")
-            }
-            None => format!("{size}, cannot be read"),
-        }
-    }
-
     fn files(&self, branch: &mut Branch, files: &FileDifference) {
         let FileDifference { added, removed, changed, unchanged, examples } = files;
         if added + removed + changed == 0 {
@@ -203,6 +181,28 @@ impl Show {
         if self.verbose && more > 0 {
             branch.line(format!("  and {more} more"));
         }
+    }
+}
+
+fn names(branch: &mut Branch, names: &[NameDifference]) {
+    let texts: Vec<_> = names.iter().map(|name| escape::text(&name.name)).collect();
+    let mut line = Branch::new(format!("{} {}", mark(names[0].change), texts.join(", ")));
+    for (word, digest) in [("was", &names[0].a), ("is", &names[0].b)] {
+        if let Some(digest) = digest {
+            line.line(format!("{DIM}{word:<3}{DIM:#}  {}", escape::text(digest)));
+        }
+    }
+    branch.child(line);
+}
+
+fn numbers(ztoc: &Ztoc) -> String {
+    let size = Bytes(ztoc.size);
+    match &ztoc.head {
+        Some(head) => {
+            let (spans, files) = (count(head.spans, "span"), count(head.files, "file"));
+            format!("{size}, {spans}, {files}")
+        }
+        None => format!("{size}, cannot be read"),
     }
 }
 

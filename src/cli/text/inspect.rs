@@ -211,7 +211,7 @@ impl Show<'_> {
                     |position| format!("of layer {position}"),
                 );
                 let what = match &prefetch.problem {
-                    Some(problem) => format!("{WARNING}{}{WARNING:#}", self.problem(problem)),
+                    Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
                     None => ranges(&prefetch.spans),
                 };
                 field("prefetch", format!("{}  {what} {of}", self.short(&prefetch.digest)));
@@ -264,7 +264,7 @@ impl Show<'_> {
                 self.short(&layer.digest),
                 Bytes(layer.size).to_string(),
                 compression(&layer.media_type).to_owned(),
-                self.state(layer),
+                Self::state(layer),
             ];
             if let Some(ztoc) = &layer.ztoc {
                 cells.extend(self.ztoc(ztoc));
@@ -274,7 +274,7 @@ impl Show<'_> {
         table.lines()
     }
 
-    fn state(&self, layer: &Layer) -> String {
+    fn state(layer: &Layer) -> String {
         let state = match &layer.eager {
             None => "lazy".to_owned(),
             Some(Eager::Small) => "small".to_owned(),
@@ -288,7 +288,7 @@ impl Show<'_> {
             None => state,
             Some(problem) => {
                 let comma = if state.is_empty() { "" } else { ", " };
-                format!("{state}{comma}blob {}", self.problem(problem))
+                format!("{state}{comma}blob {}", self::problem(problem))
             }
         }
     }
@@ -298,11 +298,11 @@ impl Show<'_> {
         let digest = format!("zTOC {}", self.short(&ztoc.digest));
         let size = Bytes(ztoc.size).to_string();
         let Some(head) = &ztoc.head else {
-            let problem = ztoc.problem.as_ref().map(|problem| self.problem(problem));
+            let problem = ztoc.problem.as_ref().map(problem);
             let (none, problem) = (String::new(), problem.unwrap_or_default());
             return vec![none.clone(), none, digest, size, problem];
         };
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = ztoc.problem.iter().map(problem).collect();
         if self.verbose {
             notes.push(format!("by {}", escape::text(&head.build_tool)));
         }
@@ -316,16 +316,6 @@ impl Show<'_> {
             size,
             notes.join(", "),
         ]
-    }
-
-    fn problem(&self, problem: &Problem) -> String {
-        match problem {
-            Problem::Missing => "missing".to_owned(),
-            Problem::LeftToOwner => "not here (non-distributable)".to_owned(),
-            Problem::Size { found } => format!("has {found} bytes"),
-            Problem::Unusable { reason } => escape::text(reason).into_owned(),
-            _ => String::new(),
-        }
     }
 
     fn blobs(&self, out: &mut String) {
@@ -362,7 +352,7 @@ impl Show<'_> {
         let mut table = Table::new(&[false, false, true, false]);
         for blob in &blobs.broken {
             table.row(vec![
-                self.problem(&blob.problem),
+                self::problem(&blob.problem),
                 blob.digest.to_string(),
                 Bytes(blob.size).to_string(),
                 match &blob.referrer {
@@ -380,6 +370,16 @@ impl Show<'_> {
             }
             list(table.lines());
         }
+    }
+}
+
+fn problem(problem: &Problem) -> String {
+    match problem {
+        Problem::Missing => "missing".to_owned(),
+        Problem::LeftToOwner => "not here (non-distributable)".to_owned(),
+        Problem::Size { found } => format!("has {found} bytes"),
+        Problem::Unusable { reason } => escape::text(reason).into_owned(),
+        _ => String::new(),
     }
 }
 

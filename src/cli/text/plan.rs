@@ -1,6 +1,6 @@
 //! `soci-layout plan` for people: the images, the layers in the order of the run, and what to expect.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use soci_layout::estimate::{Estimate, LayerEstimate};
@@ -28,13 +28,15 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
     }
     let short = |digest: &Digest| if verbose { digest.to_string() } else { digest.short() };
     let mut table = Table::new(&[true, false, true, false, true, true, true, true, false]);
-    let heads = ["", "layer", "size", "", "uncompressed", "zTOC", "spans", "time", ""];
-    table.row(heads.map(str::to_owned).to_vec());
+    let columns = if estimate.layers.is_empty() { 3 } else { 9 };
+    let heads = ["", "layer", "size", "", "uncompressed", "zTOC", "spans", "seconds", ""];
+    table.row(heads[..columns].iter().map(|head| (*head).to_owned()).collect());
     for (position, layer) in estimate.layers.iter().enumerate() {
-        table.row(read(position, layer, &short(&layer.digest)));
+        let decimals = if estimate.seconds < 10.0 { 2 } else { 0 };
+        table.row(read(position, layer, &short(&layer.digest), decimals));
     }
-    let read: HashMap<Digest, ()> = estimate.layers.iter().map(|l| (l.digest, ())).collect();
-    for layer in plan.layers.iter().filter(|layer| !read.contains_key(&layer.digest)) {
+    let known: HashSet<Digest> = estimate.layers.iter().map(|layer| layer.digest).collect();
+    for layer in plan.layers.iter().filter(|layer| !known.contains(&layer.digest)) {
         table.row(left(layer, &short(&layer.digest)));
     }
     for (number, line) in table.lines().into_iter().enumerate() {
@@ -53,7 +55,7 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
     out
 }
 
-fn read(position: usize, layer: &LayerEstimate, digest: &str) -> Vec<String> {
+fn read(position: usize, layer: &LayerEstimate, digest: &str, decimals: usize) -> Vec<String> {
     let about = if layer.uncompressed_size_stated || !layer.scanned { "" } else { "~" };
     let guess = if layer.scanned { "~" } else { "" };
     vec![
@@ -64,7 +66,7 @@ fn read(position: usize, layer: &LayerEstimate, digest: &str) -> Vec<String> {
         format!("{about}{}", Bytes(layer.uncompressed_size)),
         format!("{guess}{}", Bytes(layer.ztoc_size)),
         format!("{guess}{}", layer.spans),
-        format!("{}–{}", seconds(layer.start), seconds(layer.end)),
+        format!("{:.decimals$}–{:.decimals$}", layer.start, layer.end),
         if layer.measured { "" } else { "like the others" }.to_owned(),
     ]
 }
@@ -88,12 +90,13 @@ fn total(out: &mut String, estimate: &Estimate, options: &Options) {
         return;
     }
     let reused = estimate.layers.len() as u64 - scanned;
-    let mut words = vec![format!("{} to index", count(scanned, "layer"))];
-    if reused > 0 {
-        words.push(format!("{reused} to check and reuse"));
-    }
+    let words = match (scanned, reused) {
+        (scanned, 0) => format!("{} to index", count(scanned, "layer")),
+        (0, reused) => format!("{} to check and reuse", count(reused, "layer")),
+        _ => format!("{} to index, {reused} to check and reuse", count(scanned, "layer")),
+    };
     let bytes = Bytes(estimate.layer_bytes);
-    let _ = writeln!(out, "{}: {bytes} to read", words.join(", "));
+    let _ = writeln!(out, "{words}: {bytes} to read");
     if scanned > 0 {
         let _ = writeln!(out, "about {} of new zTOCs", Bytes(estimate.ztoc_bytes));
     }
@@ -101,17 +104,21 @@ fn total(out: &mut String, estimate: &Estimate, options: &Options) {
     let (time, cpu) = (duration(estimate.seconds), duration(estimate.cpu_seconds));
     let _ = writeln!(out, "about {time} with {jobs} on {processors} ({cpu} of processor time)");
     let measured = &estimate.measured;
+    let (bytes, layers) = (Bytes(measured.bytes), count(measured.layers, "layer"));
     let _ = writeln!(
         out,
-        "{DIM}measured now on the first {} of {}; a guess: layers that go on in another way than they begin, a \
-         slow disk and other work on the machine can make it wrong by a factor of two{DIM:#}",
-        Bytes(measured.bytes),
-        count(measured.layers, "layer"),
+        "{DIM}measured now on the first {bytes} of {layers}; how they go on, and how fast the disk is, is not \
+         known{DIM:#}",
     );
-}
-
-fn seconds(seconds: f64) -> String {
-    format!("{seconds:.1}")
+    let delay = measured.wall_seconds / measured.cpu_seconds.max(1e-6);
+    // Less is noise.
+    if delay >= 1.5 && measured.wall_seconds > 0.02 {
+        let _ = writeln!(
+            out,
+            "{WARNING}the machine is busy{WARNING:#} or the disk is slow: measuring took {delay:.1} times its \
+             processor time, and so may a run",
+        );
+    }
 }
 
 /// `0.04 s`, `2.3 s`, `41 s`, `3 min 20 s`.

@@ -35,9 +35,10 @@ impl Table {
                 if !line.is_empty() {
                     line.push_str("  ");
                 }
-                let _ = match self.right[column] {
-                    true => write!(line, "{cell:>width$}"),
-                    false => write!(line, "{cell:<width$}"),
+                let _ = if self.right[column] {
+                    write!(line, "{cell:>width$}")
+                } else {
+                    write!(line, "{cell:<width$}")
                 };
             }
             line.truncate(line.trim_end().len());

@@ -1,5 +1,7 @@
 //! Lines below lines: a tree, drawn.
 
+use std::fmt::Write as _;
+
 use super::super::style::DIM;
 
 /// A line with what hangs below it.
@@ -46,7 +48,7 @@ impl Branch {
 
 fn push(out: &mut String, twigs: &str, line: &str) {
     if !twigs.is_empty() {
-        out.push_str(&format!("{DIM}{twigs}{DIM:#}"));
+        let _ = write!(out, "{DIM}{twigs}{DIM:#}");
     }
     out.push_str(line);
     out.push('\n');

@@ -13,6 +13,7 @@ import (
 const (
 	TypeSociV1      = "application/vnd.amazon.soci.index.v1+json"
 	TypeSociV2      = "application/vnd.amazon.soci.index.v2+json"
+	typeZtoc        = "application/octet-stream"
 	annotationIndex = "com.amazon.soci.index-digest"
 	annotationLayer = "com.amazon.soci.image-layer-digest"
 )
@@ -99,6 +100,9 @@ func (l *Layout) Ztocs() (map[digest.Digest]ocispec.Descriptor, error) {
 			return nil, err
 		}
 		for _, z := range index.Layers {
+			if z.MediaType != typeZtoc { // prefetch artifacts name layers as well
+				continue
+			}
 			found[digest.Digest(z.Annotations[annotationLayer])] = z
 		}
 	}
