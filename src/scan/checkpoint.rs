@@ -54,31 +54,33 @@ impl SpanRule {
 #[derive(Clone, Debug)]
 pub(crate) struct Claims {
     /// In order of their uncompressed offsets.
-    claims: Vec<Checkpoint>,
+    places: Vec<Checkpoint>,
     met: Vec<bool>,
     /// The first that may still be met.
     next: usize,
 }
 
 impl Claims {
-    pub(crate) fn new(claims: Vec<Checkpoint>) -> Self {
-        Self { met: vec![false; claims.len()], claims, next: 0 }
+    pub(crate) fn new(places: Vec<Checkpoint>) -> Self {
+        Self { met: vec![false; places.len()], places, next: 0 }
     }
 
     /// Takes note of a candidate.
     pub(crate) fn meet(&mut self, candidate: &Checkpoint) {
         self.pass(candidate.uncompressed_offset);
         // Several candidates can have the same uncompressed offset (empty blocks), and one may be meant.
-        if self.claims.get(self.next) == Some(candidate) {
+        if self.places.get(self.next) == Some(candidate) {
             self.met[self.next] = true;
             self.next += 1;
         }
     }
 
-    /// As [`SpanRule::quiet`].
+    /// As [`SpanRule::quiet`]. Block ends are watched from the byte before a claim on: an inflater that is not
+    /// asked to stop at them goes through all that gives no more output.
     pub(crate) fn quiet(&mut self, out: u64) -> u64 {
         self.pass(out);
-        self.claims.get(self.next).map_or(u64::MAX, |claim| claim.uncompressed_offset - out)
+        let next = self.places.get(self.next);
+        next.map_or(u64::MAX, |claim| (claim.uncompressed_offset - out).saturating_sub(1))
     }
 
     /// For each claim whether it was met.
@@ -88,7 +90,7 @@ impl Claims {
 
     /// Claims in front of `out` are not met any more.
     fn pass(&mut self, out: u64) {
-        while self.claims.get(self.next).is_some_and(|claim| claim.uncompressed_offset < out) {
+        while self.places.get(self.next).is_some_and(|claim| claim.uncompressed_offset < out) {
             self.next += 1;
         }
     }
@@ -113,12 +115,12 @@ mod tests {
         ]);
         assert_eq!(claims.quiet(0), 0);
         claims.meet(&place(10, 0, 0));
-        assert_eq!(claims.quiet(40), 60);
+        assert_eq!(claims.quiet(40), 59);
         // Two empty blocks; the second one is meant.
         claims.meet(&place(48, 100, 3));
         assert_eq!(claims.quiet(100), 0);
         claims.meet(&place(50, 100, 3));
-        assert_eq!(claims.quiet(100), 100);
+        assert_eq!(claims.quiet(100), 99);
         claims.meet(&place(60, 201, 0));
         claims.meet(&place(90, 300, 2));
         assert_eq!(claims.quiet(301), u64::MAX);

@@ -268,10 +268,11 @@ fn refused(error: &DecodeError) -> Consequence {
     match error {
         // Taken for a regular file.
         DecodeError::FileType { .. } => Consequence::WrongBytes,
-        // A span size of 0 is divided by, which ends the snapshotter; sizes that are negative are read.
-        DecodeError::Number { .. } => Consequence::IoError,
-        // Taken for no time or no digest, which nothing is equal to.
-        DecodeError::ModTime { .. } | DecodeError::SpanDigest { .. } => Consequence::IoError,
+        // A span size of 0 is divided by, which ends the snapshotter; sizes that are negative are read. Others
+        // are taken for no time or no digest, which nothing is equal to.
+        DecodeError::Number { .. }
+        | DecodeError::ModTime { .. }
+        | DecodeError::SpanDigest { .. } => Consequence::IoError,
         DecodeError::Identifier | DecodeError::Shared | DecodeError::Full(_) => {
             Consequence::Misleading
         }

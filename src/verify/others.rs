@@ -3,6 +3,7 @@
 use super::Findings;
 use super::finding::Consequence;
 use super::plan::Plan;
+use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::reach;
@@ -16,7 +17,8 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let read = &plan.read;
     // SOCI indexes were read, but they lead on.
-    let leads_on = |digest| plan.images.iter().any(|image| image.soci_indexes.contains(digest));
+    let leads_on =
+        |digest: &Digest| plan.images.iter().any(|image| image.soci_indexes.contains(digest));
     for (digest, reached) in reach::find(layout, index_json, |d| read.contains(d) && !leads_on(d)) {
         if read.contains(&digest) || findings.has(digest) {
             continue;

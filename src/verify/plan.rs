@@ -46,7 +46,9 @@ impl<'a> Plan<'a> {
             tree,
             documents: Documents::default(),
             layers: Vec::new(),
+            layer_at: BTreeMap::new(),
             ztocs: Vec::new(),
+            ztoc_at: BTreeMap::new(),
             read: BTreeSet::new(),
         };
         let mut images = Vec::new();
@@ -57,11 +59,14 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Digest and size of a zTOC.
+type ZtocKey = (Digest, u64);
+
 /// A zTOC so far.
 struct Used<'a> {
     job: Job<'a>,
-    /// Its layers.
-    layers: Vec<Digest>,
+    /// Positions of its layers.
+    layers: BTreeSet<usize>,
 }
 
 struct Planner<'a> {
@@ -69,7 +74,9 @@ struct Planner<'a> {
     tree: &'a Tree,
     documents: Documents,
     layers: Vec<Layer<'a>>,
-    ztocs: Vec<(Digest, Used<'a>)>,
+    layer_at: BTreeMap<Digest, usize>,
+    ztocs: Vec<Used<'a>>,
+    ztoc_at: BTreeMap<ZtocKey, usize>,
     read: BTreeSet<Digest>,
 }
 
@@ -81,21 +88,17 @@ impl<'a> Planner<'a> {
     ) -> Result<VerifiedImage, Error> {
         let image = selected.image;
         let found = self.indexes(selected.digest, image, findings);
+        let positions: Vec<usize> = image.layers.iter().map(|layer| self.layer(layer)).collect();
+        let own: BTreeSet<usize> = positions.iter().copied().collect();
         let mut lazy = BTreeSet::new();
         for (digest, _) in &found {
-            lazy.append(&mut self.index(*digest, image, findings)?);
+            lazy.append(&mut self.index(*digest, &own, findings)?);
         }
         let diff_ids = self.diff_ids(image, findings)?;
-        for (position, descriptor) in image.layers.iter().enumerate() {
-            self.read.insert(descriptor.digest);
-            let known = self.layers.iter().position(|l| l.descriptor.digest == descriptor.digest);
-            let at = known.unwrap_or_else(|| {
-                self.layers.push(Layer { descriptor, diff_ids: BTreeSet::new() });
-                self.layers.len() - 1
-            });
-            // Without one diff ID per layer nobody knows which is whose.
-            if diff_ids.len() == image.layers.len() {
-                self.layers[at].diff_ids.insert(diff_ids[position]);
+        // Without one diff ID per layer nobody knows which is whose.
+        if diff_ids.len() == positions.len() {
+            for (position, diff_id) in positions.iter().zip(diff_ids) {
+                self.layers[*position].diff_ids.insert(diff_id);
             }
         }
         Ok(VerifiedImage {
@@ -103,8 +106,8 @@ impl<'a> Planner<'a> {
             platform: image.platform.to_string(),
             digest: selected.digest,
             soci_indexes: found.iter().map(|(digest, _)| *digest).collect(),
-            lazy_layers: image.layers.iter().filter(|l| lazy.contains(&l.digest)).count() as u64,
-            layers: image.layers.len() as u64,
+            lazy_layers: positions.iter().filter(|at| lazy.contains(at)).count() as u64,
+            layers: positions.len() as u64,
         })
     }
 
@@ -156,67 +159,65 @@ impl<'a> Planner<'a> {
         v2
     }
 
-    /// Checks a SOCI index, and gives the layers of the image that have a zTOC in it.
+    /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it.
     fn index(
         &mut self,
         digest: Digest,
-        image: &Image,
+        own: &BTreeSet<usize>,
         findings: &mut Findings,
-    ) -> Result<BTreeSet<Digest>, Error> {
+    ) -> Result<BTreeSet<usize>, Error> {
         let first = self.read.insert(digest);
         let entries = self.documents.entries(self.layout, digest, findings)?;
-        // The reader takes the last zTOC of a layer, and the first prefetch artifact.
-        let of_type = |kind| entries.iter().filter(move |e| e.descriptor.media_type == kind);
-        let used: BTreeMap<Digest, Digest> = of_type(ZTOC)
-            .filter_map(|entry| Some((entry.layer()?, entry.descriptor.digest)))
-            .collect();
-        let mut lazy = BTreeSet::new();
+        let layer_of = |layers: &BTreeMap<Digest, usize>, entry: &Entry| {
+            layers.get(&entry.layer()?).copied().filter(|position| own.contains(position))
+        };
+        // The reader takes the last zTOC of a layer.
+        let mut used: BTreeMap<usize, ZtocKey> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.descriptor.media_type == ZTOC) {
+            if let Some(layer) = layer_of(&self.layer_at, entry) {
+                used.insert(layer, (entry.descriptor.digest, entry.descriptor.size));
+            }
+        }
+        for (layer, ztoc) in &used {
+            self.ztoc(*ztoc).layers.insert(*layer);
+        }
         for entry in entries.iter() {
-            let own = |digest: Digest| image.layers.iter().find(|layer| layer.digest == digest);
-            let layer = entry.layer().and_then(own);
+            let layer = layer_of(&self.layer_at, entry);
             let blob = &entry.descriptor;
             match blob.media_type.as_str() {
                 ZTOC => {
-                    document::layer_entry(digest, entry, layer, findings);
+                    let descriptor = layer.map(|position| self.layers[position].descriptor);
+                    document::layer_entry(digest, entry, descriptor, findings);
                     self.read.insert(blob.digest);
-                    let used_ztoc = self.ztoc(blob);
+                    let ztoc = self.ztoc((blob.digest, blob.size));
                     if first {
-                        used_ztoc.job.claims.push(Claim::new(digest, entry));
-                    }
-                    if let Some(layer) = layer
-                        && used.get(&layer.digest) == Some(&blob.digest)
-                    {
-                        lazy.insert(layer.digest);
-                        if !used_ztoc.layers.contains(&layer.digest) {
-                            used_ztoc.layers.push(layer.digest);
-                        }
+                        ztoc.job.claims.push(Claim::new(digest, entry));
                     }
                 }
                 SOCI_PREFETCH if first => {
                     self.read.insert(blob.digest);
                     let spans = prefetch::read(self.layout, blob, findings)?;
-                    let ztoc = layer.and_then(|layer| used.get(&layer.digest));
-                    match (ztoc, of_type(ZTOC).find(|e| Some(&e.descriptor.digest) == ztoc)) {
-                        (Some(_), Some(ztoc)) => {
-                            self.ztoc(&ztoc.descriptor).job.prefetch.push((blob.digest, spans));
-                        }
-                        _ => document::no_use(digest, entry, findings),
+                    match layer.and_then(|layer| used.get(&layer)) {
+                        Some(ztoc) => self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans)),
+                        None => document::no_use(digest, entry, findings),
                     }
                 }
                 SOCI_PREFETCH => {}
-                _ => self.unknown(digest, entry, layer, &used, findings)?,
+                _ => {
+                    let without = layer.is_some_and(|layer| !used.contains_key(&layer));
+                    self.unknown(digest, entry, without, findings)?;
+                }
             }
         }
-        Ok(lazy)
+        Ok(used.into_keys().collect())
     }
 
-    /// An entry that no reader knows is fetched all the same.
+    /// An entry that no reader knows is fetched all the same. `without`: its layer has no zTOC.
     fn unknown(
         &mut self,
         index: Digest,
         entry: &Entry,
-        layer: Option<&Descriptor>,
-        used: &BTreeMap<Digest, Digest>,
+        without: bool,
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let Descriptor { digest, size, .. } = entry.descriptor;
@@ -225,26 +226,29 @@ impl<'a> Planner<'a> {
             let place = "a blob that the SOCI index lists";
             findings.add(rejected, Some(digest), place, None, "its content", "none or another one");
         }
-        let consequence = match layer {
-            Some(layer) if !used.contains_key(&layer.digest) => Consequence::LayerEager,
-            _ => Consequence::Misleading,
-        };
+        let consequence = if without { Consequence::LayerEager } else { Consequence::Misleading };
         let place = format!("layers[{}].mediaType", entry.number);
         let found = &entry.descriptor.media_type;
         findings.add(consequence, Some(index), &place, None, ZTOC, found);
         Ok(())
     }
 
-    fn ztoc(&mut self, descriptor: &Descriptor) -> &mut Used<'a> {
-        let Descriptor { digest, size, .. } = *descriptor;
-        let key = (digest, size);
-        let known = self.ztocs.iter().position(|(_, used)| used.job.ztoc == Some(key));
-        let at = known.unwrap_or_else(|| {
+    /// The position of a layer.
+    fn layer(&mut self, descriptor: &'a Descriptor) -> usize {
+        self.read.insert(descriptor.digest);
+        *self.layer_at.entry(descriptor.digest).or_insert_with(|| {
+            self.layers.push(Layer { descriptor, diff_ids: BTreeSet::new() });
+            self.layers.len() - 1
+        })
+    }
+
+    fn ztoc(&mut self, key: ZtocKey) -> &mut Used<'a> {
+        let at = *self.ztoc_at.entry(key).or_insert_with(|| {
             let job = Job { ztoc: Some(key), ..Job::default() };
-            self.ztocs.push((digest, Used { job, layers: Vec::new() }));
+            self.ztocs.push(Used { job, layers: BTreeSet::new() });
             self.ztocs.len() - 1
         });
-        &mut self.ztocs[at].1
+        &mut self.ztocs[at]
     }
 
     /// The diff IDs of the image's configuration.
@@ -297,14 +301,13 @@ impl<'a> Planner<'a> {
     fn finish(self, images: Vec<VerifiedImage>) -> Plan<'a> {
         let mut jobs = Vec::new();
         let mut covered = BTreeSet::new();
-        for (_, Used { mut job, layers }) in self.ztocs {
-            covered.extend(layers.iter().copied());
-            let own = self.layers.iter().filter(|layer| layers.contains(&layer.descriptor.digest));
-            job.layers = own.cloned().collect();
+        for Used { mut job, layers } in self.ztocs {
+            job.layers = layers.iter().map(|position| self.layers[*position].clone()).collect();
+            covered.extend(layers);
             jobs.push(job);
         }
-        let bare = self.layers.into_iter().filter(|l| !covered.contains(&l.descriptor.digest));
-        jobs.extend(bare.map(|layer| Job { layers: vec![layer], ..Job::default() }));
+        let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
+        jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
         Plan { images, jobs, read: self.read }
     }
 }
