@@ -38,7 +38,7 @@ use crate::layout::commit::sync_directory;
 use crate::layout::lock::LockedLayout;
 use crate::options::Options;
 use crate::pipeline::early::EarlyScans;
-use crate::pipeline::steps::Steps;
+use crate::steps::Steps;
 use crate::pipeline::{run_made, timed};
 use crate::report::Report;
 use bounded::Position;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::event::Step;
 use crate::layout::Layout;
 use crate::layout::reach::{Reached, reachable_from};
-use crate::pipeline::steps::Steps;
+use crate::steps::Steps;
 
 const BLOCK: u64 = 512;
 /// Bytes copied at a time.

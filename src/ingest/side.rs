@@ -20,7 +20,7 @@ use crate::layout::lock::LockedLayout;
 use crate::media_type::Compression;
 use crate::options::Options;
 use crate::pipeline::early::{self, Early, EarlyScans};
-use crate::pipeline::steps::Steps;
+use crate::steps::Steps;
 use crate::scan::{ScanError, ScanObserver, ScanRequest};
 
 /// A blob whose bytes pass by.

@@ -15,7 +15,8 @@ use crate::layout::tree::{Content, Node, SociIndex as Found};
 use crate::limits::{MAX_MANIFEST_SIZE, MAX_PREFETCH_SIZE};
 use crate::media_type::SOCI_PREFETCH;
 use crate::options::IndexVersion;
-use crate::soci::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST};
+use crate::soci::find::layer_of;
+use crate::soci::{BUILD_TOOL, DISABLE_XATTRS};
 
 /// All SOCI indexes below `roots`, each once. Their images are not known yet.
 pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec<SociIndex> {
@@ -177,11 +178,6 @@ fn rejected(text: &str, ztocs: &[Ztoc], prefetch: &[Prefetch]) -> Option<String>
     ztocs
         .chain(prefetch)
         .find_map(|(what, digest, problem)| Some(format!("{what} {digest} {}", missing(problem)?)))
-}
-
-/// The layer that an entry of a SOCI index is said to be for.
-pub(super) fn layer_of(entry: &Descriptor) -> Option<Digest> {
-    entry.annotations.get(LAYER_DIGEST)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::tree;
 use crate::media_type::{Compression, LayerKind, is_zstd, layer_kind};
 use crate::options::Options;
-use crate::pipeline::steps::Steps;
+use crate::steps::Steps;
 use crate::platform::Platform;
 use crate::scan::unpack::Codec;
 use crate::scan::{Scan, ScanObserver, ScanRequest, scan, zstd};

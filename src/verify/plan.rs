@@ -15,13 +15,13 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Content, Image, SociIndex, Tree};
+use crate::layout::tree::{Image, SociIndex, Tree};
 use crate::limits::MAX_CONFIG_SIZE;
 use crate::media_type::{SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
 use crate::options::IndexVersion;
 use crate::platform::Platform;
 use crate::select::{SelectedImage, Selection};
-use crate::soci::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
+use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
 
 /// The images and what is to be done for them.
 #[derive(Debug)]
@@ -118,45 +118,31 @@ impl<'a> Planner<'a> {
         image: &Image,
         findings: &mut Findings,
     ) -> Vec<(Digest, &'a SociIndex)> {
-        let (mut v2, mut v1) = (Vec::new(), Vec::new());
-        let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
-        for root in &self.tree.roots {
-            root.visit(&mut |node| {
-                let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                    return;
-                };
-                if Some(descriptor.digest) == named {
-                    if v2.iter().all(|(known, _)| *known != descriptor.digest) {
-                        v2.push((descriptor.digest, soci));
-                    }
-                    back_reference(descriptor, digest, findings);
-                    if soci.version == IndexVersion::V1 {
-                        let place = "config.mediaType of an index that an annotation names";
-                        let unseen = Consequence::Misleading;
-                        let blob = Some(descriptor.digest);
-                        findings.add(unseen, blob, place, None, SOCI_INDEX_V2, SOCI_INDEX_V1);
-                    }
-                } else if soci.version == IndexVersion::V1
-                    && soci.subject == Some(digest)
-                    && v1.iter().all(|(known, _)| *known != descriptor.digest)
-                {
-                    v1.push((descriptor.digest, soci));
+        for place in find::places(self.tree, digest, image) {
+            if place.found_as == IndexVersion::V2 {
+                back_reference(place.descriptor, digest, findings);
+                if place.soci.version == IndexVersion::V1 {
+                    let what = "config.mediaType of an index that an annotation names";
+                    let unseen = Consequence::Misleading;
+                    let blob = Some(place.descriptor.digest);
+                    findings.add(unseen, blob, what, None, SOCI_INDEX_V2, SOCI_INDEX_V1);
                 }
-            });
+            }
         }
+        let found = find::indexes(self.tree, digest, image);
+        let named = found.iter().any(|index| index.found_as == IndexVersion::V2);
         if let Some(text) = &image.soci_v2
-            && v2.is_empty()
+            && !named
         {
             let expected = "a SOCI index that index.json leads to, so that it is pushed";
             let place = "the manifest's annotation com.amazon.soci.index-digest";
             findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
-        } else if v2.is_empty() && v1.is_empty() {
+        } else if found.is_empty() {
             let place = "the image";
             let expected = "a SOCI index";
             findings.add(Consequence::Rejected, Some(digest), place, None, expected, "none");
         }
-        v2.append(&mut v1);
-        v2
+        found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
     }
 
     /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it.
@@ -326,6 +312,6 @@ fn back_reference(descriptor: &Descriptor, image: Digest, findings: &mut Finding
 impl Entry {
     /// The layer that it is said to be for.
     pub(super) fn layer(&self) -> Option<Digest> {
-        self.descriptor.annotations.get(LAYER_DIGEST)?.parse().ok()
+        find::layer_of(&self.descriptor)
     }
 }
