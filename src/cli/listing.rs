@@ -231,13 +231,15 @@ pub(crate) fn json_begin(image: &ImageFiles) -> String {
 
 /// One file, in `directory` (empty when its name is the whole path).
 pub(crate) fn json_entry(directory: &[u8], item: &Item<'_>) -> String {
-    let mut path = directory.to_vec();
-    if !directory.is_empty() && !directory.ends_with(b"/") {
+    let mut path = Vec::with_capacity(directory.len() + item.name.len() + 2);
+    let parts =
+        [directory, item.name].into_iter().flat_map(|text| text.split(|byte| *byte == b'/'));
+    for part in parts.filter(|part| !part.is_empty() && *part != b".") {
         path.push(b'/');
+        path.extend_from_slice(part);
     }
-    path.extend_from_slice(item.name);
-    if !path.starts_with(b"/") {
-        path.insert(0, b'/');
+    if path.is_empty() {
+        path.push(b'/');
     }
     let entry = &item.entry;
     let (text, path_base64) = exact(&path);

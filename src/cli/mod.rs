@@ -7,7 +7,6 @@ mod archive;
 pub(crate) mod args;
 pub(crate) mod bug;
 mod cmd;
-mod duration;
 mod escape;
 pub(crate) mod exit;
 mod listing;

@@ -185,7 +185,7 @@ fn one(
         end: 0.0,
         doubt: rates.halt.clone(),
     };
-    if let LayerOutcome::Reused { ztoc } = &layer.outcome {
+    if let LayerOutcome::Reused { ztoc, .. } = &layer.outcome {
         estimate.scanned = false;
         estimate.uncompressed_size = ztoc.uncompressed_size;
         (estimate.spans, estimate.ztoc_size) = (ztoc.spans, ztoc.ztoc_size);

@@ -37,10 +37,11 @@ use crate::layout::Layout;
 use crate::layout::commit::sync_directory;
 use crate::layout::lock::LockedLayout;
 use crate::options::Options;
+use crate::pipeline::cached::CacheUse;
 use crate::pipeline::early::EarlyScans;
-use crate::steps::Steps;
 use crate::pipeline::{run_made, timed};
 use crate::report::Report;
+use crate::steps::Steps;
 use bounded::Position;
 use feed::{Feed, Watch};
 use members::{Ended, Walk};
@@ -204,12 +205,13 @@ fn make(
     let blobs = layout.blobs();
     let layout = LockedLayout::new(layout, &|| steps.cancelled())?;
     let step = steps.plan(format!("[ingest] {}", input.name), "ingest", &[]);
+    let cache = CacheUse::begin(options);
     let early = steps.run(&step, || {
-        Ok((take_in(input, &layout, durable, options, steps, &step)?, Outcome::Done))
+        Ok((take_in(input, &layout, durable, options, &cache, steps, &step)?, Outcome::Done))
     })?;
     // Says what is wrong with the version.
     Layout::open(path)?;
-    let report = run_made(&layout, &name, &early, options, steps)?;
+    let report = run_made(&layout, &name, (&early, &cache), options, steps)?;
     if durable {
         for directory in [&blobs, &path.join("blobs/sha512"), &path.join("blobs")] {
             if directory.exists() {
@@ -227,6 +229,7 @@ fn take_in(
     layout: &LockedLayout,
     durable: bool,
     options: &Options,
+    cache: &CacheUse,
     steps: &Steps<'_>,
     step: &Step,
 ) -> Result<EarlyScans, Error> {
@@ -236,7 +239,7 @@ fn take_in(
         .enable_time()
         .build()
         .map_err(Error::io("read", shown))?;
-    let side = Side::new(layout, options, steps, input.size.is_none());
+    let side = Side::new(layout, options, steps, cache, input.size.is_none());
     let watch = Reading { steps, step, total: input.size.unwrap_or(0) };
     let (walked, written) = std::thread::scope(|scope| {
         let (disk, writing) = disk::start(scope, durable);

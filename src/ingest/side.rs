@@ -13,15 +13,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lag::{self, Feeder, Passed};
 use super::{At, Failure};
+use crate::cache::CacheKey;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::event::{Outcome, Step};
 use crate::layout::lock::LockedLayout;
 use crate::media_type::Compression;
 use crate::options::Options;
+use crate::pipeline::cached::{self, CacheUse};
 use crate::pipeline::early::{self, Early, EarlyScans};
-use crate::steps::Steps;
 use crate::scan::{ScanError, ScanObserver, ScanRequest};
+use crate::steps::Steps;
 
 /// A blob whose bytes pass by.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(super) struct Side<'a> {
     layout: &'a LockedLayout,
     options: &'a Options,
     steps: &'a Steps<'a>,
+    cache: &'a CacheUse,
     slots: Arc<Semaphore>,
     may_lag: bool,
     state: Mutex<State>,
@@ -64,13 +67,14 @@ impl<'a> Side<'a> {
         layout: &'a LockedLayout,
         options: &'a Options,
         steps: &'a Steps<'a>,
+        cache: &'a CacheUse,
         is_pipe: bool,
     ) -> Self {
         let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
         let jobs = jobs.map_or(1, std::num::NonZero::get);
         let slots = Arc::new(Semaphore::new(jobs));
         let may_lag = !is_pipe && jobs > 1;
-        Self { layout, options, steps, slots, may_lag, state: Mutex::default() }
+        Self { layout, options, steps, cache, slots, may_lag, state: Mutex::default() }
     }
 
     /// Whether a blob of this size is looked at.
@@ -78,13 +82,16 @@ impl<'a> Side<'a> {
         size > 0 && size >= self.options.min_layer_size
     }
 
-    /// Starts a scan; waits while as many are running as may be. Nothing is returned when no thread can
-    /// be had: then the pipeline scans the blob.
+    /// Starts a scan; waits while as many are running as may be. Nothing is returned when the cache has the
+    /// blob's zTOC already, or when no thread can be had: then it is the pipeline's turn.
     pub(super) async fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         blob: Passing,
     ) -> Option<Feeder> {
+        if self.cache.has(&self.key(&blob)) {
+            return None;
+        }
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
         let (feeder, passed) = lag::feed(&blob.path, self.may_lag);
         std::thread::Builder::new()
@@ -94,7 +101,12 @@ impl<'a> Side<'a> {
         Some(feeder)
     }
 
+    fn key(&self, blob: &Passing) -> CacheKey {
+        cached::key((blob.digest, blob.size), blob.compression, self.options)
+    }
+
     fn scan(&self, blob: Passing, mut passed: Passed, slot: OwnedSemaphorePermit) {
+        let key = self.key(&blob);
         let Passing { digest, size, compression, path, at } = blob;
         let Options { span_size, build_tool_identifier, .. } = self.options;
         let step = self.steps.plan(
@@ -110,8 +122,9 @@ impl<'a> Side<'a> {
             build_tool_identifier,
             second_thread: self.options.jobs.is_none_or(|jobs| jobs.get() > 1),
         };
-        let result =
-            self.steps.run(&step, || self.scan_one(&request, &mut passed, &path, &step, &at));
+        let result = self
+            .steps
+            .run(&step, || self.scan_one(&request, &mut passed, &path, &step, (&at, &key)));
         // Whoever feeds a scan that has ended shall not wait for it.
         drop(passed);
         drop(slot);
@@ -131,10 +144,17 @@ impl<'a> Side<'a> {
         reader: &mut Passed,
         like: &Path,
         step: &Step,
-        at: &At,
+        (at, key): (&At, &CacheKey),
     ) -> Result<(Option<Early>, Outcome), Error> {
         let watch = Watch { steps: self.steps, step, size: request.size };
-        let scanned = early::scan(self.layout, reader, request, like, &watch)?;
+        let scanned = early::scan(
+            self.layout,
+            reader,
+            request,
+            like,
+            &watch,
+            (self.cache, key, &|message| self.steps.warn(step, message)),
+        )?;
         let early = match scanned {
             Ok(early) => early,
             Err(ScanError::Digest { found }) => return Err(at.corrupt(&found.to_string()).error),

@@ -52,7 +52,13 @@ pub(crate) fn find(
 ) -> BTreeMap<Digest, Reached> {
     let mut found = Reachable::default();
     // It cannot fail: every problem is passed over.
-    let _ = follow(layout, vec![index_json.to_owned()], &mut found, &|digest, _| known(digest), &|_| Ok(()));
+    let _ = follow(
+        layout,
+        vec![index_json.to_owned()],
+        &mut found,
+        &|digest, _| known(digest),
+        &|_| Ok(()),
+    );
     found.sha256
 }
 

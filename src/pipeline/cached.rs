@@ -26,7 +26,7 @@ use crate::ztoc::{Encoding, Ztoc};
 
 /// The cache as one run uses it.
 #[derive(Debug, Default)]
-pub(super) struct CacheUse {
+pub(crate) struct CacheUse {
     cache: Option<Cache>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -48,7 +48,7 @@ pub(super) struct Taken {
 
 impl CacheUse {
     /// The cache that the options name, if it can be used.
-    pub(super) fn begin(options: &Options) -> Self {
+    pub(crate) fn begin(options: &Options) -> Self {
         let mut cache_use = Self::default();
         if let Some(directory) = &options.cache_dir {
             let cache = Cache::new(directory.clone());
@@ -74,7 +74,7 @@ impl CacheUse {
         options: &Options,
     ) -> Option<(ReadyZtoc, Ztoc)> {
         let cache = self.cache.as_ref()?;
-        let found = match cache.get(&key(layer, compression, options)) {
+        let found = match cache.get(&key((layer.digest, layer.size), compression, options)) {
             Found::Entry(found) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 Some((ready(found.digest, found.size, &found.ztoc), found.ztoc))
@@ -102,12 +102,11 @@ impl CacheUse {
         job: &Job<'_>,
     ) -> Result<Option<Taken>, Error> {
         let Some(cache) = &self.cache else { return Ok(None) };
-        let problem = match cache.get(&key(layer, compression, job.options)) {
+        let problem = match cache.get(&key((layer.digest, layer.size), compression, job.options)) {
             Found::Nothing => None,
             Found::Unusable(problem) => Some(problem.to_string()),
             Found::Entry(found) => {
-                let trusted = job.options.trust_blobs;
-                if !trusted && !reuse::check_layer(job.layout, layer, &found.ztoc, job)? {
+                if !reuse::belongs(layer, &found.ztoc, job)? {
                     Some("its zTOC does not belong to this layer".to_owned())
                 } else {
                     match stage_again(job, &found.ztoc, found.digest)? {
@@ -132,17 +131,16 @@ impl CacheUse {
     /// Keeps a zTOC that this run computed.
     pub(super) fn keep(
         &self,
-        layer: &Descriptor,
-        compression: Compression,
+        key: &CacheKey,
         digest: Digest,
         encoding: &Encoding<'_>,
-        job: &Job<'_>,
+        warn: &dyn Fn(&str),
     ) {
         let Some(cache) = &self.cache else { return };
         if self.unwritable.load(Ordering::Relaxed) {
             return;
         }
-        match cache.put(&key(layer, compression, job.options), digest, encoding) {
+        match cache.put(key, digest, encoding) {
             Ok(bytes) => {
                 self.writes.fetch_add(1, Ordering::Relaxed);
                 self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
@@ -153,11 +151,17 @@ impl CacheUse {
                     let message = format!(
                         "the cache {directory} cannot be written: {error}; this run's zTOCs are not kept there"
                     );
-                    job.warn(&message);
+                    warn(&message);
                     self.note(None, &message);
                 }
             }
         }
+    }
+
+    /// Whether the cache has a usable zTOC for a layer. Nothing is counted: it is not taken yet.
+    pub(crate) fn has(&self, key: &CacheKey) -> bool {
+        let cache = self.cache.as_ref();
+        cache.is_some_and(|cache| matches!(cache.get(key), Found::Entry(_)))
     }
 
     /// What the run did with the cache; nothing when there was none.
@@ -195,10 +199,11 @@ impl CacheUse {
     }
 }
 
-fn key(layer: &Descriptor, compression: Compression, options: &Options) -> CacheKey {
+/// The key of a layer by its digest and size in bytes.
+pub(crate) fn key(layer: (Digest, u64), compression: Compression, options: &Options) -> CacheKey {
     CacheKey {
-        layer: layer.digest,
-        layer_size: layer.size,
+        layer: layer.0,
+        layer_size: layer.1,
         compression,
         span_size: options.span_size,
         build_tool_identifier: options.build_tool_identifier.clone(),

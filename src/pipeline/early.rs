@@ -9,8 +9,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use super::cached::CacheUse;
 use super::layers::{LayerKey, ReadyZtoc, numbers};
 use super::stage;
+use crate::cache::CacheKey;
 use crate::error::Error;
 use crate::layout::commit::StagedBlob;
 use crate::layout::lock::LockedLayout;
@@ -42,11 +44,18 @@ impl fmt::Display for Early {
 #[derive(Debug, Default)]
 pub(crate) struct EarlyScans {
     scans: Mutex<BTreeMap<LayerKey, Early>>,
+    /// Whether every blob of the layout was held to its digest while it was written.
+    whole: bool,
 }
 
 impl EarlyScans {
+    /// The scans of a layout whose blobs were all checked when they were written.
     pub(crate) fn new(scans: BTreeMap<LayerKey, Early>) -> Self {
-        Self { scans: Mutex::new(scans) }
+        Self { scans: Mutex::new(scans), whole: true }
+    }
+
+    pub(super) fn blobs_are_whole(&self) -> bool {
+        self.whole
     }
 
     /// The scan of a layer, if there was one.
@@ -55,7 +64,8 @@ impl EarlyScans {
     }
 }
 
-/// Scans a blob and stages its zTOC. `like` is a file whose mode and owner the zTOC gets.
+/// Scans a blob, stages its zTOC and gives it to the cache under `key`. `like` is a file whose mode and owner
+/// the zTOC gets.
 ///
 /// # Errors
 /// [`Error`] when the zTOC cannot be written; inside, what is wrong with the blob.
@@ -65,6 +75,7 @@ pub(crate) fn scan(
     request: &ScanRequest<'_>,
     like: &Path,
     observer: &dyn ScanObserver,
+    (cache, key, warn): (&CacheUse, &CacheKey, &dyn Fn(&str)),
 ) -> Result<Result<Early, ScanError>, Error> {
     let ztoc = match scan_blob(blob, request, observer) {
         Ok(Scan::Indexed(ztoc)) => ztoc,
@@ -76,6 +87,7 @@ pub(crate) fn scan(
         Err(error) => return Ok(Ok(Early::Unsupported { reason: error.to_string() })),
     };
     let (digest, staged) = stage::ztoc(layout, &encoding, like, request.second_thread)?;
+    cache.keep(key, digest, &encoding, warn);
     let can_disable_xattrs = ztoc.can_disable_xattrs();
     let ready = ReadyZtoc { digest, size: encoding.size(), can_disable_xattrs };
     Ok(Ok(Early::Indexed { ready, numbers: numbers(&ready, &ztoc), staged }))

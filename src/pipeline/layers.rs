@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::cached::CacheUse;
+use super::cached::{self, CacheUse};
 use super::early::{Early, EarlyScans};
 use super::reuse::{self, Candidates};
 use super::stage;
@@ -277,9 +277,7 @@ impl<'a> Layers<'a> {
         let found =
             self.candidates.valid(job.layout, layer.descriptor, compression, job.options)?;
         if let Some((ready, ztoc)) = found {
-            if job.options.trust_blobs
-                || reuse::check_layer(job.layout, layer.descriptor, &ztoc, job)?
-            {
+            if reuse::belongs(layer.descriptor, &ztoc, job)? {
                 let outcome = reused(&ready, &ztoc, ReusedFrom::Layout);
                 let finished = Finished { outcome, ztoc: Some(ready), staged: None };
                 return Ok((finished, Outcome::Cached));
@@ -323,7 +321,8 @@ impl<'a> Layers<'a> {
             size: encoding.size(),
             can_disable_xattrs: ztoc.can_disable_xattrs(),
         };
-        job.cache.keep(layer.descriptor, compression, ready.digest, &encoding, job);
+        let key = cached::key((digest, size), compression, job.options);
+        job.cache.keep(&key, ready.digest, &encoding, &|message| job.warn(message));
         drop(encoding);
         let numbers = numbers(&ready, &ztoc);
         job.steps.log(
@@ -353,7 +352,7 @@ impl Layers<'_> {
             staged = None;
         }
         let outcome = if named && staged.is_none() {
-            LayerOutcome::Reused { ztoc }
+            LayerOutcome::Reused { ztoc, from: ReusedFrom::Layout }
         } else {
             LayerOutcome::Indexed { ztoc }
         };
@@ -395,6 +394,16 @@ impl Job<'_> {
     /// Whether a layer may have a second thread of its own.
     pub(super) fn second_thread(&self) -> bool {
         self.options.jobs.is_none_or(|jobs| jobs.get() > 1)
+    }
+
+    /// Whether the zTOCs that are there are taken without a look at their layers.
+    pub(super) fn trusts_blobs(&self) -> bool {
+        self.options.trust_blobs
+    }
+
+    /// Whether all blobs were held to their digests just before.
+    pub(super) fn blobs_are_whole(&self) -> bool {
+        self.early.blobs_are_whole()
     }
 
     pub(super) fn cancelled(&self) -> bool {

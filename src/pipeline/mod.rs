@@ -4,7 +4,7 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
-mod cached;
+pub(crate) mod cached;
 pub(crate) mod early;
 mod layers;
 pub(crate) mod remove;
@@ -60,11 +60,15 @@ pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Resul
     timed(options, || {
         let layout = LockedLayout::new(layout.clone(), &|| observer.cancelled())?;
         layout.remove_leftovers()?;
-        run_made(&layout, layout.path(), &EarlyScans::default(), options, &Steps::new(observer))
+        let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
+        run_made(&layout, layout.path(), (&early, &cache), options, &Steps::new(observer))
     })
 }
 
-pub(crate) fn timed(options: &Options, work: impl FnOnce() -> Result<Report, Error>) -> Result<Report, Error> {
+pub(crate) fn timed(
+    options: &Options,
+    work: impl FnOnce() -> Result<Report, Error>,
+) -> Result<Report, Error> {
     check(options)?;
     let start = Instant::now();
     let mut report = work()?;
@@ -117,11 +121,11 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
 }
 
 /// Indexes a layout that is locked and holds no leftovers. `shown` is what people know it by, `early`
-/// the scans that were made already.
+/// the scans that were made already, `cache` what is used of the cache.
 pub(crate) fn run_made(
     layout: &LockedLayout,
     shown: &Path,
-    early: &EarlyScans,
+    (early, cache): (&EarlyScans, &CacheUse),
     options: &Options,
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
@@ -130,8 +134,7 @@ pub(crate) fn run_made(
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
-    let cache = CacheUse::begin(options);
-    let mut scanned = layers.scan(layout, options, steps, &like, &cache, early)?;
+    let mut scanned = layers.scan(layout, options, steps, &like, cache, early)?;
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),

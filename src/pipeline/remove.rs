@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::steps::Steps;
 use super::{model_blob, prune, resolve, stage_documents};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -22,6 +21,7 @@ use crate::report::RootReport;
 use crate::select::{Selection, select};
 use crate::soci::rewrite::Rewrite;
 use crate::soci::undo::{Removal, undo};
+use crate::steps::Steps;
 
 /// Version of the JSON form of a [`RemoveReport`].
 pub const REMOVE_REPORT_VERSION: u32 = 1;
@@ -112,7 +112,7 @@ pub fn remove(
     let layout = Layout::open(path)?;
     let steps = Steps::new(observer);
     let mut report = if options.dry_run {
-        let tree = resolve(&layout, &steps)?;
+        let tree = resolve(&layout, layout.path(), &steps)?;
         Removing::decide(&layout, &tree, options)?.report(&tree, true)
     } else {
         let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
@@ -194,7 +194,7 @@ fn commit(
     options: &RemoveOptions,
     steps: &Steps<'_>,
 ) -> Result<RemoveReport, Error> {
-    let tree = resolve(layout, steps)?;
+    let tree = resolve(layout, layout.path(), steps)?;
     let like = model_blob(layout, &tree);
     let step = steps.plan("[undo] manifests".to_owned(), &format!("undo {options:?}"), &[]);
     let (removing, staged) = steps.run(&step, || {

@@ -8,7 +8,9 @@
 //! them, and proving them would be the scan itself.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
 use super::layers::{Job, ReadyZtoc};
 use crate::digest::{Digest, Hasher};
@@ -98,20 +100,41 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// Reads the layer's blob, holds it to its digest and says whether the zTOC's first and last span are
-/// its own.
-pub(super) fn check_layer(
-    layout: &Layout,
-    layer: &Descriptor,
-    ztoc: &Ztoc,
-    job: &Job<'_>,
-) -> Result<bool, Error> {
+/// Whether a zTOC is the layer's, by its first and last span. The layer's blob is read whole and held to its
+/// digest, unless that was done just before (an archive that came in) or is not wanted
+/// (`trust_blobs`, which takes the zTOC as it is).
+///
+/// # Errors
+/// A blob that is not what its descriptor says; [`Error::Io`].
+pub(super) fn belongs(layer: &Descriptor, ztoc: &Ztoc, job: &Job<'_>) -> Result<bool, Error> {
+    if job.trusts_blobs() {
+        return Ok(true);
+    }
     let Descriptor { digest, size, .. } = *layer;
-    let path = layout.blob_path(&digest);
-    let mut blob = layout
+    let mut blob = job
+        .layout
         .open_blob(&digest, size)?
         .ok_or_else(|| Error::BlobMissing { digest, referrer: "an image manifest".to_owned() })?;
     let mut ends = end_spans(ztoc);
+    if job.blobs_are_whole() {
+        for span in &mut ends {
+            span.read(&blob, size).map_err(Error::io("read", &job.layout.blob_path(&digest)))?;
+        }
+    } else {
+        read_whole(&mut blob, layer, &mut ends, job)?;
+    }
+    Ok(ends.into_iter().all(|span| span.hasher.finish() == span.expected))
+}
+
+/// Reads the blob from end to end, past the spans, and holds it to its digest.
+fn read_whole(
+    blob: &mut File,
+    layer: &Descriptor,
+    ends: &mut [Span],
+    job: &Job<'_>,
+) -> Result<(), Error> {
+    let Descriptor { digest, size, .. } = *layer;
+    let path = job.layout.blob_path(&digest);
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 256 << 10];
     let mut position = 0;
@@ -127,7 +150,7 @@ pub(super) fn check_layer(
         };
         let chunk = &buffer[..count];
         hasher.update(chunk);
-        for span in &mut ends {
+        for span in ends.iter_mut() {
             span.feed(position, chunk);
         }
         position += count as u64;
@@ -140,7 +163,7 @@ pub(super) fn check_layer(
     if found != digest {
         return Err(Error::BlobDigest { digest, found });
     }
-    Ok(ends.into_iter().all(|span| span.hasher.finish() == span.expected))
+    Ok(())
 }
 
 /// One span that is compared.
@@ -152,6 +175,20 @@ struct Span {
 }
 
 impl Span {
+    /// Reads the span alone, as far as the blob of `size` bytes has it.
+    fn read(&mut self, blob: &File, size: u64) -> io::Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        let mut position = self.start;
+        let end = self.end.min(size);
+        while position < end {
+            let want = (end - position).min(buffer.len() as u64) as usize;
+            blob.read_exact_at(&mut buffer[..want], position)?;
+            self.hasher.update(&buffer[..want]);
+            position += want as u64;
+        }
+        Ok(())
+    }
+
     fn feed(&mut self, position: u64, chunk: &[u8]) {
         let clamp = |offset: u64| offset.saturating_sub(position).min(chunk.len() as u64) as usize;
         self.hasher.update(&chunk[clamp(self.start)..clamp(self.end)]);

@@ -25,6 +25,8 @@ pub(super) fn start(toc: &Toc, position: usize) -> u64 {
 pub(super) struct HeaderCheck<'a> {
     walker: TarWalker,
     expected: FileRef<'a>,
+    /// Bytes of it.
+    length: u64,
     failed: Option<String>,
     ztoc: Digest,
     layer: Digest,
@@ -40,7 +42,7 @@ impl<'a> HeaderCheck<'a> {
         (ztoc, layer): (Digest, Digest),
         length: u64,
     ) -> Result<Self, Error> {
-        let check = Self { walker: TarWalker::new(), expected, failed: None, ztoc, layer };
+        let check = Self { walker: TarWalker::new(), expected, length, failed: None, ztoc, layer };
         if (512..=MAX_HEADER).contains(&length) {
             Ok(check)
         } else {
@@ -66,6 +68,9 @@ impl<'a> HeaderCheck<'a> {
         if toc.len() != 1 {
             let problem = format!("{} tar headers stand in front of its content", toc.len());
             return Err(self.bad(&problem));
+        }
+        if toc.get(0).uncompressed_offset().cast_unsigned() != self.length {
+            return Err(self.bad("its content begins elsewhere, by the layer's tar header"));
         }
         match difference(&self.expected, &toc.get(0)) {
             None => Ok(()),

@@ -10,7 +10,9 @@
 //! Whiteouts act on lower layers only, wherever they stand in the archive: a name beside its whiteout is a new
 //! one. So it is in the specification (OCI `layer.md`, "Whiteouts") and for the lazy mount; with a directory that
 //! was removed and made again, overlayfs would show the lower names too when the layer has a whiteout and no
-//! opaque marker, which no builder writes for it.
+//! opaque marker, which no builder writes for it. What counts of a layer is what it leaves: a file that becomes a
+//! directory within one layer hides nothing, as with overlayfs (containerd's plain unpacking would have removed
+//! the lower directory by then).
 
 use super::tree::{BadEntry, Directory, IMPLIED, NodeId, Trees};
 

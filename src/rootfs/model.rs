@@ -287,7 +287,7 @@ fn paths_lead_as_in_a_root_directory() {
     ));
     let mut trees = Trees::new(vec![&toc]);
     let root = trees.merged().expect("sound");
-    let mut expect = |path: &str, follow: bool, same: Result<&str, LookupError>| {
+    let expect = |path: &str, follow: bool, same: Result<&str, LookupError>| {
         let found = trees.resolve(root, path.as_bytes(), follow);
         let same = same.map(|path| trees.resolve(root, path.as_bytes(), false).expect(path));
         assert_eq!(found, same, "{path} {follow}");

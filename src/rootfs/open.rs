@@ -20,12 +20,12 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::tree;
 use crate::media_type::{Compression, LayerKind, is_zstd, layer_kind};
 use crate::options::Options;
-use crate::steps::Steps;
 use crate::platform::Platform;
 use crate::scan::unpack::Codec;
 use crate::scan::{Scan, ScanObserver, ScanRequest, scan, zstd};
 use crate::select::{SelectedImage, select};
 use crate::soci::find;
+use crate::steps::Steps;
 use crate::ztoc::toc::Toc;
 use crate::ztoc::{Zinfo, Ztoc};
 

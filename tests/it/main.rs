@@ -4,16 +4,19 @@
 
 mod cache;
 mod cache_commands;
+mod cat;
 mod cli;
 mod concurrent;
 mod context;
 mod determinism;
 mod diff;
 mod errors;
+mod files;
 mod gc;
 mod hostile;
 mod ingest;
 mod inspect;
+mod ls;
 mod plan;
 mod properties;
 mod reference;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use soci_layout::gc::GcOptions;
 
-use super::super::{duration, exit};
+use super::super::exit;
 use super::{OUTPUT, RUN};
 
 /// Remove blobs that nothing refers to
@@ -27,7 +27,7 @@ pub(crate) struct GcArgs {
     ///
     /// An export that is under way has blobs that index.json does not name yet. 0 takes every
     /// unreferenced blob: only when nothing else writes into the layout. For example 10m, 1h30m, 7d.
-    #[arg(long, value_name = "AGE", help_heading = RUN, default_value = "1h", value_parser = duration::parse)]
+    #[arg(long, value_name = "AGE", help_heading = RUN, default_value = "1h", value_parser = humantime::parse_duration)]
     pub(crate) min_age: Duration,
 
     /// Say what would be removed, remove nothing

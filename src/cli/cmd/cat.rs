@@ -3,13 +3,14 @@
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
+use soci_layout::Error;
 use soci_layout::rootfs::{EntryKind, ReadError, ReadReport};
 
 use super::super::args::CatArgs;
-use super::super::escape;
 use super::super::exit::Exit;
 use super::super::printer::Printer;
 use super::super::size::Bytes;
+use super::super::{escape, render};
 use super::files::{self, Interruptible};
 
 /// Runs the command.
@@ -65,7 +66,12 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
                 talk.error(&message, &[], Some(hint));
                 exit = Exit::Error;
             }
-            Err(ReadError::Layout(error)) => return talk.failed(&error),
+            Err(ReadError::Layout(error @ Error::Cancelled)) => return talk.failed(&error),
+            Err(ReadError::Layout(error)) => {
+                let message = format!("{shown}: {error}");
+                talk.error(&message, &render::causes(&error), error.hint().as_deref());
+                exit = Exit::Error;
+            }
             Err(error) => {
                 talk.error(&format!("{shown}: {error}"), &[], None);
                 exit = Exit::Error;

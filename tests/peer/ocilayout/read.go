@@ -108,3 +108,10 @@ func (l *Layout) Ztocs() (map[digest.Digest]ocispec.Descriptor, error) {
 	}
 	return found, nil
 }
+
+// ReadRoot gives the images that one entry of index.json leads to.
+func ReadRoot(dir string, root ocispec.Descriptor) ([]Manifest, error) {
+	l := &Layout{Dir: dir}
+	err := l.walk([]ocispec.Descriptor{root}, make(map[digest.Digest]bool))
+	return l.Images, err
+}
