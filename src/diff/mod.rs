@@ -67,7 +67,28 @@ struct Side {
     layout: Layout,
     tree: Tree,
     found: Inspection,
+    /// Positions of the images.
     images: HashMap<String, usize>,
+    /// Digest and size of each image's configuration.
+    configs: HashMap<Digest, (Digest, u64)>,
+}
+
+fn configs(tree: &Tree) -> HashMap<Digest, (Digest, u64)> {
+    let mut configs = HashMap::new();
+    for root in &tree.roots {
+        root.visit(&mut |node| {
+            let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
+                return;
+            };
+            let manifest: Value = serde_json::from_str(&image.text).unwrap_or_default();
+            let config = &manifest["config"];
+            let digest = config["digest"].as_str().and_then(|text| text.parse().ok());
+            if let (Some(digest), Some(size)) = (digest, config["size"].as_u64()) {
+                configs.insert(descriptor.digest, (digest, size));
+            }
+        });
+    }
+    configs
 }
 
 impl Side {
@@ -93,20 +114,19 @@ impl Side {
                     };
                     look(&layout, &tree, &one).is_ok()
                 });
-                if options.platforms.is_empty() {
-                    options.refs.clear();
-                    let mut found = look(&layout, &tree, &options)?;
-                    (found.roots, found.images, found.soci_indexes) = Default::default();
-                    (found, Some(error))
-                } else {
-                    (look(&layout, &tree, &options)?, Some(error))
+                let none = options.platforms.is_empty();
+                let mut found = look(&layout, &tree, &options)?;
+                if none {
+                    (found.images, found.soci_indexes) = Default::default();
                 }
+                (found, Some(error))
             }
             found => (found?, None),
         };
         let places = found.images.iter().enumerate();
         let images = places.map(|(place, image)| (image.digest.to_string(), place)).collect();
-        Ok((Self { layout, tree, found, images }, missing))
+        let configs = configs(&tree);
+        Ok((Self { layout, tree, found, images, configs }, missing))
     }
 
     fn image(&self, digest: &str) -> Option<&Image> {
@@ -128,21 +148,7 @@ impl Side {
     /// The diff ID of each layer, if there are as many of them as layers.
     fn diff_ids(&self, image: &Image) -> Vec<Option<String>> {
         let none = vec![None; image.layers.len()];
-        let mut text = None;
-        for root in &self.tree.roots {
-            root.visit(&mut |node| {
-                if let (Content::Image(found), Some(descriptor)) = (&node.content, node.known())
-                    && descriptor.digest == image.digest
-                {
-                    text = Some(&found.text);
-                }
-            });
-        }
-        let Some(text) = text else { return none };
-        let manifest: Value = serde_json::from_str(text).unwrap_or_default();
-        let config = &manifest["config"];
-        let digest = config["digest"].as_str().and_then(|text| text.parse::<Digest>().ok());
-        let (Some(digest), Some(size)) = (digest, config["size"].as_u64()) else { return none };
+        let Some((digest, size)) = self.configs.get(&image.digest).copied() else { return none };
         let Ok(Some(bytes)) = self.layout.read_blob(&digest, size, MAX_CONFIG_SIZE) else {
             return none;
         };
@@ -188,9 +194,10 @@ impl Both {
     fn names(&self) -> Vec<NameDifference> {
         let names = |side: &Side| {
             let mut list: Vec<(String, String)> = Vec::new();
+            let mut known: HashMap<String, String> = HashMap::new();
             for root in &side.found.roots {
                 for name in &root.names {
-                    if !list.iter().any(|(known, _)| known == name) {
+                    if known.insert(name.clone(), root.digest.clone()).is_none() {
                         list.push((name.clone(), root.digest.clone()));
                     }
                 }
@@ -198,14 +205,14 @@ impl Both {
             list
         };
         let (a, b) = (names(&self.a), names(&self.b));
-        let find = |list: &[(String, String)], name: &str| {
-            list.iter().find(|(other, _)| other == name).map(|(_, digest)| digest.clone())
-        };
-        let added = b.iter().filter(|(name, _)| find(&a, name).is_none());
+        let maps: [HashMap<&str, &str>; 2] =
+            [&a, &b].map(|list| list.iter().map(|(name, digest)| (&**name, &**digest)).collect());
+        let find = |side: usize, name: &str| maps[side].get(name).map(|text| (*text).to_owned());
+        let added = b.iter().filter(|(name, _)| find(0, name).is_none());
         a.iter()
             .chain(added)
             .map(|(name, _)| {
-                let (a, b) = (find(&a, name), find(&b, name));
+                let (a, b) = (find(0, name), find(1, name));
                 let change = Change::of(a.as_ref(), b.as_ref(), |a, b| a == b);
                 NameDifference { name: name.clone(), change, a, b }
             })

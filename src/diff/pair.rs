@@ -1,6 +1,8 @@
 //! Which things of A and B are one thing that changed: entries by name, images by platform, layers by
 //! digest and place.
 
+use std::collections::{HashMap, HashSet, VecDeque};
+
 use crate::inspect::{Content, Entry, Inspection};
 
 /// The images below an entry of `index.json`, under all its names.
@@ -12,18 +14,23 @@ pub(super) struct Group<'a> {
     pub(super) images: Vec<(Option<&'a str>, &'a str)>,
 }
 
-/// The entries that lead to images, those of one digest together.
+/// The entries that lead to images which were asked for, those of one digest together.
 pub(super) fn groups(inspection: &Inspection) -> Vec<Group<'_>> {
+    let wanted: HashSet<String> =
+        inspection.images.iter().map(|image| image.digest.to_string()).collect();
     let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for root in &inspection.roots {
         let names = root.names.iter().map(String::as_str);
-        if let Some(known) = groups.iter_mut().find(|group| group.digest == root.digest) {
-            known.names.extend(names);
+        if let Some(place) = places.get(root.digest.as_str()) {
+            groups[*place].names.extend(names);
             continue;
         }
         let mut images = Vec::new();
         collect(root, &mut images);
+        images.retain(|(_, digest)| wanted.contains(*digest));
         if !images.is_empty() {
+            places.insert(&root.digest, groups.len());
             groups.push(Group { names: names.collect(), digest: &root.digest, images });
         }
     }
@@ -45,17 +52,22 @@ pub(super) type Pairs = Vec<(Option<usize>, Option<usize>)>;
 pub(super) fn pair_groups(a: &[Group<'_>], b: &[Group<'_>]) -> Pairs {
     let mut partner = vec![None; a.len()];
     let mut taken = vec![false; b.len()];
-    for by_name in [true, false] {
-        let belongs = |a: &Group<'_>, b: &Group<'_>| {
-            if by_name {
-                a.names.iter().any(|name| b.names.contains(name))
-            } else {
-                a.digest == b.digest
-            }
-        };
+    let (mut by_name, mut by_digest) = (HashMap::new(), HashMap::new());
+    for (place, group) in b.iter().enumerate() {
+        by_digest.entry(group.digest).or_insert(place);
+        for name in &group.names {
+            by_name.entry(*name).or_insert(place);
+        }
+    }
+    for named in [true, false] {
         for (group, partner) in a.iter().zip(&mut partner).filter(|(_, p)| p.is_none()) {
-            let mut others = b.iter().enumerate();
-            *partner = others.position(|(place, other)| !taken[place] && belongs(group, other));
+            let mut places: Vec<usize> = if named {
+                group.names.iter().filter_map(|name| by_name.get(name)).copied().collect()
+            } else {
+                by_digest.get(group.digest).copied().into_iter().collect()
+            };
+            places.retain(|place| !taken[*place]);
+            *partner = places.first().copied();
             if let Some(place) = *partner {
                 taken[place] = true;
             }
@@ -74,12 +86,13 @@ pub(super) fn pair_groups(a: &[Group<'_>], b: &[Group<'_>]) -> Pairs {
 /// Pairs the images of two entries by platform, in their order.
 pub(super) fn pair_images(a: &Group<'_>, b: &Group<'_>) -> Pairs {
     let mut taken = vec![false; b.images.len()];
+    let mut free: HashMap<Option<&str>, VecDeque<usize>> = HashMap::new();
+    for (place, (platform, _)) in b.images.iter().enumerate() {
+        free.entry(*platform).or_default().push_back(place);
+    }
     let mut partner = Vec::with_capacity(a.images.len());
     for (platform, _) in &a.images {
-        let free = |(position, (other, _)): (usize, &(Option<&str>, &str))| {
-            !taken[position] && other == platform
-        };
-        let found = b.images.iter().enumerate().position(free);
+        let found = free.get_mut(platform).and_then(VecDeque::pop_front);
         if let Some(found) = found {
             taken[found] = true;
         }

@@ -1,6 +1,6 @@
 //! Images: their SOCI indexes, and which of their layers a reader would mount lazily.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -79,17 +79,16 @@ impl Lookup {
         let by_digest: HashMap<Digest, usize> =
             places.map(|(place, soci)| (soci.digest, place)).collect();
         let mut by_subject: HashMap<Digest, Vec<usize>> = HashMap::new();
+        let mut seen = HashSet::new();
         for root in roots {
             root.visit(&mut |node| {
                 if let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known())
                     && soci.version == IndexVersion::V1
                     && let (Some(subject), Some(place)) =
                         (soci.subject, by_digest.get(&descriptor.digest))
+                    && seen.insert(*place)
                 {
-                    let list = by_subject.entry(subject).or_default();
-                    if !list.contains(place) {
-                        list.push(*place);
-                    }
+                    by_subject.entry(subject).or_default().push(*place);
                 }
             });
         }
@@ -102,11 +101,9 @@ impl Lookup {
         let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
         let mut own: Vec<usize> =
             named.and_then(|named| self.by_digest.get(&named)).copied().into_iter().collect();
-        for place in self.by_subject.get(&digest).into_iter().flatten() {
-            if !own.contains(place) {
-                own.push(*place);
-            }
-        }
+        let first = own.first().copied();
+        let others = self.by_subject.get(&digest).into_iter().flatten().copied();
+        own.extend(others.filter(|place| Some(*place) != first));
         own
     }
 }

@@ -3,7 +3,7 @@
 //! Digests that are copied (roots, images, SOCI indexes) stand in full, those that are only told apart
 //! (layers, zTOCs) are short; `-v` shows all of them in full. What is wrong is said where it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use soci_layout::Digest;
@@ -32,12 +32,16 @@ pub(crate) fn text(inspection: &Inspection, verbose: bool) -> String {
     };
     let mut out = String::new();
     let mut roots: Vec<(Vec<&str>, &Entry)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for root in &inspection.roots {
         let names = root.names.iter().map(String::as_str);
         // Several names of one image are one root for people.
-        match roots.iter_mut().find(|(_, known)| known.digest == root.digest) {
-            Some((known, _)) if !root.digest.is_empty() => known.extend(names),
-            _ => roots.push((names.collect(), root)),
+        match places.get(root.digest.as_str()) {
+            Some(place) if !root.digest.is_empty() => roots[*place].0.extend(names),
+            _ => {
+                places.insert(&root.digest, roots.len());
+                roots.push((names.collect(), root));
+            }
         }
     }
     for (names, root) in roots {
@@ -90,7 +94,7 @@ impl Show<'_> {
 
     /// Entries of an index: what belongs to an image is shown with it and not once more.
     fn entries(&self, branch: &mut Branch, entries: &[Entry]) {
-        let here: Vec<&str> = entries
+        let here: HashSet<&str> = entries
             .iter()
             .filter(|entry| matches!(entry.content, Content::Image { .. }))
             .map(|entry| entry.digest.as_str())
