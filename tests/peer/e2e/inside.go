@@ -78,6 +78,7 @@ func (b *bench) run(events *json.Encoder) (err error) {
 	case "":
 		b.forms()
 		b.contents()
+		b.shapes()
 		b.prefetch()
 		b.negative()
 		b.containers()

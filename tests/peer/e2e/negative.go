@@ -134,7 +134,8 @@ func (b *bench) indentedIndex() []string {
 		return problems
 	}
 	// The index is found, but cannot be used: every layer is pulled whole.
-	problems = wantProblems(b.loadsLazily(i, b.plain, "oras"), "layer 0: FUSE mount false, zTOC true", "0 ranges, 1 whole GETs")
+	problems = wantProblems(b.loadsLazily(i, b.plain, "oras"), "layer 0: FUSE mount false, zTOC true", "0 ranges, 1 whole GETs",
+		"no valid SOCI index found")
 	if len(problems) > 0 {
 		return problems
 	}

@@ -47,6 +47,9 @@ func (b *bench) fetchedAhead(list, on bool) []string {
 		if i, err = readImage(dir, machine, "v2"); err != nil {
 			return []string{err.Error()}
 		}
+		if code, findings, err := b.verify(dir); code != 0 || err != nil {
+			return join(firstLines(findings, 3), fmt.Errorf("verify: exit code %d, %w", code, err))
+		}
 	}
 	return b.other(host.Mode{V2: true, Prefetch: on}, func(stack *host.Stack) []string {
 		p, problems := b.pullInto(stack, i, b.plain, "oras")

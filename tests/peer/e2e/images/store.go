@@ -35,16 +35,13 @@ func NewStore(cache, fresh string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
 	slices.Sort(files)
 	key := sha256.Sum256([]byte(strings.Join(files, "\n")))
 	s.kept = filepath.Join(cache, fmt.Sprintf("layers-%d-%x", recipe, key[:6]))
-	old, err := filepath.Glob(filepath.Join(cache, "layers-*"))
-	for _, dir := range old {
-		if dir != s.kept { // of packages that are not there any more
-			err = errors.Join(err, os.RemoveAll(dir))
-		}
-	}
-	return s, errors.Join(err, os.MkdirAll(s.kept, 0o755), os.Mkdir(s.fresh, 0o755))
+	return s, errors.Join(os.MkdirAll(s.kept, 0o755), os.Mkdir(s.fresh, 0o755))
 }
 
 // Packages is a layer of packages; base adds the links of a root file system. Method is
@@ -63,7 +60,7 @@ func (s *Store) Packages(name string, base bool, names []string, method string) 
 	}
 	defer os.RemoveAll(dir)
 	making := filepath.Join(dir, "layer")
-	layer, err := build(making, name, method, packages(s.packages, base, names))
+	layer, err := build(making, name, method, written(packages(s.packages, base, names)))
 	if err != nil {
 		return layer, err
 	}
@@ -77,10 +74,15 @@ func (s *Store) Packages(name string, base bool, names []string, method string) 
 
 // Layer is a layer that is made anew.
 func (s *Store) Layer(name, method string, content func(*tar.Writer) error) (corpus.Layer, error) {
-	return build(filepath.Join(s.fresh, name+"."+method), name, method, content)
+	return s.Archive(name, method, written(content))
 }
 
-func build(file, name, method string, content func(*tar.Writer) error) (corpus.Layer, error) {
+// Archive is a layer of a tar that is written to a file.
+func (s *Store) Archive(name, method string, write func(file string) error) (corpus.Layer, error) {
+	return build(filepath.Join(s.fresh, name+"."+method), name, method, write)
+}
+
+func build(file, name, method string, write func(file string) error) (corpus.Layer, error) {
 	i := slices.IndexFunc(corpus.GzipWriters(), func(w corpus.GzipWriter) bool { return w.Name == method })
 	if i < 0 {
 		return corpus.Layer{}, fmt.Errorf("no writer %q", method)
@@ -88,7 +90,7 @@ func build(file, name, method string, content func(*tar.Writer) error) (corpus.L
 	writer := corpus.GzipWriters()[i]
 	archive := file + ".tar"
 	defer os.Remove(archive)
-	if err := write(archive, content); err != nil {
+	if err := write(archive); err != nil {
 		return corpus.Layer{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -108,14 +110,17 @@ func build(file, name, method string, content func(*tar.Writer) error) (corpus.L
 	return corpus.NewLayer(name+"."+method, file, mediaType, diffID)
 }
 
-func write(file string, content func(*tar.Writer) error) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
+// written makes the file of a tar that Go writes.
+func written(content func(*tar.Writer) error) func(file string) error {
+	return func(file string) error {
+		f, err := os.Create(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		out := tar.NewWriter(f)
+		return errors.Join(content(out), out.Close())
 	}
-	defer f.Close()
-	out := tar.NewWriter(f)
-	return errors.Join(content(out), out.Close())
 }
 
 // diffID is the digest of what comes out again.

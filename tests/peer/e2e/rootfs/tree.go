@@ -74,10 +74,10 @@ func (t Tree) remove(name string, keep map[string]bool) {
 	t.clear(name, keep)
 }
 
-// clear takes all below a directory away, save those in keep.
+// clear takes all below a directory ("." for the root) away, save those in keep.
 func (t Tree) clear(dir string, keep map[string]bool) {
 	for name := range t {
-		if strings.HasPrefix(name, dir+"/") && !keep[name] {
+		if (dir == "." || strings.HasPrefix(name, dir+"/")) && !keep[name] {
 			delete(t, name)
 		}
 	}
