@@ -38,8 +38,12 @@ impl Archive {
                 (None, false) => Ok(None),
                 (output, _) => {
                     let option = if output.is_some() { "--output" } else { "--force" };
-                    let problem = format!("{option} is for archives, and {} is none", path.display());
-                    Err((problem, "a directory is indexed in place; copy it first to keep it as it is"))
+                    let problem =
+                        format!("{option} is for archives, and {} is none", path.display());
+                    Err((
+                        problem,
+                        "a directory is indexed in place; copy it first to keep it as it is",
+                    ))
                 }
             };
         }
@@ -111,9 +115,9 @@ mod tests {
         }
         let at = |name: &str| temp.path().join(name);
         let text = temp.path().display();
-        for (name, stem) in [("a.tar", "a"), ("b.TAR.gz", "b"), ("c.tgz", "c"), ("d.tar.zst", "d")] {
-            let expected =
-                Archive { source: Some(at(name)), target: Target::Directory(at(stem)) };
+        for (name, stem) in [("a.tar", "a"), ("b.TAR.gz", "b"), ("c.tgz", "c"), ("d.tar.zst", "d")]
+        {
+            let expected = Archive { source: Some(at(name)), target: Target::Directory(at(stem)) };
             assert_eq!(of(&format!("{text}/{name}")), Ok(Some(expected)));
         }
         for (output, target) in [
@@ -121,7 +125,10 @@ mod tests {
             ("y/x.tar", Target::Archive("y/x.tar".into())),
             ("-", Target::Stdout),
         ] {
-            assert_eq!(of(&format!("- --output {output}")), Ok(Some(Archive { source: None, target })));
+            assert_eq!(
+                of(&format!("- --output {output}")),
+                Ok(Some(Archive { source: None, target }))
+            );
         }
         assert_eq!(of(&text.to_string()), Ok(None));
         assert_eq!(of("/nonexistent/x.tar"), Ok(None));

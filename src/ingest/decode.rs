@@ -30,7 +30,8 @@ pub(super) enum Format {
 
 /// Looks at the first bytes of something; the error says what else it is, and what to do.
 pub(super) fn sniff(head: &[u8]) -> Result<Format, (&'static str, &'static str)> {
-    const EXPORT: &str = "export one (docker buildx build -o type=oci,dest=image.tar .) and give that";
+    const EXPORT: &str =
+        "export one (docker buildx build -o type=oci,dest=image.tar .) and give that";
     match head {
         [0x1f, 0x8b, ..] => Ok(Format::Gzip),
         _ if head.get(257..262) == Some(b"ustar") => Ok(Format::Plain),

@@ -100,7 +100,9 @@ fn write_all(mut work: Receiver<Work>, durable: bool) -> Result<(), Failure> {
         let synced = syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         result?;
         // An error of the disk belongs to no member.
-        synced.and_then(|()| sync_small(&small)).map_err(|error| Failure { offset: u64::MAX, error })
+        synced
+            .and_then(|()| sync_small(&small))
+            .map_err(|error| Failure { offset: u64::MAX, error })
     })
 }
 

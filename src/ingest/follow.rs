@@ -27,8 +27,7 @@ impl Written {
     pub(super) fn beyond(&self, offset: u64) -> Option<u64> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |state: &mut State| state.bytes <= offset && !state.ended;
-        let state =
-            self.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
+        let state = self.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
         (state.bytes > offset || state.complete).then_some(state.bytes)
     }
 }
@@ -65,10 +64,15 @@ mod tests {
             let written = Arc::<Written>::default();
             let writing = Writing(Arc::clone(&written));
             std::thread::scope(|scope| {
-                let reader = scope.spawn(|| [written.beyond(0), written.beyond(3), written.beyond(5)]);
+                let reader =
+                    scope.spawn(|| [written.beyond(0), written.beyond(3), written.beyond(5)]);
                 writing.advance(3);
                 writing.advance(2);
-                if complete { writing.complete() } else { drop(writing) }
+                if complete {
+                    writing.complete()
+                } else {
+                    drop(writing)
+                }
                 let [first, second, end] = reader.join().expect("no panic");
                 assert!(first.is_some_and(|bytes| bytes >= 3), "{first:?}");
                 assert_eq!((second, end), (Some(5), complete.then_some(5)));

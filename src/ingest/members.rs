@@ -65,12 +65,15 @@ impl Walk<'_, '_> {
             let entry = entry.map_err(|error| self.stopped(error))?;
             members += 1;
             if members > MAX_DESCRIPTORS as u64 {
-                return Err(self.failure(entry.raw_header_position(), Error::Limit {
-                    place: self.archive.to_string(),
-                    what: "the number of members",
-                    limit: MAX_DESCRIPTORS as u64,
-                    found: members,
-                }));
+                return Err(self.failure(
+                    entry.raw_header_position(),
+                    Error::Limit {
+                        place: self.archive.to_string(),
+                        what: "the number of members",
+                        limit: MAX_DESCRIPTORS as u64,
+                        found: members,
+                    },
+                ));
             }
             self.member(entry).await?;
         }
@@ -85,10 +88,7 @@ impl Walk<'_, '_> {
         self.complete()
     }
 
-    async fn member<R: AsyncRead + Unpin>(
-        &mut self,
-        mut entry: Entry<R>,
-    ) -> Result<(), Ended> {
+    async fn member<R: AsyncRead + Unpin>(&mut self, mut entry: Entry<R>) -> Result<(), Ended> {
         let offset = entry.raw_header_position();
         let mut pax = Vec::new();
         let records = entry.pax_extensions().await.map_err(|error| self.stopped(error))?;
@@ -211,7 +211,10 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         let (problem, hint) = if lacks(Document::IndexJson) && !lacks(Document::ManifestJson) {
-            ("it is a docker-archive (manifest.json, no index.json), not an OCI layout", DOCKER_ARCHIVE)
+            (
+                "it is a docker-archive (manifest.json, no index.json), not an OCI layout",
+                DOCKER_ARCHIVE,
+            )
         } else {
             let problem = if lacks(Document::IndexJson) {
                 "it has no index.json: it is not an archive of an OCI layout"

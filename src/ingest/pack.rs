@@ -72,7 +72,10 @@ fn members(layout: &Layout) -> Result<BTreeMap<String, Option<Member>>, Error> {
     for (hex, size) in reachable.sha512 {
         members.insert("blobs/sha512/".to_owned(), None);
         let name = format!("blobs/sha512/{hex}");
-        members.insert(name.clone(), Some(Member { path: layout.path().join(name), size, mode: 0o444 }));
+        members.insert(
+            name.clone(),
+            Some(Member { path: layout.path().join(name), size, mode: 0o444 }),
+        );
     }
     Ok(members)
 }

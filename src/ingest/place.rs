@@ -136,7 +136,8 @@ impl Place {
             // What is replaced is removed, so it must be what the user thinks of.
             Form::Directory if found.is_dir() && is_replaceable(path) => Ok(true),
             Form::Directory if found.is_dir() => {
-                let hint = "--force replaces only OCI layouts and empty directories; remove it yourself";
+                let hint =
+                    "--force replaces only OCI layouts and empty directories; remove it yourself";
                 Err(self.refuse("exists and is not an OCI layout", Some(hint)))
             }
             Form::Directory => Err(self.refuse("exists and is not a directory", None)),
@@ -158,10 +159,8 @@ impl Place {
             fs::rename(made, path)
         } else {
             // A run that works in the old one shall come to its end first.
-            let _lock = Layout::open(path)
-                .ok()
-                .map(|old| LockedLayout::new(old, &|| false))
-                .transpose()?;
+            let _lock =
+                Layout::open(path).ok().map(|old| LockedLayout::new(old, &|| false)).transpose()?;
             exchange(made, path, &work.join(OLD))
         };
         match moved {

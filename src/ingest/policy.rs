@@ -97,7 +97,10 @@ pub(super) fn judge(header: &Header<'_>) -> Result<Member, Refusal> {
     check_pax(header)?;
     let name = path(header.name)?;
     if is_docker_archive(name) {
-        return Err(refuse("it belongs to a docker-archive, which is no OCI layout", DOCKER_ARCHIVE));
+        return Err(refuse(
+            "it belongs to a docker-archive, which is no OCI layout",
+            DOCKER_ARCHIVE,
+        ));
     }
     let (name, has_slash) = name.strip_suffix('/').map_or((name, false), |name| (name, true));
     check_kind(header.kind, has_slash)?;
@@ -110,11 +113,15 @@ pub(super) fn judge(header: &Header<'_>) -> Result<Member, Refusal> {
     match name.split('/').collect::<Vec<_>>().as_slice() {
         ["blobs", "sha256", hex] => match Digest::from_hex(hex) {
             Some(digest) => Ok(Member::Blob(BlobName::Sha256(digest))),
-            None => Err(plain("a blob is named by the 64 lowercase hexadecimal digits of its digest")),
+            None => {
+                Err(plain("a blob is named by the 64 lowercase hexadecimal digits of its digest"))
+            }
         },
         ["blobs", "sha512", hex] => match sha512(hex) {
             Some(digest) => Ok(Member::Blob(BlobName::Sha512(digest))),
-            None => Err(plain("a blob is named by the 128 lowercase hexadecimal digits of its digest")),
+            None => {
+                Err(plain("a blob is named by the 128 lowercase hexadecimal digits of its digest"))
+            }
         },
         ["blobs", _, _] => {
             Err(plain("its digest algorithm is not known here (only sha256 and sha512 are)"))
@@ -165,7 +172,9 @@ fn check_kind(kind: u8, has_slash: bool) -> Result<(), Refusal> {
         b'g' => "a global PAX header",
         _ => {
             let kind = char::from(kind);
-            return Err(plain(&format!("it is of type {kind:?}; only files and directories are taken")));
+            return Err(plain(&format!(
+                "it is of type {kind:?}; only files and directories are taken"
+            )));
         }
     };
     Err(plain(&format!("it is {found}; only files and directories are taken")))
@@ -215,7 +224,8 @@ fn check_pax(header: &Header<'_>) -> Result<(), Refusal> {
 /// What `docker save` wrote before version 25, and what copies of it look like: configurations and
 /// layers under their digests at the top, or a directory for each layer.
 fn is_docker_archive(name: &str) -> bool {
-    let (first, rest) = name.split_once('/').map_or((name, None), |(first, rest)| (first, Some(rest)));
+    let (first, rest) =
+        name.split_once('/').map_or((name, None), |(first, rest)| (first, Some(rest)));
     let stem = first.strip_prefix("sha256:").unwrap_or(first);
     let (hex, ending) = stem.split_at(stem.bytes().take_while(u8::is_ascii_hexdigit).count());
     hex.len() == 64

@@ -63,7 +63,10 @@ pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Resul
     })
 }
 
-pub(crate) fn timed(options: &Options, work: impl FnOnce() -> Result<Report, Error>) -> Result<Report, Error> {
+pub(crate) fn timed(
+    options: &Options,
+    work: impl FnOnce() -> Result<Report, Error>,
+) -> Result<Report, Error> {
     check(options)?;
     let start = Instant::now();
     let mut report = work()?;

@@ -143,8 +143,7 @@ fn an_archive_gives_what_its_directory_gives() {
             let expected = unpacked.index(&options).unwrap();
             let temp = TempDir::new().unwrap();
             let path = temp.path().join("out");
-            let report =
-                to_directory(&Tar::fixture(fixture).end(), &path, &options).unwrap();
+            let report = to_directory(&Tar::fixture(fixture).end(), &path, &options).unwrap();
             assert_eq!(contents(&path), contents(&unpacked.layout()), "{fixture} {jobs}");
             assert_eq!(outcomes(&report), outcomes(&expected), "{fixture} {jobs}");
             assert_eq!(report.blobs_written, expected.blobs_written, "{fixture} {jobs}");
@@ -593,7 +592,9 @@ fn the_binary_takes_a_pipe_and_files() {
     assert_eq!(report["layers"][0]["outcome"], "indexed");
     assert_eq!(contents(&temp.path().join("in/image")), contents(&expected.layout()));
 
-    for arguments in [&["--output", "-", "--json"][..], &["--output", "x.tar.gz"], &["--dry-run"], &[]] {
+    for arguments in
+        [&["--output", "-", "--json"][..], &["--output", "x.tar.gz"], &["--dry-run"], &[]]
+    {
         let output = piped(&archive, temp.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", told(&output));
     }

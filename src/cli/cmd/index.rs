@@ -33,8 +33,13 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         match printer.out_bytes() {
             Ok(file) => stdout = Some(file),
             Err(error) => {
-                let hint = "redirect standard output, or write the archive to a file: --output x.tar";
-                talk.error("no archive is written to standard output", &[error.to_string()], Some(hint));
+                let hint =
+                    "redirect standard output, or write the archive to a file: --output x.tar";
+                talk.error(
+                    "no archive is written to standard output",
+                    &[error.to_string()],
+                    Some(hint),
+                );
                 return Exit::Usage;
             }
         }
@@ -82,7 +87,8 @@ fn take_in(
     let input = match &archive.source {
         Some(path) => Input::open(path)?,
         None => {
-            let action = |source| Error::Io { action: "read", path: "standard input".into(), source };
+            let action =
+                |source| Error::Io { action: "read", path: "standard input".into(), source };
             Input::stdin().map_err(action)?
         }
     };

@@ -161,8 +161,7 @@ impl Plain {
                 let _ = writeln!(out, "#{id} {current}");
                 return;
             }
-            let (total, percent) =
-                (Size(bytes.total), bar::percent(bytes.current, bytes.total));
+            let (total, percent) = (Size(bytes.total), bar::percent(bytes.current, bytes.total));
             let _ = writeln!(out, "#{id} {current} / {total} {percent}%");
         }
     }
