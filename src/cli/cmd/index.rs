@@ -27,10 +27,16 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
             return Exit::Usage;
         }
     };
+    if archive.as_ref().is_some_and(|archive| archive.source.is_none()) && Printer::stdin_typed() {
+        let hint =
+            "docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR";
+        talk.error("standard input is a terminal, not an archive", &[], Some(hint));
+        return Exit::Usage;
+    }
     let options = args.options();
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
-        match printer.out_bytes() {
+        match Printer::out_bytes() {
             Ok(file) => stdout = Some(file),
             Err(error) => {
                 let hint =
@@ -84,13 +90,11 @@ fn take_in(
     options: &Options,
     progress: &Progress,
 ) -> Result<Report, Error> {
-    let input = match &archive.source {
-        Some(path) => Input::open(path)?,
-        None => {
-            let action =
-                |source| Error::Io { action: "read", path: "standard input".into(), source };
-            Input::stdin().map_err(action)?
-        }
+    let input = if let Some(path) = &archive.source {
+        Input::open(path)?
+    } else {
+        let action = |source| Error::Io { action: "read", path: "standard input".into(), source };
+        Input::stdin().map_err(action)?
     };
     let output = match (&archive.target, stdout) {
         (Target::Directory(path), _) => Output::Directory { path: path.clone(), force },
