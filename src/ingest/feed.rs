@@ -35,7 +35,7 @@ pub(super) enum Stop {
     /// The outer compression.
     #[error("the {format} data is damaged or cut short: {problem}")]
     Decode { format: &'static str, problem: String },
-    /// More than [`super::bounded::MAX_HEADERS`] bytes without a member.
+    /// More than so many bytes without a member.
     #[error("more than {0} bytes of headers for one member")]
     HeadersTooLong(u64),
 }
