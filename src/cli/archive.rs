@@ -72,7 +72,7 @@ impl Target {
             return Ok(Self::Stdout);
         }
         let name = output.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        if name.ends_with(".tar") {
+        if Path::new(&name).extension().is_some_and(|ending| ending == "tar") {
             return Ok(Self::Archive(output.to_owned()));
         }
         if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
@@ -101,10 +101,9 @@ mod tests {
 
     fn of(arguments: &str) -> Result<Option<Archive>, Misuse> {
         let arguments = ["soci-layout", "index"].into_iter().chain(arguments.split_whitespace());
-        match Cli::try_parse_from(arguments).expect("valid").command {
-            Command::Index(args) => Archive::of(&args),
-            _ => unreachable!("it begins with index"),
-        }
+        let command = Cli::try_parse_from(arguments).expect("valid").command;
+        let Command::Index(args) = command else { unreachable!("it begins with index") };
+        Archive::of(&args)
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Printer {
     ///
     /// # Errors
     /// When it is a terminal, which would take the bytes for commands.
-    pub(crate) fn out_bytes(self) -> io::Result<File> {
+    pub(crate) fn out_bytes() -> io::Result<File> {
         if io::stdout().is_terminal() {
             return Err(io::Error::other("it is a terminal"));
         }
@@ -71,6 +71,11 @@ impl Printer {
     /// Whether standard error can be drawn on: a terminal that understands cursor movements.
     pub(crate) fn stderr_drawable(self) -> bool {
         self.drawable
+    }
+
+    /// Whether somebody types what comes through standard input.
+    pub(crate) fn stdin_typed() -> bool {
+        io::stdin().is_terminal()
     }
 
     /// Columns and rows of the terminal behind standard error, now.

@@ -95,7 +95,7 @@ impl AsyncRead for Decoded<'_> {
         };
         Poll::Ready(result.map_err(|error| {
             // What comes from below keeps its own reason.
-            if error.get_ref().is_some_and(|inner| inner.is::<Stop>()) {
+            if Stop::is_in(&error) {
                 return error;
             }
             Stop::Decode { format: "gzip", problem: error.to_string() }.into()

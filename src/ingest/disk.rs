@@ -52,16 +52,22 @@ pub(super) enum Work {
     End,
 }
 
-/// Starts the thread; it ends when the sender is gone. `durable` says whether to sync.
+/// Starts the thread; it ends when the sender is gone. `durable` says whether to sync, `cancelled`
+/// whether to give up syncing many small files.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     durable: bool,
+    cancelled: &'scope (dyn Fn() -> bool + Sync),
 ) -> (Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>) {
     let (sender, work) = mpsc::channel(WAITING);
-    (sender, scope.spawn(move || write_all(work, durable)))
+    (sender, scope.spawn(move || write_all(work, durable, cancelled)))
 }
 
-fn write_all(mut work: Receiver<Work>, durable: bool) -> Result<(), Failure> {
+fn write_all(
+    mut work: Receiver<Work>,
+    durable: bool,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<(), Failure> {
     std::thread::scope(|scope| {
         let (to_sync, files) = std::sync::mpsc::sync_channel(1);
         let syncing = scope.spawn(move || sync_each(&files));
@@ -101,7 +107,7 @@ fn write_all(mut work: Receiver<Work>, durable: bool) -> Result<(), Failure> {
         result?;
         // An error of the disk belongs to no member.
         synced
-            .and_then(|()| sync_small(&small))
+            .and_then(|()| sync_small(&small, cancelled))
             .map_err(|error| Failure { offset: u64::MAX, error })
     })
 }
@@ -110,11 +116,14 @@ fn sync_each(files: &std::sync::mpsc::Receiver<(File, PathBuf)>) -> Result<(), E
     files.iter().try_for_each(|(file, path)| file.sync_all().map_err(Error::io("sync", &path)))
 }
 
-fn sync_small(paths: &[PathBuf]) -> Result<(), Error> {
+fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), Error> {
     if paths.is_empty() {
         return Ok(());
     }
     let sync = |path: &PathBuf| {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
         let file = File::open(path).map_err(Error::io("open", path))?;
         file.sync_all().map_err(Error::io("sync", path))
     };

@@ -35,9 +35,16 @@ pub(super) enum Stop {
     /// The outer compression.
     #[error("the {format} data is damaged or cut short: {problem}")]
     Decode { format: &'static str, problem: String },
-    /// More than [`super::bounded::MAX_HEADERS`] bytes without a member.
+    /// More than so many bytes without a member.
     #[error("more than {0} bytes of headers for one member")]
     HeadersTooLong(u64),
+}
+
+impl Stop {
+    /// Whether an error carries one.
+    pub(super) fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
 }
 
 impl From<Stop> for io::Error {
@@ -157,7 +164,7 @@ impl AsyncBufRead for Feed<'_> {
                     (this.piece, this.at) = (piece, 0);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let known = error.get_ref().is_some_and(|inner| inner.is::<Stop>());
+                    let known = Stop::is_in(&error);
                     let error = if known { error } else { Stop::Read(error).into() };
                     return Poll::Ready(Err(error));
                 }

@@ -69,9 +69,9 @@ mod tests {
                 writing.advance(3);
                 writing.advance(2);
                 if complete {
-                    writing.complete()
+                    writing.complete();
                 } else {
-                    drop(writing)
+                    drop(writing);
                 }
                 let [first, second, end] = reader.join().expect("no panic");
                 assert!(first.is_some_and(|bytes| bytes >= 3), "{first:?}");

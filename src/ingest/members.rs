@@ -103,7 +103,7 @@ impl Walk<'_, '_> {
             name: &name,
             kind: entry.header().as_bytes()[156],
             size: entry.effective_size(),
-            header_size: entry.header().raw_entry_size().map_err(|error| self.stopped(error))?,
+            size_alone: entry.header().raw_entry_size().map_err(|error| self.stopped(error))?,
             pax: pax.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect(),
         };
         let size = header.size;

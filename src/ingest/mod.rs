@@ -241,8 +241,9 @@ fn take_in(
         .map_err(Error::io("read", shown))?;
     let side = Side::new(layout, options, steps, cache, input.size.is_none());
     let watch = Reading { steps, step, total: input.size.unwrap_or(0) };
+    let cancelled = || steps.cancelled();
     let (walked, written) = std::thread::scope(|scope| {
-        let (disk, writing) = disk::start(scope, durable);
+        let (disk, writing) = disk::start(scope, durable, &cancelled);
         let walked = runtime.block_on(async {
             let feed = Feed::start(input.source, &watch).map_err(Error::io("read", shown));
             let decoded = decode::decode(feed.map_err(Failure::at_once)?).await;

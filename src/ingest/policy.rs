@@ -18,7 +18,7 @@ pub(super) struct Header<'a> {
     /// Size in bytes by which the member is read.
     pub(super) size: u64,
     /// Size in bytes of the ustar header alone.
-    pub(super) header_size: u64,
+    pub(super) size_alone: u64,
     /// PAX records of this member.
     pub(super) pax: Vec<(&'a [u8], &'a [u8])>,
 }
@@ -74,7 +74,10 @@ impl BlobName {
     pub(super) fn hex(self) -> String {
         match self {
             Self::Sha256(digest) => digest.hex(),
-            Self::Sha512(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Sha512(bytes) => {
+                let (halves, _) = bytes.as_chunks::<32>();
+                halves.iter().map(|half| Digest(*half).hex()).collect()
+            }
         }
     }
 }
@@ -186,7 +189,7 @@ fn directory(name: &str, size: u64) -> Result<Member, Refusal> {
     }
     match name.split('/').collect::<Vec<_>>().as_slice() {
         // BuildKit leaves an empty `ingest/`.
-        [""] | ["blobs" | "ingest"] | ["blobs", "sha256" | "sha512"] => Ok(Member::Directory),
+        ["" | "blobs" | "ingest"] | ["blobs", "sha256" | "sha512"] => Ok(Member::Directory),
         ["blobs", _] => {
             Err(plain("its digest algorithm is not known here (only sha256 and sha512 are)"))
         }
@@ -211,7 +214,7 @@ fn check_pax(header: &Header<'_>) -> Result<(), Refusal> {
             return Err(plain("its name holds a zero byte"));
         }
     }
-    let (size, in_header) = (header.size, header.header_size);
+    let (size, in_header) = (header.size, header.size_alone);
     let beyond_octal = size > MAX_OCTAL_SIZE && (in_header == 0 || in_header == MAX_OCTAL_SIZE);
     if size != in_header && !beyond_octal {
         return Err(plain(&format!(
@@ -268,7 +271,7 @@ mod tests {
     const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn header(name: &[u8], kind: u8) -> Header<'_> {
-        Header { name, kind, size: 0, header_size: 0, pax: Vec::new() }
+        Header { name, kind, size: 0, size_alone: 0, pax: Vec::new() }
     }
 
     fn refused(header: &Header<'_>, part: &str) {
@@ -360,7 +363,7 @@ mod tests {
             refused(&header(blob.as_bytes(), kind), part);
             refused(&header(b"index.json", kind), part);
         }
-        refused(&Header { size: 1, header_size: 1, ..header(b"blobs/", b'5') }, "with content");
+        refused(&Header { size: 1, size_alone: 1, ..header(b"blobs/", b'5') }, "with content");
     }
 
     #[test]
@@ -382,7 +385,7 @@ mod tests {
 
     #[test]
     fn sizes_must_agree() {
-        let size = |size, header_size| Header { size, header_size, ..header(b"index.json", b'0') };
+        let size = |size, size_alone| Header { size, size_alone, ..header(b"index.json", b'0') };
         assert!(judge(&size(7, 7)).is_ok());
         // As Go writes what the header cannot hold, and as others do.
         assert!(judge(&size(1 << 33, 0)).is_ok());

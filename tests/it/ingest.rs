@@ -55,7 +55,7 @@ impl Tar {
         let mut content = Vec::new();
         for (key, value) in records {
             let rest = format!(" {key}={value}\n");
-            let length = (1..).find(|n| n.to_string().len() + rest.len() == *n).unwrap();
+            let length = (1..1 << 30).find(|n| n.to_string().len() + rest.len() == *n).unwrap();
             content.extend(format!("{length}{rest}").bytes());
         }
         self.raw(&Self::header("PaxHeaders/x", b'x', content.len() as u64), &content)

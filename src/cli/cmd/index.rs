@@ -27,10 +27,16 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
             return Exit::Usage;
         }
     };
+    if archive.as_ref().is_some_and(|archive| archive.source.is_none()) && Printer::stdin_typed() {
+        let hint =
+            "docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR";
+        talk.error("standard input is a terminal, not an archive", &[], Some(hint));
+        return Exit::Usage;
+    }
     let options = args.options();
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
-        match printer.out_bytes() {
+        match Printer::out_bytes() {
             Ok(file) => stdout = Some(file),
             Err(error) => {
                 let hint =
@@ -84,13 +90,11 @@ fn take_in(
     options: &Options,
     progress: &Progress,
 ) -> Result<Report, Error> {
-    let input = match &archive.source {
-        Some(path) => Input::open(path)?,
-        None => {
-            let action =
-                |source| Error::Io { action: "read", path: "standard input".into(), source };
-            Input::stdin().map_err(action)?
-        }
+    let input = if let Some(path) = &archive.source {
+        Input::open(path)?
+    } else {
+        let action = |source| Error::Io { action: "read", path: "standard input".into(), source };
+        Input::stdin().map_err(action)?
     };
     let output = match (&archive.target, stdout) {
         (Target::Directory(path), _) => Output::Directory { path: path.clone(), force },
@@ -114,7 +118,8 @@ fn exit(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
 }
 
 /// What goes to standard output: the report, or the digests of the selected entries of `index.json` as
-/// they are now. A dry run does not know the digests, so it gives none.
+/// they are now, each once, so that a single image gives a single line however many names it has. A
+/// dry run does not know the digests, so it gives none.
 fn data(report: &Report, json: bool) -> String {
     if json {
         // Plain values can always be written.
@@ -124,7 +129,14 @@ fn data(report: &Report, json: bool) -> String {
     if report.dry_run {
         return String::new();
     }
-    summary::root_digests(&report.roots)
+    let mut lines: Vec<String> = Vec::new();
+    for root in &report.roots {
+        let line = format!("{}\n", root.after);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
 }
 
 #[cfg(test)]
@@ -153,7 +165,6 @@ mod tests {
             bytes_written: 0,
             blobs_pruned: 0,
             bytes_pruned: 0,
-            cache: None,
             seconds: 0.5,
         };
         assert_eq!(data(&report, false), format!("{after}\n{before}\n"));
