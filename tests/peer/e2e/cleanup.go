@@ -16,7 +16,7 @@ import (
 // cleanUp checks that nothing is left: of the run, of one that is killed in the middle,
 // of one that panics; and that the search would find it.
 func cleanUp(t *tally, w *worker) {
-	t.check("clean-up: no mount, process, control group or file is left", func() []string {
+	t.always("clean-up: no mount, process, control group or file is left", func() []string {
 		left := append(w.Gone(gone), w.Files()...)
 		return join(left, w.Sweep(), exists(w.Folder))
 	})

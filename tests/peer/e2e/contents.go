@@ -29,7 +29,7 @@ var all = []string{"--min-layer-size", "0"}
 var contents = []content{
 	{name: "pgzip", layers: toolsImage("pgzip"), args: all, lazy: 2},
 	{name: "eStargz", layers: toolsImage("estargz"), args: all, lazy: 2},
-	{name: "bgzip: a thousand members", layers: toolsImage("bgzip"), args: all, lazy: 2},
+	{name: "bgzip: hundreds of members", layers: toolsImage("bgzip"), args: all, lazy: 2},
 	{name: "uncompressed", layers: toolsImage("uncompressed"), args: all, lazy: 2},
 	{name: "small spans", layers: toolsImage("go-6"), args: append([]string{"--span-size", "65536"}, all...), lazy: 2},
 	{name: "Docker media types", layers: toolsImage("go-6"), docker: true, args: all, lazy: 2},

@@ -42,7 +42,8 @@ type bench struct {
 // inside does the work, as the first process of its namespaces.
 func inside(o options) int {
 	folder := os.Getenv(insideVariable)
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ignorePipe()
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	ctx, cancel = context.WithTimeoutCause(ctx, o.limit, errors.New("the run takes too long"))
 	defer cancel()
@@ -50,8 +51,12 @@ func inside(o options) int {
 	events := json.NewEncoder(os.NewFile(3, "events"))
 
 	b := &bench{tally: newTally(o, os.Stdout), ctx: ctx, folder: folder}
+	b.ended = func() error { return context.Cause(ctx) }
 	if err := b.run(events); err != nil {
 		b.report("the programs of the run", 0, []string{err.Error()})
+	}
+	if err := b.ended(); err != nil {
+		b.report("all checks", 0, []string{"the rest is left out: " + err.Error()})
 	}
 	_ = events.Encode(event{Done: true, Passed: b.passed, Failed: b.failed})
 	if b.failed > 0 {

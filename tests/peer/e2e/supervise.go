@@ -67,6 +67,7 @@ func newWorker(args []string, out io.Writer) (*worker, error) {
 // supervise runs all checks in a worker and then looks at what is left on the machine.
 func supervise(o options) int {
 	runtime.LockOSThread()
+	ignorePipe()
 	start := time.Now()
 	w, err := newWorker(os.Args[1:], os.Stdout)
 	if err != nil {
@@ -74,7 +75,7 @@ func supervise(o options) int {
 		return failed
 	}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	finished := make(chan struct{})
 	go w.watch(signals, finished, o.limit)
 	sum := w.results()
@@ -127,3 +128,6 @@ func (w *worker) results() event {
 		last = e
 	}
 }
+
+// ignorePipe: a reader of the output that goes away must not end a run before its clean-up.
+func ignorePipe() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

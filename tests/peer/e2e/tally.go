@@ -17,15 +17,24 @@ type tally struct {
 	passed, failed int
 	// notes of the check that runs.
 	notes []string
+	// ended says why there can be no more checks, nil if there can.
+	ended func() error
 }
 
-func newTally(o options, out io.Writer) *tally { return &tally{options: o, out: out} }
+func newTally(o options, out io.Writer) *tally {
+	return &tally{options: o, out: out, ended: func() error { return nil }}
+}
 
 // check runs one check, which gives its problems. A panic is one.
 func (t *tally) check(name string, f func() []string) {
-	if !t.only.MatchString(name) {
+	if !t.only.MatchString(name) || t.ended() != nil {
 		return
 	}
+	t.always(name, f)
+}
+
+// always runs a check that is not to be left out.
+func (t *tally) always(name string, f func() []string) {
 	start := time.Now()
 	problems := guarded(f)
 	t.report(name, time.Since(start), problems)

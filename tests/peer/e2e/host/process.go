@@ -98,7 +98,11 @@ func (p *process) tail() string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lastLines(string(text))
+}
+
+func lastLines(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
@@ -115,7 +119,7 @@ func Command(ctx context.Context, program string, args ...string) (string, error
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	if err != nil {
-		err = fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(program), strings.Join(args, " "), err, problems.String(), out.String())
+		err = fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, lastLines(problems.String()))
 	}
 	return out.String(), err
 }

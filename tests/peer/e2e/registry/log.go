@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -27,26 +28,42 @@ func (r Request) String() string {
 type Log struct {
 	lock     sync.Mutex
 	requests []Request
+	// running are requests that are not in the log yet. A client has the last byte of an
+	// answer a moment before its request is written down.
+	running int
 }
 
-func (l *Log) add(r Request) {
+// runningLimit is how long a request may take to end once nobody waits for it.
+const runningLimit = 30 * time.Second
+
+func (l *Log) begin() {
 	l.lock.Lock()
 	defer l.lock.Unlock()
+	l.running++
+}
+
+func (l *Log) end(r Request) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.running--
 	l.requests = append(l.requests, r)
 }
 
 // Mark is a place in the log: what comes later is After it.
 func (l *Log) Mark() int {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	return len(l.requests)
+	return len(l.After(0))
 }
 
-// After gives the requests since a mark.
+// After gives the requests since a mark, when none is running any more.
 func (l *Log) After(mark int) []Request {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	return append([]Request(nil), l.requests[mark:]...)
+	for end := time.Now().Add(runningLimit); ; time.Sleep(time.Millisecond) {
+		l.lock.Lock()
+		if l.running == 0 || time.Now().After(end) {
+			defer l.lock.Unlock()
+			return append([]Request(nil), l.requests[mark:]...)
+		}
+		l.lock.Unlock()
+	}
 }
 
 // Traffic is what was asked of one blob.

@@ -54,13 +54,14 @@ func serve(backend http.Handler, slow *Throttle) (*Registry, error) {
 	r.server = &http.Server{
 		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			r.Log.begin()
 			slow.request()
 			counted := &counter{ResponseWriter: w, slow: slow, status: http.StatusOK}
 			asked := Request{Method: q.Method, Path: q.URL.Path, Range: q.Header.Get("Range")}
 			// Also when the proxy panics because its client has gone away.
 			defer func() {
 				asked.Status, asked.Bytes = counted.status, counted.bytes
-				r.Log.add(asked)
+				r.Log.end(asked)
 			}()
 			backend.ServeHTTP(counted, q)
 		}),

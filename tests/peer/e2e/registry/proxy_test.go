@@ -1,0 +1,65 @@
+package registry
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// The log tells ranges from whole GETs and counts what was sent; the throttle holds it up.
+func TestFront(t *testing.T) {
+	content := strings.Repeat("x", 300_000)
+	d := digest.FromString(content)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
+	}))
+	defer backend.Close()
+	front, err := Front(strings.TrimPrefix(backend.URL, "http://"), &Throttle{BytesPerSecond: 1e6, Latency: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer front.Close()
+
+	get := func(ranged string) time.Duration {
+		t.Helper()
+		start := time.Now()
+		q, err := http.NewRequest(http.MethodGet, "http://"+front.Host+"/v2/app/blobs/"+d.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ranged != "" {
+			q.Header.Set("Range", ranged)
+		}
+		resp, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	if took := get("bytes=10-19"); took < 10*time.Millisecond {
+		t.Errorf("10 bytes took %v", took)
+	}
+	mark := front.Log.Mark()
+	if took := get(""); took < 250*time.Millisecond {
+		t.Errorf("300 kB took %v", took)
+	}
+	requests := front.Log.After(0)
+	if got, want := Blob(requests, d), (Traffic{Ranges: 1, Wholes: 1, Bytes: 300_010}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := Ranges(requests, d); len(got) != 1 || got[0] != [2]int64{10, 19} {
+		t.Errorf("ranges %v", got)
+	}
+	if got := Bytes(front.Log.After(mark)); got != 300_000 {
+		t.Errorf("%d bytes after the mark", got)
+	}
+}
