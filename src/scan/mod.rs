@@ -11,7 +11,8 @@
 //!
 //! The parts know nothing of each other and nothing of files or layouts: [`source`] reads, [`gzip`] and
 //! [`inflate`] find members and blocks, [`checkpoint`] decides, [`span`] hashes, [`tar`] reads headers;
-//! [`layer`] puts the content's side together and [`threads`] both sides. Memory is bounded by the TOC, the checkpoints
+//! [`layer`] puts the content's side together, [`threads`] both sides, and [`splitter`] lets the
+//! second thread read gzip members ahead. Memory is bounded by the TOC, the checkpoints
 //! and fixed buffers, whatever the size of the layer.
 
 mod checkpoint;
@@ -23,6 +24,7 @@ mod model;
 pub(crate) mod probe;
 mod source;
 mod span;
+mod splitter;
 pub mod tar;
 mod threads;
 mod window;
@@ -121,7 +123,7 @@ pub fn scan(
     let mut source = Source::new(blob, request.size);
     let walker = LayerWalker::new(request);
     let (walked, hasher) = if request.second_thread {
-        threads::together(&mut source, walker, observer)?
+        threads::together(&mut source, walker, observer, threads::DIVISION)?
     } else {
         threads::alone(&mut source, walker, observer)?
     };
