@@ -22,6 +22,8 @@ mod layer;
 #[cfg(test)]
 mod model;
 pub(crate) mod probe;
+#[cfg(test)]
+mod serial_judge;
 mod source;
 mod span;
 mod splitter;
@@ -36,6 +38,7 @@ use crate::media_type::Compression;
 use crate::ztoc::Ztoc;
 use layer::{Halt, LayerWalker};
 use source::Source;
+use threads::Division;
 
 /// What is to be scanned.
 #[derive(Clone, Debug)]
@@ -116,6 +119,16 @@ pub fn scan(
     request: &ScanRequest<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Scan, ScanError> {
+    divided(blob, request, observer, threads::DIVISION)
+}
+
+/// [`scan`], with the work divided like this if there is a second thread.
+fn divided(
+    blob: &mut (dyn Read + Send),
+    request: &ScanRequest<'_>,
+    observer: &dyn ScanObserver,
+    division: Division,
+) -> Result<Scan, ScanError> {
     if request.compression == Compression::None && request.size == 0 {
         // The zTOC would have no span at all, which the reference's reader refuses.
         return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
@@ -123,7 +136,7 @@ pub fn scan(
     let mut source = Source::new(blob, request.size);
     let walker = LayerWalker::new(request);
     let (walked, hasher) = if request.second_thread {
-        threads::together(&mut source, walker, observer, threads::DIVISION)?
+        threads::together(&mut source, walker, observer, division)?
     } else {
         threads::alone(&mut source, walker, observer)?
     };

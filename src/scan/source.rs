@@ -25,6 +25,11 @@ impl Chunk {
         Self { buffer: vec![0; size].into_boxed_slice(), len: 0 }
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { buffer: bytes.into(), len: bytes.len() }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[..self.len]
     }

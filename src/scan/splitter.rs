@@ -303,6 +303,27 @@ impl Drop for Claimed<'_> {
     }
 }
 
+#[cfg(test)]
+impl Splitter {
+    /// Walks a blob in chunks on this thread, reading ahead as far as possible before each; how often the
+    /// walker met what was read.
+    pub(super) fn rehearse(&self, blob: &[u8], size: usize, handle: Handle) -> u64 {
+        let mut walker = super::gzip::GzipWalker::new(1000);
+        walker.set_ahead(Box::new(handle));
+        let chunks: Vec<_> = blob.chunks(size).map(|bytes| Arc::new(Chunk::of(bytes))).collect();
+        for (number, chunk) in chunks.iter().enumerate() {
+            self.read((number * size) as u64, chunk);
+        }
+        for (number, bytes) in blob.chunks(size).enumerate() {
+            while self.wanted() && self.read_piece() {}
+            walker.feed(bytes, |_| (), &mut Vec::new()).expect("sound");
+            self.walked((number * size + bytes.len()) as u64);
+        }
+        walker.finish().expect("complete");
+        self.lock().met
+    }
+}
+
 /// The walker's side.
 #[derive(Debug)]
 pub(super) struct Handle {
