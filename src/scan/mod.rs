@@ -53,7 +53,7 @@ pub struct ScanRequest<'a> {
     pub span_size: u64,
     /// Text that goes into the zTOC.
     pub build_tool_identifier: &'a str,
-    /// Whether a second thread may read and hash.
+    /// Whether a second thread may read and hash, and inflate members ahead in a layer of many.
     pub second_thread: bool,
 }
 

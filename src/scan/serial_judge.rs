@@ -168,7 +168,9 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
         blob
     };
     let mut estargz = Vec::new();
-    entries.iter().for_each(|entry| member(&mut estargz, Style::Plain, 9, entry));
+    for entry in &entries {
+        member(&mut estargz, Style::Plain, 9, entry);
+    }
     member(&mut estargz, Style::Full, 0, b"");
     let mut bgzip = pieces(Style::Bgzip, 6, 4000);
     member(&mut bgzip, Style::Bgzip, 6, b"");
@@ -235,7 +237,9 @@ fn a_bad_tar_in_good_members() {
     let mut entries = entries();
     entries[6][3] ^= 1;
     let mut blob = Vec::new();
-    entries.iter().for_each(|entry| member(&mut blob, Style::Plain, 6, entry));
+    for entry in &entries {
+        member(&mut blob, Style::Plain, 6, entry);
+    }
     assert!(compare(&blob, 3000).is_err_and(|error| error.contains("tar archive")));
 }
 

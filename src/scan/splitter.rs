@@ -67,6 +67,8 @@ struct State {
     searched: u64,
     /// In the order of the blob.
     places: VecDeque<Place>,
+    /// Not in use; in boxes, as they come and go.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Ahead>>,
     met: u64,
     passed: u64,

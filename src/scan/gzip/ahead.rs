@@ -7,6 +7,10 @@
 use super::member::{Event, FIXED, Members};
 use crate::scan::window::OutputWindow;
 
+/// Most candidates kept, so that blocks of a single byte do not fill the memory. The field's writers give one for
+/// each 10 KiB of output or more, and one for each member.
+const MAX_CANDIDATES: usize = 1 << 14;
+
 /// What members look like here, learned from those the walker has passed: the fixed part of their headers
 /// without the time. Content that holds gzip files of its own is seldom written by the same program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +26,12 @@ impl Look {
     pub(crate) const LENGTH: usize = FIXED;
 
     pub(super) fn of(header: &[u8; FIXED]) -> Self {
-        let [a, b, c, d, .., y, z] = *header;
-        Self { begin: [a, b, c, d], end: [y, z] }
+        let [magic, sign, method, flags, .., extra_flags, system] = *header;
+        Self { begin: [magic, sign, method, flags], end: [extra_flags, system] }
     }
 
     /// Where in `bytes` the first such header begins that ends in them.
-    pub(crate) fn find(&self, bytes: &[u8]) -> Option<usize> {
+    pub(crate) fn find(self, bytes: &[u8]) -> Option<usize> {
         /// Bytes that are passed over at once when the magic begins at none of them.
         const BLOCK: usize = 64;
         let last = bytes.len().checked_sub(FIXED - 1)?;
@@ -37,7 +41,8 @@ impl Look {
             let end = last.min(at + BLOCK);
             let pairs = bytes[at..end].iter().zip(&bytes[at + 1..=end]);
             // Without a way out of the loop the compiler makes it one of wide comparisons.
-            if pairs.fold(false, |seen, (&a, &b)| seen | (a == first) & (b == second)) {
+            let both = |(&a, &b)| u8::from(a == first) & u8::from(b == second);
+            if pairs.map(both).fold(0, |seen, pair| seen | pair) != 0 {
                 let is_here = |at: &usize| self.is_here(&bytes[*at..*at + FIXED]);
                 if let Some(found) = (at..end).find(is_here) {
                     return Some(found);
@@ -48,7 +53,7 @@ impl Look {
         None
     }
 
-    fn is_here(&self, header: &[u8]) -> bool {
+    fn is_here(self, header: &[u8]) -> bool {
         header[..4] == self.begin && header[8..] == self.end
     }
 }
@@ -100,12 +105,12 @@ impl Ahead {
         self.failed
     }
 
-    /// Takes the next bytes of the blob. False when there is no more to be done, because the room is used up
+    /// Takes the next bytes of the blob. False when there is no more to be done, because as much is kept as may be,
     /// or these are no members.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> bool {
         let (mut rest, mut again) = (bytes, false);
         while again || !rest.is_empty() {
-            if self.window.is_full() {
+            if self.window.is_full() || self.candidates.len() == MAX_CANDIDATES {
                 return false;
             }
             let step = self.members.step(rest, &mut self.window, 0);
