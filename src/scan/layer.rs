@@ -1,6 +1,6 @@
 //! Walks a layer's content: what the inflater, the checkpoint rule and the tar walker do together.
 
-use super::gzip::{GzipError, GzipWalker};
+use super::gzip::{GzipError, GzipWalker, ReadAhead};
 use super::span::SpanStart;
 use super::tar::{TarError, TarSummary, TarWalker};
 use super::{ScanError, ScanRequest};
@@ -79,6 +79,13 @@ impl LayerWalker {
             },
         };
         Self { tar: TarWalker::new(), kind }
+    }
+
+    /// Lets gzip members be read ahead.
+    pub(super) fn set_ahead(&mut self, ahead: Box<dyn ReadAhead>) {
+        if let Kind::Gzip { walker, .. } = &mut self.kind {
+            walker.set_ahead(ahead);
+        }
     }
 
     /// Takes the next bytes of the blob; the spans that begin in them go to `starts`.

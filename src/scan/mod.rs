@@ -11,9 +11,10 @@
 //!
 //! The parts know nothing of each other and nothing of files or layouts: [`source`] reads, [`gzip`] and
 //! [`inflate`] find members and blocks, [`checkpoint`] decides, [`span`] hashes, [`tar`] reads headers;
-//! [`layer`] puts the content's side together and [`threads`] both sides. Memory is bounded by the TOC, the checkpoints
-//! and fixed buffers, whatever the size of the layer. [`probe`] holds a zTOC against a layer, [`unpack`] and [`zstd`]
-//! give the content to those who want files.
+//! [`layer`] puts the content's side together, [`threads`] both sides, and [`splitter`] lets the
+//! second thread read gzip members ahead. Memory is bounded by the TOC, the checkpoints and fixed buffers,
+//! whatever the size of the layer. [`probe`] holds a zTOC against a layer, [`unpack`] and [`zstd`] give the
+//! content to those who want files.
 
 mod checkpoint;
 mod gzip;
@@ -23,8 +24,11 @@ mod layer;
 mod model;
 pub(crate) mod probe;
 pub(crate) mod sample;
+#[cfg(test)]
+mod serial_judge;
 mod source;
 mod span;
+mod splitter;
 pub mod tar;
 mod threads;
 pub(crate) mod unpack;
@@ -32,6 +36,7 @@ mod window;
 pub(crate) mod zstd;
 
 use std::io::Read;
+use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::media_type::Compression;
@@ -40,6 +45,8 @@ use layer::{Halt, LayerWalker};
 pub(crate) use source::CHUNK;
 use source::Source;
 use span::SpanStart;
+use splitter::{Handle, Splitter};
+use threads::Division;
 
 /// What is to be scanned.
 #[derive(Clone, Debug)]
@@ -54,7 +61,7 @@ pub struct ScanRequest<'a> {
     pub span_size: u64,
     /// Text that goes into the zTOC.
     pub build_tool_identifier: &'a str,
-    /// Whether a second thread may read and hash.
+    /// Whether a second thread may read and hash, and inflate members ahead in a layer of many.
     pub second_thread: bool,
 }
 
@@ -120,22 +127,40 @@ pub fn scan(
     request: &ScanRequest<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Scan, ScanError> {
+    divided(blob, request, observer, threads::DIVISION)
+}
+
+/// [`scan`], with the work divided like this if there is a second thread.
+fn divided(
+    blob: &mut (dyn Read + Send),
+    request: &ScanRequest<'_>,
+    observer: &dyn ScanObserver,
+    division: Division,
+) -> Result<Scan, ScanError> {
     if request.compression == Compression::None && request.size == 0 {
         // The zTOC would have no span at all, which the reference's reader refuses.
         return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
     }
     let mut source = Source::new(blob, request.size);
-    let mut walked = Ok(LayerWalker::new(request));
+    let splitter = Arc::new(Splitter::new(division.split));
+    let mut walker = LayerWalker::new(request);
+    if request.second_thread {
+        walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
+    }
+    let (mut walked, mut position) = (Ok(walker), 0);
     let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
         // A walk that has ended is over; the digest still decides whether the blob is sound.
         if let Ok(walker) = &mut walked
             && let Err(halt) = walker.feed(chunk, starts)
         {
             walked = Err(halt);
+            splitter.close();
         }
+        position += chunk.len() as u64;
+        splitter.walked(position);
     };
     let hasher = if request.second_thread {
-        threads::together(&mut source, walk, observer)?
+        threads::together(&mut source, walk, observer, division, &splitter)?
     } else {
         threads::alone(&mut source, walk, observer)?
     };

@@ -11,6 +11,7 @@ use super::gzip::GzipWalker;
 use super::layer::Halt;
 use super::source::Source;
 use super::span::SpanStart;
+use super::splitter::Splitter;
 use super::tar::{TarSummary, TarWalker};
 use super::{ScanError, ScanObserver, threads, unpack};
 use crate::digest::{Digest, Hasher};
@@ -215,7 +216,9 @@ pub(crate) fn straight(
     };
     let mut source = Source::new(blob, claimed.size);
     let hasher = if claimed.second_thread {
-        threads::together(&mut source, walk, observer)?
+        // Nothing is read ahead: the claims are about what the walk comes through.
+        let (division, splitter) = (threads::DIVISION, Splitter::new(threads::DIVISION.split));
+        threads::together(&mut source, walk, observer, division, &splitter)?
     } else {
         threads::alone(&mut source, walk, observer)?
     };

@@ -17,7 +17,17 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     pub(crate) fn new() -> Self {
-        Self { buffer: vec![0; CHUNK].into_boxed_slice(), len: 0 }
+        Self::with_size(CHUNK)
+    }
+
+    /// A piece of at most `size` (not zero) bytes.
+    pub(crate) fn with_size(size: usize) -> Self {
+        Self { buffer: vec![0; size].into_boxed_slice(), len: 0 }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { buffer: bytes.into(), len: bytes.len() }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -46,7 +56,7 @@ impl<'a> Source<'a> {
     /// Reads the next piece; `false` at the end. Never reads more than one byte past the declared size.
     pub(crate) fn read(&mut self, chunk: &mut Chunk) -> Result<bool, ScanError> {
         let left = self.size - self.position;
-        let want = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.buffer.len());
         chunk.len = 0;
         while chunk.len < want.max(1) {
             match self.blob.read(&mut chunk.buffer[chunk.len..want.max(1)]) {

@@ -2,16 +2,33 @@
 //!
 //! Chunks go round: read → walk → hash → read again. The walker finds where spans begin, so hashing
 //! follows it; a fixed number of chunks is under way, which bounds memory and keeps either side from
-//! running ahead. Walking takes longer than hashing twice, so the walk sets the pace.
+//! running ahead. Walking takes longer than hashing twice, so the walk sets the pace; where it finds many
+//! gzip members, the other thread takes a part of it ([`super::splitter`]).
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
-use super::source::{Chunk, Source};
+use super::source::{CHUNK, Chunk, Source};
 use super::span::{BlobHasher, SpanStart};
+use super::splitter::{SPLIT, Split, Splitter};
 use super::{ScanError, ScanObserver};
 
-/// Chunks under way.
-const CHUNKS: usize = 8;
+/// How the work is divided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Division {
+    /// Bytes of a chunk.
+    pub(super) chunk: usize,
+    /// Chunks under way.
+    pub(super) chunks: usize,
+    /// As many more when members are read ahead.
+    pub(super) more_chunks: usize,
+    /// How members are read ahead.
+    pub(super) split: Split,
+}
+
+/// For layers as they are.
+pub(super) const DIVISION: Division =
+    Division { chunk: CHUNK, chunks: 8, more_chunks: 16, split: SPLIT };
 
 /// Walks and hashes on this thread alone. `walk` takes each piece of the blob, and adds the spans that
 /// begin in it.
@@ -30,18 +47,24 @@ pub(super) fn alone(
     Ok(hasher)
 }
 
-/// Walks on this thread and hashes on another.
+/// Walks on this thread and hashes on another, which also reads members ahead if the walk asks `splitter`
+/// for them.
 pub(super) fn together(
     source: &mut Source<'_>,
     mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
     observer: &dyn ScanObserver,
+    division: Division,
+    splitter: &Splitter,
 ) -> Result<BlobHasher, ScanError> {
     let (to_walker, chunks) = channel();
     let (to_hasher, walked) = channel();
     std::thread::scope(|scope| {
-        let hashing = scope.spawn(move || read_and_hash(source, observer, to_walker, &walked));
+        let reader = ReadAndHash { source, observer, division, splitter };
+        let hashing = scope.spawn(move || reader.run(to_walker, &walked));
+        // However the walk ends, the scope waits for its threads.
+        let closing = Closing(splitter);
         for (chunk, mut starts) in chunks {
-            let chunk: Chunk = chunk;
+            let chunk: Arc<Chunk> = chunk;
             starts.clear();
             walk(chunk.bytes(), &mut starts);
             if to_hasher.send((chunk, starts)).is_err() {
@@ -49,7 +72,7 @@ pub(super) fn together(
                 break;
             }
         }
-        drop(to_hasher);
+        drop((to_hasher, closing));
         match hashing.join() {
             Ok(hasher) => hasher,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -57,33 +80,83 @@ pub(super) fn together(
     })
 }
 
-type Item = (Chunk, Vec<SpanStart>);
+/// Ends reading ahead when the walk ends, whether it returns or panics.
+struct Closing<'a>(&'a Splitter);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+type Item = (Arc<Chunk>, Vec<SpanStart>);
 
 /// Keeps the walker supplied and hashes what comes back, until all that was read is hashed.
-fn read_and_hash(
-    source: &mut Source<'_>,
-    observer: &dyn ScanObserver,
-    to_walker: Sender<Item>,
-    walked: &Receiver<Item>,
-) -> Result<BlobHasher, ScanError> {
-    let mut free: Vec<Item> = (0..CHUNKS).map(|_| (Chunk::new(), Vec::new())).collect();
-    let mut to_walker = Some(to_walker);
-    let (mut hasher, mut read) = (BlobHasher::default(), 0);
-    loop {
-        if let Some(sender) = &to_walker
-            && let Some((mut chunk, starts)) = free.pop()
-        {
-            // A walker that is gone has panicked; its thread tells.
-            let more = next(source, &mut chunk, observer, &mut read)?;
-            if !more || sender.send((chunk, starts)).is_err() {
-                to_walker = None;
+struct ReadAndHash<'a, 'b> {
+    source: &'a mut Source<'b>,
+    observer: &'a dyn ScanObserver,
+    division: Division,
+    splitter: &'a Splitter,
+}
+
+impl ReadAndHash<'_, '_> {
+    fn run(
+        mut self,
+        to_walker: Sender<Item>,
+        walked: &Receiver<Item>,
+    ) -> Result<BlobHasher, ScanError> {
+        let mut free = Vec::new();
+        self.supply(&mut free, self.division.chunks);
+        let (mut to_walker, mut split) = (Some(to_walker), false);
+        let (mut hasher, mut read) = (BlobHasher::default(), 0);
+        loop {
+            if !split && self.splitter.wanted() {
+                split = true;
+                self.supply(&mut free, self.division.more_chunks);
             }
-            continue;
+            if let Some(sender) = &to_walker
+                && let Some((mut chunk, starts)) = free.pop()
+            {
+                let offset = read;
+                if !self.read(&mut chunk, &mut read)? {
+                    to_walker = None;
+                    continue;
+                }
+                if split {
+                    self.splitter.read(offset, &chunk);
+                }
+                // A walker that is gone has panicked; its thread tells.
+                if sender.send((chunk, starts)).is_err() {
+                    to_walker = None;
+                }
+                continue;
+            }
+            // Ends when the walker has given everything back.
+            let item = match walked.try_recv() {
+                Err(TryRecvError::Empty) if split && self.splitter.read_piece() => continue,
+                Err(TryRecvError::Empty) => walked.recv().ok(),
+                item => item.ok(),
+            };
+            let Some((chunk, starts)) = item else { return Ok(hasher) };
+            hasher.feed(chunk.bytes(), &starts);
+            free.push((chunk, starts));
         }
-        // Ends when the walker has given everything back.
-        let Ok((chunk, starts)) = walked.recv() else { return Ok(hasher) };
-        hasher.feed(chunk.bytes(), &starts);
-        free.push((chunk, starts));
+    }
+
+    fn supply(&self, free: &mut Vec<Item>, count: usize) {
+        let chunk = || Arc::new(Chunk::with_size(self.division.chunk));
+        free.extend((0..count).map(|_| (chunk(), Vec::new())));
+    }
+
+    fn read(&mut self, chunk: &mut Arc<Chunk>, read: &mut u64) -> Result<bool, ScanError> {
+        if Arc::get_mut(chunk).is_none() {
+            // Somebody still reads ahead in it, in vain.
+            *chunk = Arc::new(Chunk::with_size(self.division.chunk));
+        }
+        match Arc::get_mut(chunk) {
+            Some(chunk) => next(self.source, chunk, self.observer, read),
+            None => unreachable!("a chunk just made has one owner"),
+        }
     }
 }
 

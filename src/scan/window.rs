@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::ztoc::zinfo::WINDOW_SIZE;
 
 /// Bytes of output between two moves of the history to the front.
-const CHUNK: usize = 512 << 10;
+pub(crate) const CHUNK: usize = 512 << 10;
 
 /// The buffer. Before any output the history is zeros, as the format wants it.
 pub(crate) struct OutputWindow {
@@ -21,14 +21,30 @@ impl std::fmt::Debug for OutputWindow {
 }
 
 impl OutputWindow {
-    pub(crate) fn new() -> Self {
-        Self { buffer: vec![0; WINDOW_SIZE + CHUNK].into_boxed_slice(), position: WINDOW_SIZE }
+    /// A buffer for `size` (not zero) bytes behind the history.
+    pub(crate) fn new(size: usize) -> Self {
+        Self { buffer: vec![0; WINDOW_SIZE + size].into_boxed_slice(), position: WINDOW_SIZE }
     }
 
     /// Takes `history` for the last 32 KiB of output.
     pub(crate) fn set_history(&mut self, history: &[u8; WINDOW_SIZE]) {
-        self.buffer[..WINDOW_SIZE].copy_from_slice(history);
+        self.put_before(history);
         self.position = WINDOW_SIZE;
+    }
+
+    /// Puts `history` in front of all output since the last move of the history.
+    pub(crate) fn put_before(&mut self, history: &[u8; WINDOW_SIZE]) {
+        self.buffer[..WINDOW_SIZE].copy_from_slice(history);
+    }
+
+    /// Forgets all output; what is in front of it stays.
+    pub(crate) fn restart(&mut self) {
+        self.position = WINDOW_SIZE;
+    }
+
+    /// Whether the next [`Self::room`] moves the history.
+    pub(crate) fn is_full(&self) -> bool {
+        self.position == self.buffer.len()
     }
 
     /// The buffer, and where in it is room for at least one and at most `most` (not zero) further bytes.
@@ -48,6 +64,21 @@ impl OutputWindow {
         let start = self.position;
         self.position += count;
         &self.buffer[start..self.position]
+    }
+
+    /// The last `count` bytes committed, of which none may be older than the last move of the history.
+    pub(crate) fn last(&self, count: usize) -> &[u8] {
+        &self.buffer[self.position - count..self.position]
+    }
+
+    /// All output since the last move of the history.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.buffer[WINDOW_SIZE..self.position]
+    }
+
+    /// The 32 KiB in front of the byte `at` of [`Self::output`].
+    pub(crate) fn history_at(&self, at: usize) -> &[u8; WINDOW_SIZE] {
+        self.buffer[..WINDOW_SIZE + at].last_chunk().expect("the buffer begins with a whole window")
     }
 
     /// The last 32 KiB of output.

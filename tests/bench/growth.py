@@ -10,7 +10,7 @@ HEAD = (
     "tar", "gzip", "zTOCs", "wall: bare inflate", "1 job", "2 jobs", "ratio, 1 job", "2 jobs",
     "CPU: bare inflate", "1 job", "2 jobs", "peak, 1 job", "2 jobs",
 )
-METHODS = ["go", "pigz", "pgzip", "estargz"]
+METHODS = ["go", "pigz", "pgzip", "estargz", "bgzip"]
 
 
 def row(bench: Bench, table, label: str, *names) -> dict:

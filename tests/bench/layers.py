@@ -68,6 +68,9 @@ def compress(method: str, tar: Path, file: Path) -> None:
     if method == "pigz":
         with open(file, "wb") as out:
             subprocess.run(["pigz", "--no-name", "--stdout", tar], stdout=out, check=True)
+    elif method == "bgzip":
+        with open(file, "wb") as out:
+            subprocess.run(["bgzip", "--stdout", tar], stdout=out, check=True)
     else:
         quietly([BIN / "bench-gz", method, tar, file])
 

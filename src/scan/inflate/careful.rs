@@ -63,6 +63,8 @@ pub(super) fn decode(
             return Ok(Pause::BlockEnd);
         }
         if entry.is_special() {
+            // As far as the fast loop goes, so that both name the same place.
+            (reader.word, reader.count) = (word, count);
             return data_error("invalid literal/length code");
         }
         if entry.bits() > count {
@@ -85,16 +87,17 @@ pub(super) fn decode(
             return Ok(Pause::Input);
         }
         if entry.is_special() {
+            (reader.word, reader.count) = (word, count);
             return data_error("invalid distance code");
         }
         if entry.bits() > count {
             return Ok(Pause::Input);
         }
         let distance = entry.value(word);
+        (reader.word, reader.count) = (word >> entry.bits(), count - entry.bits());
         if distance > out.at - out.lowest {
             return data_error("invalid distance too far back");
         }
-        (reader.word, reader.count) = (word >> entry.bits(), count - entry.bits());
         let left = out.copy_match(length, distance);
         if left > 0 {
             return Ok(Pause::Partial { length: left, distance });

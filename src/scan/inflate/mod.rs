@@ -38,6 +38,14 @@ pub(crate) enum Stop {
     },
     /// The stream ended; what follows it is untaken.
     StreamEnd,
+    /// The input is not deflate data. What it says before that was produced, however input and room were
+    /// cut; the stream is of no use until [`Inflater::reset`].
+    Bad {
+        /// What is wrong.
+        error: DataError,
+        /// Bytes between the one that holds the first unused bit and the end of what was taken.
+        unread: u64,
+    },
 }
 
 /// What one call did.
@@ -158,10 +166,6 @@ impl Inflater {
     /// In front of the room must stand the last 32 KiB of this stream's output (all of it, when it is
     /// less). The rest of the room behind the bytes produced may be overwritten with anything.
     ///
-    /// # Errors
-    /// [`DataError`] when the input is not deflate data; the stream is then of no use until
-    /// [`Self::reset`].
-    ///
     /// # Panics
     /// If `room` is no range of `buffer`.
     pub(crate) fn inflate(
@@ -170,7 +174,7 @@ impl Inflater {
         buffer: &mut [u8],
         room: Range<usize>,
         stop_at_block: bool,
-    ) -> Result<Step, DataError> {
+    ) -> Step {
         let Range { start, end } = room;
         assert!(start <= end && end <= buffer.len(), "room outside of the buffer");
         let mut reader = BitReader { input, at: 0, word: self.word, count: self.count };
@@ -180,13 +184,13 @@ impl Inflater {
             Ok(stop) => stop,
             Err(error) => {
                 self.state = State::Bad(error);
-                return Err(error);
+                Stop::Bad { error, unread: u64::from(reader.count.div_ceil(8)) }
             }
         };
         (self.word, self.count) = (reader.word, reader.count);
         let produced = out.at - start;
         self.history = WINDOW.min(self.history + produced);
-        Ok(Step { consumed: reader.at, produced, stop })
+        Step { consumed: reader.at, produced, stop }
     }
 
     fn run(
