@@ -48,6 +48,7 @@ snapshotter = "overlayfs"
 // snapshotterConfig: no fetching in the background, which would spoil every count of
 // bytes, and patience with a slow machine.
 const snapshotterConfig = `no_prometheus = true
+mount_timeout_sec = 300
 [content_store]
 type = "soci"
 containerd_address = "%[1]s/c.sock"
