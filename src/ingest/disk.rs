@@ -108,7 +108,7 @@ fn write_all(
         // An error of the disk belongs to no member.
         synced
             .and_then(|()| sync_small(&small, cancelled))
-            .map_err(|error| Failure { offset: u64::MAX, error })
+            .map_err(|error| Failure { offset: u64::MAX, error: Box::new(error) })
     })
 }
 

@@ -270,7 +270,7 @@ impl Walk<'_, '_> {
 
     #[expect(clippy::unused_self, reason = "reads as the others do")]
     fn failure(&self, offset: u64, error: Error) -> Ended {
-        Ended::Failed(Failure { offset, error })
+        Ended::Failed(Failure { offset, error: Box::new(error) })
     }
 }
 

@@ -277,7 +277,7 @@ fn take_in(
     if steps.cancelled() {
         return Err(Error::Cancelled);
     }
-    failure.map_or_else(|| Ok(side.finish()), |failure| Err(failure.error))
+    failure.map_or_else(|| Ok(side.finish()), |failure| Err(*failure.error))
 }
 
 /// Brings what was made to its place.
@@ -335,13 +335,14 @@ struct At {
 
 impl At {
     fn failure(&self, error: Error) -> Failure {
-        Failure { offset: self.offset, error }
+        Failure { offset: self.offset, error: Box::new(error) }
     }
 
     fn refuse(&self, problem: String, hint: Option<&'static str>) -> Failure {
         let (archive, member) = (self.archive.to_string(), self.member.clone());
         let offset = self.offset;
-        Failure { offset, error: Error::Member { archive, member, offset, problem, hint } }
+        let error = Error::Member { archive, member, offset, problem, hint };
+        Failure { offset, error: Box::new(error) }
     }
 
     fn corrupt(&self, found: &str) -> Failure {
@@ -355,13 +356,13 @@ impl At {
 struct Failure {
     /// In bytes of the tar archive.
     offset: u64,
-    error: Error,
+    error: Box<Error>,
 }
 
 impl Failure {
     /// Before anything was read.
     fn at_once(error: Error) -> Self {
-        Self { offset: 0, error }
+        Self { offset: 0, error: Box::new(error) }
     }
 
     /// Keeps the one that comes first in the archive.

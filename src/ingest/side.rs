@@ -21,7 +21,7 @@ use crate::layout::lock::LockedLayout;
 use crate::media_type::Compression;
 use crate::options::Options;
 use crate::pipeline::cached::{self, CacheUse};
-use crate::pipeline::early::{self, Early, EarlyScans};
+use crate::pipeline::early::{self, Early, EarlyScans, Keeper};
 use crate::scan::{ScanError, ScanObserver, ScanRequest};
 use crate::steps::Steps;
 
@@ -147,17 +147,14 @@ impl<'a> Side<'a> {
         (at, key): (&At, &CacheKey),
     ) -> Result<(Option<Early>, Outcome), Error> {
         let watch = Watch { steps: self.steps, step, size: request.size };
-        let scanned = early::scan(
-            self.layout,
-            reader,
-            request,
-            like,
-            &watch,
-            (self.cache, key, &|message| self.steps.warn(step, message)),
-        )?;
+        let warn = |message: &str| self.steps.warn(step, message);
+        let keeper = Keeper { cache: self.cache, key, warn: &warn };
+        let scanned = early::scan(self.layout, reader, request, like, &watch, &keeper)?;
         let early = match scanned {
             Ok(early) => early,
-            Err(ScanError::Digest { found }) => return Err(at.corrupt(&found.to_string()).error),
+            Err(ScanError::Digest { found }) => {
+                return Err(*at.corrupt(&found.to_string()).error);
+            }
             // The archive ended or was refused; whoever reads it tells.
             Err(ScanError::Read(_) | ScanError::Size { .. } | ScanError::Cancelled) => {
                 return Err(Error::Cancelled);

@@ -106,9 +106,7 @@ impl CacheUse {
             Found::Nothing => None,
             Found::Unusable(problem) => Some(problem.to_string()),
             Found::Entry(found) => {
-                if !reuse::belongs(layer, &found.ztoc, job)? {
-                    Some("its zTOC does not belong to this layer".to_owned())
-                } else {
+                if reuse::belongs(layer, &found.ztoc, job)? {
                     match stage_again(job, &found.ztoc, found.digest)? {
                         Ok(staged) => {
                             found.used();
@@ -118,6 +116,8 @@ impl CacheUse {
                         }
                         Err(problem) => Some(problem.to_string()),
                     }
+                } else {
+                    Some("its zTOC does not belong to this layer".to_owned())
                 }
             }
         };

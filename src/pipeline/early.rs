@@ -64,8 +64,17 @@ impl EarlyScans {
     }
 }
 
-/// Scans a blob, stages its zTOC and gives it to the cache under `key`. `like` is a file whose mode and owner
-/// the zTOC gets.
+/// Where a zTOC is kept for other runs.
+pub(crate) struct Keeper<'a> {
+    pub(crate) cache: &'a CacheUse,
+    /// The layer's key there.
+    pub(crate) key: &'a CacheKey,
+    /// Told when it cannot be kept.
+    pub(crate) warn: &'a dyn Fn(&str),
+}
+
+/// Scans a blob, stages its zTOC and gives it to `keeper`. `like` is a file whose mode and owner the zTOC
+/// gets.
 ///
 /// # Errors
 /// [`Error`] when the zTOC cannot be written; inside, what is wrong with the blob.
@@ -75,7 +84,7 @@ pub(crate) fn scan(
     request: &ScanRequest<'_>,
     like: &Path,
     observer: &dyn ScanObserver,
-    (cache, key, warn): (&CacheUse, &CacheKey, &dyn Fn(&str)),
+    keeper: &Keeper<'_>,
 ) -> Result<Result<Early, ScanError>, Error> {
     let ztoc = match scan_blob(blob, request, observer) {
         Ok(Scan::Indexed(ztoc)) => ztoc,
@@ -87,7 +96,7 @@ pub(crate) fn scan(
         Err(error) => return Ok(Ok(Early::Unsupported { reason: error.to_string() })),
     };
     let (digest, staged) = stage::ztoc(layout, &encoding, like, request.second_thread)?;
-    cache.keep(key, digest, &encoding, warn);
+    keeper.cache.keep(keeper.key, digest, &encoding, keeper.warn);
     let can_disable_xattrs = ztoc.can_disable_xattrs();
     let ready = ReadyZtoc { digest, size: encoding.size(), can_disable_xattrs };
     Ok(Ok(Early::Indexed { ready, numbers: numbers(&ready, &ztoc), staged }))

@@ -161,6 +161,7 @@ mod tests {
             images: Vec::new(),
             layers: Vec::new(),
             warnings: Vec::new(),
+            cache: None,
             blobs_written: 0,
             bytes_written: 0,
             blobs_pruned: 0,
