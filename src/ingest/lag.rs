@@ -3,8 +3,8 @@
 //! Pieces are passed on in memory, a few at a time, and a slow scan makes the archive wait. For a pipe that
 //! is all: whatever comes through it is scanned when its last byte is there.
 //!
-//! An archive that is a file comes faster than one scan can follow, and a wait would leave the other
-//! processors idle. There a scan that falls behind reads on from the file that is being written, whose
+//! An archive that is a file comes faster than one scan can follow, and with more than two jobs a wait
+//! would leave processors idle. There a scan that falls behind reads on from the file that is being written, whose
 //! bytes are the newest in the page cache, and the next layer's scan begins. It may fall behind by
 //! [`MAX_LAG`]; then the archive waits.
 

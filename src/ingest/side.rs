@@ -73,7 +73,8 @@ impl<'a> Side<'a> {
         let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
         let jobs = jobs.map_or(1, std::num::NonZero::get);
         let slots = Arc::new(Semaphore::new(jobs));
-        let may_lag = !is_pipe && jobs > 1;
+        // One scan takes two threads. With two processors letting it fall behind was slower.
+        let may_lag = !is_pipe && jobs > 2;
         Self { layout, options, steps, cache, slots, may_lag, state: Mutex::default() }
     }
 
