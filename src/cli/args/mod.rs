@@ -107,24 +107,4 @@ mod tests {
     fn definition_is_sound() {
         Cli::command().debug_assert();
     }
-
-    /// Every option of every command stands in `docs/cli.md`.
-    #[test]
-    fn every_option_is_documented() {
-        let document = include_str!("../../../docs/cli.md");
-        let mut todo: Vec<(String, clap::Command)> = Vec::new();
-        let below = |path: &str, command: &clap::Command| -> Vec<(String, clap::Command)> {
-            let commands = command.get_subcommands();
-            commands.map(|c| (format!("{path} {}", c.get_name()), c.clone())).collect()
-        };
-        todo.extend(below("soci-layout", &Cli::command()));
-        assert!(!todo.is_empty());
-        while let Some((path, command)) = todo.pop() {
-            assert!(document.contains(&format!("`{path}")), "{path}");
-            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
-                assert!(document.contains(&format!("`--{option}")), "{command} --{option}");
-            }
-            todo.extend(below(&path, &command));
-        }
-    }
 }

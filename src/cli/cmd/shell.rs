@@ -17,7 +17,10 @@ use super::super::render;
 pub(crate) fn completions(args: &CompletionsArgs, printer: Printer) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "soci-layout", &mut script);
-    print(&script, printer)
+    // clap_complete 4.6.11 writes a hyphen in the program's name in two ways in its script for bash, and
+    // then finds no option of any command.
+    let script = String::from_utf8_lossy(&script).replace("soci__subcmd__layout", "soci__layout");
+    print(script.as_bytes(), printer)
 }
 
 /// Prints one manual page or writes all of them.
