@@ -142,8 +142,8 @@ func words(random *rand.Rand, size int) []byte {
 	return text[:size]
 }
 
-// archive makes a tar with an entry of every type.
-func archive(t testing.TB, seed uint64, size int) []byte {
+// everyType makes a tar with an entry of every type.
+func everyType(t testing.TB, seed uint64, size int) []byte {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	var out bytes.Buffer
@@ -313,7 +313,7 @@ func indexedForBreaking(t *testing.T) (string, [3]corpus.Layer) {
 	t.Helper()
 	var layers [3]corpus.Layer
 	for i := range layers {
-		plain := archive(t, uint64(i), []int{300_000, 20_000, 150_000}[i])
+		plain := everyType(t, uint64(i), []int{300_000, 20_000, 150_000}[i])
 		blob, mediaType := plain, corpus.TypePlain
 		if i < 2 {
 			var packed bytes.Buffer
