@@ -80,7 +80,7 @@ impl CacheUse {
                 Some((ready(found.digest, found.size, &found.ztoc), found.ztoc))
             }
             Found::Unusable(problem) => {
-                self.reject(layer, &problem.to_string());
+                self.reject(layer.digest, &problem.to_string());
                 None
             }
             Found::Nothing => None,
@@ -123,7 +123,7 @@ impl CacheUse {
         };
         self.misses.fetch_add(1, Ordering::Relaxed);
         if let Some(problem) = problem {
-            job.warn(&self.reject(layer, &problem));
+            job.warn(&self.reject(layer.digest, &problem));
         }
         Ok(None)
     }
@@ -158,10 +158,21 @@ impl CacheUse {
         }
     }
 
-    /// Whether the cache has a usable zTOC for a layer. Nothing is counted: it is not taken yet.
+    /// Whether the cache has a usable zTOC for a layer. It is not taken yet, so no hit is counted.
     pub(crate) fn has(&self, key: &CacheKey) -> bool {
-        let cache = self.cache.as_ref();
-        cache.is_some_and(|cache| matches!(cache.get(key), Found::Entry(_)))
+        match self.cache.as_ref().map(|cache| cache.get(key)) {
+            Some(Found::Entry(_)) => true,
+            Some(Found::Unusable(problem)) => {
+                self.reject(key.layer, &problem.to_string());
+                false
+            }
+            Some(Found::Nothing) | None => false,
+        }
+    }
+
+    /// A layer was scanned before anybody asked the cache for its zTOC.
+    pub(super) fn missed(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What the run did with the cache; nothing when there was none.
@@ -183,13 +194,11 @@ impl CacheUse {
         warnings.iter().map(|(_, message)| message.clone()).collect()
     }
 
-    fn reject(&self, layer: &Descriptor, problem: &str) -> String {
+    fn reject(&self, layer: Digest, problem: &str) -> String {
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        let message = format!(
-            "the cache entry of layer {} cannot be used: {problem}; making a new one",
-            layer.digest
-        );
-        self.note(Some(layer.digest), &message);
+        let message =
+            format!("the cache entry of layer {layer} cannot be used: {problem}; making a new one");
+        self.note(Some(layer), &message);
         message
     }
 

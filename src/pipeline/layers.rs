@@ -346,6 +346,7 @@ impl Layers<'_> {
             Early::Indexed { ready, numbers, staged } => (ready, numbers, staged),
             Early::Unsupported { reason } => return unsupported(layer, job, reason),
         };
+        job.cache.missed();
         let named = self.candidates.name(layer.descriptor.digest, ready.digest);
         // When it was staged, the blob that is there may not have been.
         if staged.is_some() && job.layout.has_sound_blob(&ready.digest, ready.size)? {

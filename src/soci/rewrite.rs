@@ -86,8 +86,20 @@ pub(crate) fn rewrite(
     ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
 ) -> Result<Rewrite, Error> {
     let mut rewriter = Rewriter::new(layout, options.name.as_deref());
+    for (descriptor, image) in images(tree, selected) {
+        rewriter.image(descriptor, image, options, ztoc)?;
+    }
+    rewriter.documents(tree, selected)
+}
+
+/// The selected images, in the order in which they are found; one that stands in several places is given for
+/// each of them.
+pub(super) fn images<'a>(
+    tree: &'a Tree,
+    selected: &dyn Fn(usize, &Image) -> bool,
+) -> Vec<(&'a Descriptor, &'a Image)> {
+    let mut found = Vec::new();
     for (position, root) in tree.roots.iter().enumerate() {
-        let mut found = Vec::new();
         root.visit(&mut |node| {
             if let (Content::Image(image), Some(descriptor)) = (&node.content, node.known())
                 && selected(position, image)
@@ -95,11 +107,8 @@ pub(crate) fn rewrite(
                 found.push((descriptor, image));
             }
         });
-        for (descriptor, image) in found {
-            rewriter.image(descriptor, image, options, ztoc)?;
-        }
     }
-    rewriter.documents(tree, selected)
+    found
 }
 
 pub(super) struct Rewriter<'a> {

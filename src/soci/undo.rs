@@ -1,11 +1,11 @@
-//! The documents of a layout without SOCI indexes: the way back from [`super::rewrite()`].
+//! The documents of a layout without SOCI indexes: the way back from [`super::rewrite`].
 //!
 //! Where a superseded manifest or index still lies in the layout it takes its place again, so digests
 //! are exactly those from before. Otherwise the document is written that says the same, in Go's form.
 //! A root that indexing put an index around (an image without an image index) is unwrapped again.
 
 use super::manifest::{member, remove_annotation};
-use super::rewrite::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, point_at};
+use super::rewrite::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, images, point_at};
 use super::{ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -41,23 +41,13 @@ pub(crate) fn undo(
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
     let mut rewriter = Rewriter::new(layout, None);
     let mut removals: Vec<Removal> = Vec::new();
-    for (position, root) in tree.roots.iter().enumerate() {
-        let mut found = Vec::new();
-        root.visit(&mut |node| {
-            if let (Content::Image(image), Some(descriptor)) = (&node.content, node.known())
-                && selected(position, image)
-            {
-                found.push((descriptor, image));
-            }
-        });
-        for (descriptor, image) in found {
-            if removals.iter().any(|known| known.image == descriptor.digest) {
-                continue;
-            }
-            let of_image = IndexesOf::find(tree, descriptor, image);
-            if let Some(indexes) = of_image.leave(&mut rewriter, descriptor, image, versions)? {
-                removals.push(Removal { image: descriptor.digest, indexes });
-            }
+    for (descriptor, image) in images(tree, selected) {
+        if removals.iter().any(|known| known.image == descriptor.digest) {
+            continue;
+        }
+        let of_image = IndexesOf::find(tree, descriptor, image);
+        if let Some(indexes) = of_image.leave(&mut rewriter, descriptor, image, versions)? {
+            removals.push(Removal { image: descriptor.digest, indexes });
         }
     }
     Ok((rewriter.documents(tree, selected)?, removals))

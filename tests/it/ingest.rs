@@ -181,6 +181,56 @@ fn archives_of_real_tools_are_taken() {
     assert_eq!(contents(&temp.path().join("single")), contents(&single.layout()));
 }
 
+/// Layers that pass by fill the cache; those that it has are not scanned, and the result is the same.
+#[test]
+fn passing_layers_and_the_cache() {
+    let temp = TempDir::new().unwrap();
+    let cache = temp.path().join("cache");
+    let options = Options { cache_dir: Some(cache.clone()), ..Context::options() };
+    let bytes = Tar::fixture("single").end();
+    let run = |name: &str| {
+        let path = temp.path().join(name);
+        let report = to_directory(&bytes, &path, &options).unwrap();
+        let used = report.cache.unwrap();
+        (contents(&path), [used.hits, used.misses, used.rejected, used.writes], report)
+    };
+    let plain = temp.path().join("plain");
+    to_directory(&bytes, &plain, &Context::options()).unwrap();
+    let (first, numbers, _) = run("first");
+    assert_eq!(numbers, [0, 4, 0, 4]);
+    assert_eq!(first, contents(&plain));
+    let (second, numbers, report) = run("second");
+    assert_eq!(numbers, [4, 0, 0, 0]);
+    assert_eq!(second, first);
+    assert!(outcomes(&report).as_array().unwrap().iter().all(|layer| layer["from"] == "cache"));
+    // A directory finds what a pipe left.
+    let report = Context::fixture("single").index(&options).unwrap();
+    assert_eq!(report.cache.unwrap().hits, 4);
+
+    // An entry that is damaged is told, and made again from the layer that passes by.
+    let entry = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let mut damaged = fs::read(&entry).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::remove_file(&entry).unwrap();
+    fs::write(&entry, damaged).unwrap();
+    let (third, numbers, report) = run("third");
+    assert_eq!(numbers, [3, 1, 1, 1]);
+    assert_eq!(third, first);
+    assert!(report.warnings.iter().any(|w| w.contains("cannot be used")), "{:?}", report.warnings);
+    assert_eq!(run("fourth").1, [4, 0, 0, 0]);
+
+    // One that is sound and of another layer is not taken.
+    let mut entries: Vec<_> =
+        fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    let other = fs::read(&entries[1]).unwrap();
+    fs::remove_file(&entries[0]).unwrap();
+    fs::write(&entries[0], other).unwrap();
+    let (fifth, numbers, _) = run("fifth");
+    assert_eq!((numbers[0], numbers[3]), (3, 1));
+    assert_eq!(fifth, first);
+}
+
 /// Layers whose scan found something else than what their media type says, and things that are none.
 #[test]
 fn what_only_looks_like_a_layer_is_no_error() {

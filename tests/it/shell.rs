@@ -127,7 +127,7 @@ fn bash_completes_commands_and_options() {
     };
     assert_eq!(complete(&["soci-layout", "ind"]), ["index"]);
     assert_eq!(complete(&["soci-layout", "gc", "--min"]), ["--min-age"]);
-    assert_eq!(complete(&["soci-layout", "index", "--index-version", "v"]), ["v1", "v2"]);
+    assert_eq!(complete(&["soci-layout", "index", "--index-version", "v"]), ["v2", "v1"]);
     for shell in ["zsh", "fish", "powershell", "elvish"] {
         let (script, _, code) = soci_layout(&["completions", shell]);
         assert_eq!(code, Some(0), "{shell}");
