@@ -197,18 +197,18 @@ struct Reader<'a> {
 /// One entry of an index.
 enum Entry {
     Known(AnyDescriptor),
-    /// One whose descriptor cannot be read.
-    Unreadable(Node),
+    /// One whose descriptor cannot be read. Boxed: there may be a million entries of the other kind.
+    Unreadable(Box<Node>),
 }
 
 impl Entry {
     fn parse(text: &str, place: &str) -> Self {
         match AnyDescriptor::parse(text, place) {
             Ok(any) => Self::Known(any),
-            Err(error) => Self::Unreadable(Node {
+            Err(error) => Self::Unreadable(Box::new(Node {
                 descriptor: AnyDescriptor::Foreign { text: text.to_owned(), digest: String::new() },
                 content: Content::Unreadable { problem: error.to_string() },
-            }),
+            })),
         }
     }
 }
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         let entries = self.entries(text, place)?;
         let follow = |entry| match entry {
             Entry::Known(any) => self.node(any, place, depth),
-            Entry::Unreadable(node) => Ok(node),
+            Entry::Unreadable(node) => Ok(*node),
         };
         entries.into_iter().map(follow).collect()
     }
