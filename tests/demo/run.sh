@@ -11,6 +11,8 @@ blob() { echo "oci-dir/blobs/sha256/${1#sha256:}"; }
 echo "== an OCI image layout of this machine's own files"
 "$here/make-layout.sh" oci-dir
 du -sh oci-dir | sed 's/^/   /'
+contents() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
+contents oci-dir > exported
 
 echo
 echo "== soci-layout index ./oci-dir"
@@ -34,3 +36,26 @@ before=$(find oci-dir -type f -printf '%p %T@ %i\n' | sort | sha256sum)
 after=$(find oci-dir -type f -printf '%p %T@ %i\n' | sort | sha256sum)
 [ "$before" = "$after" ]
 echo "   no file was touched"
+
+echo
+echo "== soci-layout verify ./oci-dir: would it load lazily, and rightly?"
+"$binary" verify --progress quiet ./oci-dir | sed 's/^/   /'
+
+echo
+echo "== soci-layout cat -v: a file of the image, through the spans of its zTOC"
+platform=$(jq -r '[.manifests[] | select(.artifactType | not)][0].platform | .os + "/" + .architecture' "$(blob "$root")")
+file=$("$binary" ls -R --json --platform "$platform" ./oci-dir | jq -r '[.entries[] | select(.type == "file" and .size > 1000)][0].path')
+"$binary" cat -v --platform "$platform" ./oci-dir "$file" 2>said | sha256sum | cut -c1-64 | sed "s|^|   sha256 of $file: |"
+sed 's/^/   /' said
+
+echo
+echo "== soci-layout index -: the same image through a pipe, as an archive"
+tar -C oci-dir -cf - . | "$binary" index --progress quiet --quiet - --output from-pipe > /dev/null
+diff <(contents oci-dir) <(contents from-pipe)
+echo "   the same layout, file by file"
+
+echo
+echo "== soci-layout remove --prune ./oci-dir: as it was exported"
+"$binary" remove --quiet --prune ./oci-dir > /dev/null
+diff exported <(contents oci-dir)
+echo "   every file is the exported one, and no other is left"
