@@ -126,7 +126,7 @@ mod tests {
     use crate::ztoc::toc::{Entry, ModTime};
 
     /// Names; those that end with a slash are directories.
-    pub(super) fn table(names: &str) -> Toc {
+    fn table(names: &str) -> Toc {
         let mut toc = Toc::new();
         for name in names.split_whitespace() {
             let directory = name.ends_with('/');
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_deep_name_cannot_fill_the_memory() {
-        let names: String = (0..500).map(|n| format!("{n}/{}x ", "a/".repeat(1000))).collect();
+        let deep = |n: usize| format!("{n}/{}x", "a/".repeat(1000));
+        let names = (0..500).map(deep).collect::<Vec<_>>().join(" ");
         let budget = Budget::new(1 << 20);
         let found = implied(&table(&names), &budget);
         assert!(budget.is_spent());

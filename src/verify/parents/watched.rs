@@ -244,7 +244,7 @@ impl Attributes {
             file.pax().filter_map(|(key, _)| key.strip_prefix(b"SCHILY.xattr.".as_slice()));
         let xattrs = names.any(|name| !name.starts_with(b"trusted."));
         Self {
-            mode: (file.mode() & 0o7777) as u16,
+            mode: (file.mode() & 0o7777).unsigned_abs() as u16,
             uid: file.uid(),
             gid: file.gid(),
             xattrs,
