@@ -106,6 +106,7 @@ fn hidden(context: &Context) -> Vec<String> {
 #[test]
 fn layers_on_top_of_each_other() {
     const TMP: &str = "tmp/,1777:0:0";
+    let mut wrong = Vec::new();
     for (layers, expected) in [
         // What the lower directory has.
         (vec![TMP, "tmp/x pad"], vec!["1 tmp 1777:0:0 0"]),
@@ -120,7 +121,7 @@ fn layers_on_top_of_each_other() {
         (vec!["tmp/,1777:0:0 pad", "tmp/x pad"], vec!["1 tmp 1777:0:0 0"]),
         (vec!["zstd tmp/,1777:0:0 pad", "tmp/x pad"], vec!["1 tmp 1777:0:0 0"]),
         // The upper one not.
-        (vec![TMP, "tmp/x"], vec![]),
+        (vec!["pad", TMP, "tmp/x"], vec![]),
         (vec!["tmp/,1777:0:0 pad", "tmp/x"], vec![]),
         // An entry, before its names or behind them, the same or another one.
         (vec![TMP, "tmp/,1777:0:0 tmp/x pad"], vec![]),
@@ -178,8 +179,12 @@ fn layers_on_top_of_each_other() {
         (vec![TMP, ".wh.tmp tmp/x pad"], vec![]),
         (vec!["a/ a/b/,700:0:0", "a/ a/.wh..wh..opq a/b/x pad"], vec![]),
     ] {
-        assert_eq!(hidden(&image(&layers)), expected, "{layers:?}");
+        let found = hidden(&image(&layers));
+        if found != expected {
+            wrong.push(format!("{layers:?}: {found:?}, not {expected:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
