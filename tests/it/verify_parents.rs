@@ -1,11 +1,13 @@
 //! Directories that a lazy layer has no entry for: verify tells when they hide a lower layer's attributes.
 
-use soci_layout::Options;
 use soci_layout::event::Silent;
 use soci_layout::verify::{Consequence, Finding, VerifyOptions, verify};
+use soci_layout::ztoc::Ztoc;
+use soci_layout::{IndexVersion, Options};
 
 use crate::context::Context;
 use crate::files;
+use crate::verify::{largest_ztoc, replace};
 
 const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
@@ -58,6 +60,10 @@ fn archive(entries: &str) -> Vec<u8> {
 /// An image of these layers, indexed. Those that have an entry `pad` are lazy; one that begins with `zstd` is
 /// compressed so.
 fn image(layers: &[&str]) -> Context {
+    image_of(layers, IndexVersion::V2)
+}
+
+fn image_of(layers: &[&str], version: IndexVersion) -> Context {
     let blob = |text: &&str| match text.strip_prefix("zstd ") {
         Some(text) => {
             let level = ruzstd::encoding::CompressionLevel::Fastest;
@@ -66,7 +72,8 @@ fn image(layers: &[&str]) -> Context {
         None => (TAR, archive(text)),
     };
     let context = files::layout(&layers.iter().map(blob).collect::<Vec<_>>());
-    let options = Options { min_layer_size: PAD as u64, ..Context::options() };
+    let min_layer_size = PAD as u64;
+    let options = Options { min_layer_size, index_version: version, ..Context::options() };
     soci_layout::index(&context.layout(), &options, &Silent).unwrap();
     context
 }
@@ -185,6 +192,30 @@ fn layers_on_top_of_each_other() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn once_whatever_leads_to_the_layer() {
+    for version in [IndexVersion::V1, IndexVersion::Both] {
+        let context = image_of(&["tmp/,1777:0:0", "tmp/x pad"], version);
+        assert_eq!(hidden(&context), ["1 tmp 1777:0:0 0"], "{version:?}");
+    }
+}
+
+#[test]
+fn a_ztoc_that_cannot_be_mounted_hides_nothing() {
+    let context = image(&["tmp/,1777:0:0", "tmp/x pad"]);
+    let digest = largest_ztoc(&context);
+    let mut ztoc = Ztoc::decode(&context.blob(&digest)).unwrap();
+    let right = ztoc.encode().unwrap();
+    ztoc.span_digests.truncate(1);
+    replace(&context, &digest, &ztoc.encode().unwrap());
+    let consequences = |context: &Context| {
+        verified(context).iter().map(|finding| finding.consequence).collect::<Vec<_>>()
+    };
+    assert_eq!(consequences(&context), [Consequence::LayerEager]);
+    replace(&context, &largest_ztoc(&context), &right);
+    assert_eq!(consequences(&context), [Consequence::WrongBytes]);
 }
 
 #[test]

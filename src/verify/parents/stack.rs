@@ -104,3 +104,27 @@ impl fmt::Display for Attributes {
         if *xattrs { f.write_str(", extended attributes") } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::watched::Budget;
+    use super::*;
+
+    #[test]
+    fn too_much_is_told_and_nothing_else() {
+        let digest = Digest::of(b"");
+        let layer = || StackLayer { digest, ztoc: Some((digest, 0)) };
+        let stacks = [Stack { image: digest, layers: vec![layer(), layer()] }];
+        let told = |limit: usize| {
+            let paths = [b"a".to_vec(), b"b".to_vec()].into_iter().collect();
+            let watched = Watched::new(BTreeMap::from([((digest, 0), paths)]), Budget::new(limit));
+            let mut findings = Findings::default();
+            check(&stacks, &watched, &BTreeMap::new(), &mut findings);
+            findings.finish()
+        };
+        assert_eq!(told(1 << 20), []);
+        let [only] = told(200).try_into().expect("one finding");
+        assert_eq!(only.consequence, Consequence::Misleading);
+        assert!(only.found.contains("not checked"), "{}", only.found);
+    }
+}
