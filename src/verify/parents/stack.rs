@@ -28,7 +28,7 @@ pub(in super::super) struct StackLayer {
 
 /// Reports the directories that layers hide the attributes of. `seen` has what the layers say, by their
 /// digests; of one that is not there nothing is known (it cannot be read, which is a finding or a warning of its
-/// own), and so nothing is said about what it could decide.
+/// own), and so nothing is said about what it could decide. The rules are those of [`crate::rootfs`], by names alone.
 pub(in super::super) fn check(
     stacks: &[Stack],
     watched: &Watched,

@@ -224,14 +224,13 @@ pub(super) enum Word {
     Gone,
 }
 
-/// What a directory that is made up can hide. Times count for nothing: no two ways of unpacking agree on those
-/// of such a directory.
+/// What a directory that is made up can hide. Times are hidden as well, but that alone harms nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub(super) mode: u16,
     pub(super) uid: u32,
     pub(super) gid: u32,
-    /// Whether it has extended ones. Those of `trusted.` are not among them: no unpacking takes them over.
+    /// Whether it has extended ones. Those of `trusted.` are not among them: containerd drops them.
     pub(super) xattrs: bool,
 }
 
