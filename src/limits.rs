@@ -45,6 +45,10 @@ pub(crate) const MAX_SUPERSEDED_SIZE: u64 = 1 << 20;
 /// no runtime can unpack a longer one.
 pub(crate) const MAX_PATH: usize = 4096;
 
+/// Most bytes that a verification keeps of directories which layers have no entry for, and of what other layers say
+/// about them. A layer of a hundred thousand such directories takes a few dozen megabytes; most have none.
+pub(crate) const MAX_WATCHED_SIZE: usize = 1 << 27;
+
 /// Most names in the trees of one image's layers, about 1 GiB. Images have some hundred thousand.
 pub(crate) const MAX_NODES: usize = 1 << 24;
 

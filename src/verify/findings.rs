@@ -51,6 +51,12 @@ impl Findings {
         self.list.iter().any(|finding| finding.blob == Some(blob))
     }
 
+    /// Whether a zTOC cannot be mounted, so that its layer is unpacked.
+    pub(super) fn has_eager(&self, ztoc: Digest) -> bool {
+        let eager = Consequence::LayerEager;
+        self.list.iter().any(|finding| finding.blob == Some(ztoc) && finding.consequence == eager)
+    }
+
     /// A zTOC that cannot be mounted is not read: whatever else is wrong with it, the layer is pulled.
     pub(super) fn settle(&mut self, ztoc: Digest) {
         let ours = || self.list.iter().filter(|finding| finding.blob == Some(ztoc));

@@ -9,6 +9,7 @@ use super::Findings;
 use super::document::{self, Entry};
 use super::finding::Consequence;
 use super::layer::{self, Compared, Subject};
+use super::parents::Watched;
 use super::prefetch::{self, Range};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -16,8 +17,8 @@ use crate::event::{Outcome, Step};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
-use crate::media_type::{LayerKind, layer_kind};
-use crate::scan::ScanObserver;
+use crate::media_type::{LayerKind, is_zstd, layer_kind};
+use crate::scan::{ScanError, ScanObserver, zstd};
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
 use crate::steps::Steps;
 use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
@@ -83,12 +84,12 @@ impl Claim {
 /// # Errors
 /// As [`layer::verify`]; the first in the order of the jobs.
 pub(super) fn run(
-    layout: &Layout,
+    work: &Work<'_>,
     jobs: &[Job<'_>],
     threads: Option<NonZeroUsize>,
-    steps: &Steps<'_>,
     findings: &mut Findings,
 ) -> Result<Compared, Error> {
+    let steps = work.steps;
     let threads = threads.or_else(|| std::thread::available_parallelism().ok());
     let threads = threads.map_or(1, NonZeroUsize::get);
     let planned: Vec<Arc<Step>> = jobs.iter().map(|job| job.plan(steps)).collect();
@@ -98,7 +99,7 @@ pub(super) fn run(
     let failed = AtomicBool::new(false);
     let mut results = each(threads, jobs.len(), |position| {
         let number = order[position];
-        let worker = Worker { layout, steps, step: &planned[number], threads, failed: &failed };
+        let worker = Worker { work, step: &planned[number], threads, failed: &failed };
         let result = if worker.cancelled() {
             Err(Error::Cancelled)
         } else {
@@ -168,10 +169,18 @@ impl Job<'_> {
     }
 }
 
+/// What all threads work with.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) steps: &'a Steps<'a>,
+    /// Directories that are looked after in every layer.
+    pub(super) watched: &'a Watched,
+}
+
 /// What one thread works with.
 struct Worker<'a> {
-    layout: &'a Layout,
-    steps: &'a Steps<'a>,
+    work: &'a Work<'a>,
     step: &'a Step,
     threads: usize,
     /// Whether another job has failed.
@@ -180,7 +189,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn cancelled(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || self.steps.cancelled()
+        self.failed.load(Ordering::Relaxed) || self.work.steps.cancelled()
     }
 
     fn job(&self, job: &Job<'_>) -> Result<(Compared, Findings), Error> {
@@ -214,7 +223,7 @@ impl Worker<'_> {
         findings: &mut Findings,
     ) -> Result<Option<Ztoc>, Error> {
         let place = "the zTOC blob";
-        let bytes = match document::read(self.layout, digest, size, MAX_ZTOC_SIZE)? {
+        let bytes = match document::read(self.work.layout, digest, size, MAX_ZTOC_SIZE)? {
             Ok(bytes) => bytes,
             Err((expected, found)) => {
                 let rejected = Consequence::Rejected;
@@ -247,18 +256,40 @@ impl Worker<'_> {
         findings: &mut Findings,
     ) -> Result<Compared, Error> {
         let Descriptor { digest, size, .. } = *layer.descriptor;
+        let Work { layout, watched, .. } = *self.work;
+        let progress = Progress { worker: self, size };
         let LayerKind::Indexable(compression) = layer_kind(&layer.descriptor.media_type) else {
             // It cannot be read here, but it must be whole.
-            if !self.layout.has_sound_blob(&digest, size)? {
+            if !layout.has_sound_blob(&digest, size)? {
                 let place = "the layer's blob";
                 let broken = Consequence::Unpullable;
                 findings.add(broken, Some(digest), place, None, "its content", "another one");
+                return Ok(Compared::default());
             }
-            return Ok(Compared::default());
+            return self.unpacked(layer.descriptor, &progress);
         };
         let diff_ids = &layer.diff_ids;
-        let subject = Subject { digest, size, compression, diff_ids, ztoc, threads: self.threads };
-        layer::verify(self.layout, &subject, &Progress { worker: self, size }, findings)
+        let threads = self.threads;
+        let subject = Subject { digest, size, compression, diff_ids, ztoc, threads, watched };
+        layer::verify(layout, &subject, &progress, findings)
+    }
+
+    /// A sound layer that has no zTOC by its nature can be below one that has.
+    fn unpacked(&self, layer: &Descriptor, progress: &Progress<'_>) -> Result<Compared, Error> {
+        let Work { layout, watched, .. } = *self.work;
+        let mut compared = Compared::default();
+        if watched.is_empty() || !is_zstd(&layer.media_type) {
+            return Ok(compared);
+        }
+        let Descriptor { digest, size, .. } = *layer;
+        let Some(mut blob) = layout.open_blob(&digest, size)? else { return Ok(compared) };
+        match zstd::list(&mut blob, (digest, size), progress) {
+            Ok(Ok(toc)) => drop(compared.seen.insert(digest, watched.look(&toc))),
+            Err(ScanError::Cancelled) => return Err(Error::Cancelled),
+            // Nothing was ever said about its content.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        Ok(compared)
     }
 }
 
@@ -293,7 +324,7 @@ struct Progress<'a> {
 
 impl ScanObserver for Progress<'_> {
     fn progress(&self, bytes: u64) {
-        self.worker.steps.progress(self.worker.step, bytes, self.size);
+        self.worker.work.steps.progress(self.worker.step, bytes, self.size);
     }
 
     fn cancelled(&self) -> bool {

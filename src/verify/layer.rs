@@ -1,12 +1,13 @@
 //! One layer against its zTOC: the straight pass, every span, every checkpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use super::finding::Consequence;
 use super::job::each;
+use super::parents::{Seen, Watched};
 use super::{Findings, entries};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -30,19 +31,23 @@ pub(super) struct Subject<'a> {
     pub(super) ztoc: Option<(Digest, &'a Ztoc)>,
     /// How many there may be.
     pub(super) threads: usize,
+    pub(super) watched: &'a Watched,
 }
 
 /// What was compared.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Compared {
     pub(super) checkpoints: u64,
     pub(super) files: u64,
+    /// What layers say about the watched directories.
+    pub(super) seen: BTreeMap<Digest, Seen>,
 }
 
 impl Compared {
     pub(super) fn add(&mut self, other: Self) {
         self.checkpoints += other.checkpoints;
         self.files += other.files;
+        self.seen.extend(other.seen);
     }
 }
 
@@ -107,10 +112,13 @@ pub(super) fn verify(
             findings.add(Consequence::Unpullable, layer, place, None, truth.diff_id, diff_id);
         }
     }
-    let Some((name, ztoc)) = subject.ztoc else { return Ok(Compared::default()) };
+    let mut compared = Compared::default();
+    if let Ok(archive) = &truth.tar {
+        compared.seen.insert(digest, subject.watched.look(&archive.toc));
+    }
+    let Some((name, ztoc)) = subject.ztoc else { return Ok(compared) };
     sizes(name, subject, ztoc, &truth, findings);
     spans(name, ztoc, &truth, findings);
-    let mut compared = Compared::default();
     if let Zinfo::Gzip(gzip) = &ztoc.zinfo {
         header(name, gzip, &truth, findings);
         let spans = Spans { name, blob: &blob, size, gzip, ztoc, truth: &truth };

@@ -6,8 +6,8 @@
 //! of a zTOC is trusted. Each finding says what the consumer would make of it.
 //!
 //! [`plan`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
-//! time, and [`others`] looks after what nobody has read by then. Every blob is read once; of zTOCs no more are
-//! in memory than threads work.
+//! time, [`parents`] holds the layers of an image against each other, and [`others`] looks after what nobody has
+//! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
 
 mod document;
 mod entries;
@@ -16,6 +16,7 @@ mod findings;
 mod job;
 mod layer;
 mod others;
+mod parents;
 mod plan;
 mod prefetch;
 
@@ -33,6 +34,7 @@ use crate::select::select;
 use crate::steps::Steps;
 pub use finding::{Consequence, Finding, VERIFICATION_VERSION, Verification, VerifiedImage};
 use findings::Findings;
+use job::Work;
 use plan::Plan;
 
 /// What to verify.
@@ -68,7 +70,10 @@ pub fn verify(
     let selection = select(&tree, &selecting, layout.path())?;
     let mut findings = Findings::default();
     let plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
-    let compared = job::run(&layout, &plan.jobs, options.jobs, &steps, &mut findings)?;
+    let watched = parents::watch(&layout, &plan, options.jobs, &steps)?;
+    let work = Work { layout: &layout, steps: &steps, watched: &watched };
+    let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
+    parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
     others::check(&layout, &tree.index_json, &plan, &mut findings)?;
     Ok(Verification {
         version: VERIFICATION_VERSION,

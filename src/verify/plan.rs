@@ -10,6 +10,7 @@ use super::Findings;
 use super::document::{self, Documents, Entry};
 use super::finding::{Consequence, VerifiedImage};
 use super::job::{Claim, Job, Layer};
+use super::parents::{Stack, StackLayer};
 use super::prefetch;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -29,6 +30,8 @@ pub(super) struct Plan<'a> {
     pub(super) images: Vec<VerifiedImage>,
     /// In the order in which they are found.
     pub(super) jobs: Vec<Job<'a>>,
+    /// The images' layers.
+    pub(super) stacks: Vec<Stack>,
     /// Blobs that the plan or the jobs read, and judge.
     pub(super) read: BTreeSet<Digest>,
 }
@@ -50,6 +53,7 @@ impl<'a> Plan<'a> {
             ztocs: Vec::new(),
             ztoc_at: BTreeMap::new(),
             read: BTreeSet::new(),
+            stacks: Vec::new(),
         };
         let mut images = Vec::new();
         for selected in &selection.images {
@@ -60,7 +64,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Digest and size of a zTOC.
-type ZtocKey = (Digest, u64);
+pub(super) type ZtocKey = (Digest, u64);
 
 /// A zTOC so far.
 struct Used<'a> {
@@ -78,6 +82,7 @@ struct Planner<'a> {
     ztocs: Vec<Used<'a>>,
     ztoc_at: BTreeMap<ZtocKey, usize>,
     read: BTreeSet<Digest>,
+    stacks: Vec<Stack>,
 }
 
 impl<'a> Planner<'a> {
@@ -90,10 +95,18 @@ impl<'a> Planner<'a> {
         let found = self.indexes(selected.digest, image, findings);
         let positions: Vec<usize> = image.layers.iter().map(|layer| self.layer(layer)).collect();
         let own: BTreeSet<usize> = positions.iter().copied().collect();
-        let mut lazy = BTreeSet::new();
+        let mut lazy: BTreeMap<usize, ZtocKey> = BTreeMap::new();
         for (digest, _) in &found {
-            lazy.append(&mut self.index(*digest, &own, findings)?);
+            for (layer, ztoc) in self.index(*digest, &own, findings)? {
+                lazy.entry(layer).or_insert(ztoc);
+            }
         }
+        let stacked = |(layer, at): (&Descriptor, &usize)| StackLayer {
+            digest: layer.digest,
+            ztoc: lazy.get(at).copied(),
+        };
+        let layers = image.layers.iter().zip(&positions).map(stacked).collect();
+        self.stacks.push(Stack { image: selected.digest, layers });
         let diff_ids = self.diff_ids(image, findings)?;
         // Without one diff ID per layer nobody knows which is whose.
         if diff_ids.len() == positions.len() {
@@ -106,7 +119,7 @@ impl<'a> Planner<'a> {
             platform: image.platform.to_string(),
             digest: selected.digest,
             soci_indexes: found.iter().map(|(digest, _)| *digest).collect(),
-            lazy_layers: positions.iter().filter(|at| lazy.contains(at)).count() as u64,
+            lazy_layers: positions.iter().filter(|at| lazy.contains_key(at)).count() as u64,
             layers: positions.len() as u64,
         })
     }
@@ -145,13 +158,13 @@ impl<'a> Planner<'a> {
         found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
     }
 
-    /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it.
+    /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it, with that.
     fn index(
         &mut self,
         digest: Digest,
         own: &BTreeSet<usize>,
         findings: &mut Findings,
-    ) -> Result<BTreeSet<usize>, Error> {
+    ) -> Result<BTreeMap<usize, ZtocKey>, Error> {
         let first = self.read.insert(digest);
         let entries = self.documents.entries(self.layout, digest, findings)?;
         let layer_of = |layers: &BTreeMap<Digest, usize>, entry: &Entry| {
@@ -195,7 +208,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        Ok(used.into_keys().collect())
+        Ok(used)
     }
 
     /// An entry that no reader knows is fetched all the same. `without`: its layer has no zTOC.
@@ -294,7 +307,7 @@ impl<'a> Planner<'a> {
         }
         let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
         jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
-        Plan { images, jobs, read: self.read }
+        Plan { images, jobs, stacks: self.stacks, read: self.read }
     }
 }
 

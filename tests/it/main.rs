@@ -26,3 +26,4 @@ mod shell;
 mod survive;
 mod tidy;
 mod verify;
+mod verify_parents;

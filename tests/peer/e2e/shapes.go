@@ -22,7 +22,7 @@ func (b *bench) shapes() {
 	for _, s := range images.Shapes {
 		b.check("shapes: "+s.Name, func() []string {
 			top, err := b.store.Layer("shape-"+b.next(), "go-6", images.Entries(s.Entries...))
-			return b.shape(top, err, s.Known)
+			return b.shape(top, err, s.Known, s.Told)
 		})
 	}
 	for n, c := range corpus.Contents() {
@@ -32,7 +32,7 @@ func (b *bench) shapes() {
 				first = 1 // Go's PAX, as other forms lose much of it
 			}
 			top, err := b.written(c, first)
-			return b.shape(top, err, beyond[c.Name])
+			return b.shape(top, err, beyond[c.Name], "")
 		})
 	}
 }
@@ -52,8 +52,8 @@ func (b *bench) written(c corpus.Content, number int) (layer corpus.Layer, err e
 }
 
 // shape compares an image of a plain layer and this one. Known differences must be there,
-// and no others.
-func (b *bench) shape(top corpus.Layer, err error, known []string) []string {
+// and no others. verify must find nothing, or what is told.
+func (b *bench) shape(top corpus.Layer, err error, known []string, told string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -65,7 +65,15 @@ func (b *bench) shape(top corpus.Layer, err error, known []string) []string {
 		return []string{err.Error()}
 	}
 	i, err := b.indexed(dir, machine, "v2", append([]string{"--span-size", "65536"}, all...)...)
-	problems := b.everyFile(i, err, 2)
+	var problems []string
+	if told == "" || err != nil {
+		problems = b.everyFile(i, err, 2)
+	} else {
+		if i, problems = b.broken(i, told); len(problems) > 0 {
+			return problems
+		}
+		problems = b.loadsLazily(i, b.plain, "oras")
+	}
 	if len(known) == 0 {
 		return problems
 	}

@@ -11,6 +11,8 @@ type Shape struct {
 	Entries []Entry
 	// Known are differences that the reference's reader makes out of any zTOC of it.
 	Known []string
+	// Told is what `soci-layout verify` says about them beforehand.
+	Told string
 }
 
 // Entry is a header with its content.
@@ -67,6 +69,7 @@ var Shapes = []Shape{
 			"shared: mode 40755, want 41777", "shared: owner 0, want 5", "shared: group 0, want 6",
 			"shared: mtime 0001-01-01 00:00:00 +0000 UTC, want 2023-11-14 22:13:20 +0000 UTC",
 		},
+		Told: "directory shared, which it has no entry for",
 	},
 	{Name: "parents after their files", Entries: []Entry{
 		named("a/file", text), {tar.Header{Name: "a/", Mode: 0o750, Uid: 7}, ""}, named("a/other", text),

@@ -1,0 +1,252 @@
+//! What each layer says about the directories that are made up in some layer, and about those above them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::plan::ZtocKey;
+use super::implied::components;
+use crate::ztoc::toc::{FileRef, FileType, Toc};
+
+/// Beginning of the name of an entry that removes another name (OCI image specification, `layer.md`).
+const WHITEOUT: &[u8] = b".wh.";
+/// Name of an entry that hides what lower layers have in its directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// Bytes that a directory takes in the tree, besides its name.
+const NODE_COST: usize = 128;
+/// Bytes that a layer's word about a directory takes.
+const STATE_COST: usize = 64;
+
+/// Memory that may be used, counted by several threads. What is taken in all does not depend on their order,
+/// so neither does whether it is spent.
+#[derive(Debug)]
+pub(in super::super) struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { used: AtomicUsize::new(0), limit }
+    }
+
+    /// Takes that many bytes and tells whether they were there. Nothing is given back.
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) <= self.limit
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.limit
+    }
+}
+
+/// A directory in the tree, by its position.
+pub(super) type NodeId = u32;
+
+const ROOT: NodeId = 0;
+
+#[derive(Debug, Default)]
+struct Node {
+    parent: NodeId,
+    name: Box<[u8]>,
+    children: BTreeMap<Box<[u8]>, NodeId>,
+}
+
+/// The directories to look after.
+#[derive(Debug)]
+pub(in super::super) struct Watched {
+    /// The root first.
+    nodes: Vec<Node>,
+    /// Sorted by their paths.
+    implied: BTreeMap<ZtocKey, Vec<NodeId>>,
+    budget: Budget,
+}
+
+impl Watched {
+    /// `implied` has the paths by zTOCs.
+    pub(super) fn new(implied: BTreeMap<ZtocKey, BTreeSet<Vec<u8>>>, budget: Budget) -> Self {
+        let nodes = vec![Node::default()];
+        let mut watched = Self { nodes, implied: BTreeMap::new(), budget };
+        for (ztoc, paths) in implied {
+            let nodes = paths.iter().map_while(|path| watched.add(path)).collect();
+            watched.implied.insert(ztoc, nodes);
+        }
+        watched
+    }
+
+    fn add(&mut self, path: &[u8]) -> Option<NodeId> {
+        let mut node = ROOT;
+        for name in path.split(|byte| *byte == b'/') {
+            if let Some(child) = self.child(node, name) {
+                node = child;
+                continue;
+            }
+            if !self.budget.take(name.len() * 2 + NODE_COST) {
+                return None;
+            }
+            let id = self.nodes.len() as NodeId;
+            self.nodes.push(Node { parent: node, name: name.into(), children: BTreeMap::new() });
+            self.nodes[node as usize].children.insert(name.into(), id);
+            node = id;
+        }
+        Some(node)
+    }
+
+    /// Whether there is nothing to look after.
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.nodes.len() == 1
+    }
+
+    /// Whether the memory did not suffice. Then nothing is known.
+    pub(super) fn is_spent(&self) -> bool {
+        self.budget.is_spent()
+    }
+
+    /// The directories that the reader makes up for a zTOC.
+    pub(super) fn implied(&self, ztoc: ZtocKey) -> &[NodeId] {
+        self.implied.get(&ztoc).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn path(&self, node: NodeId) -> Vec<u8> {
+        let mut names: Vec<&[u8]> =
+            self.upwards(node).map(|id| &*self.nodes[id as usize].name).collect();
+        names.reverse();
+        names.join(&b'/')
+    }
+
+    /// The node and all above it but the root.
+    fn upwards(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let up = |id: &NodeId| Some(self.nodes[*id as usize].parent);
+        std::iter::successors(Some(node), up).take_while(|id| *id != ROOT)
+    }
+
+    fn child(&self, node: NodeId, name: &[u8]) -> Option<NodeId> {
+        self.nodes[node as usize].children.get(name).copied()
+    }
+
+    /// What the entries of a layer say.
+    pub(in super::super) fn look(&self, toc: &Toc) -> Seen {
+        let mut seen = Seen::default();
+        if self.is_empty() {
+            return seen;
+        }
+        let mut path = Vec::new();
+        for file in toc.iter() {
+            components(file.name(), &mut path);
+            let Some((base, directories)) = path.split_last() else { continue };
+            let parent = directories.iter().try_fold(ROOT, |node, name| self.child(node, name));
+            let Some(parent) = parent else { continue };
+            let hidden = base.strip_prefix(WHITEOUT);
+            let node = match hidden {
+                Some(_) if *base == OPAQUE => Some(parent),
+                Some(hidden) => self.child(parent, hidden),
+                None => self.child(parent, base),
+            };
+            let Some(node) = node else { continue };
+            if self.budget.is_spent() {
+                return Seen::default();
+            }
+            let state = seen.states.entry(node).or_insert_with(|| {
+                self.budget.take(STATE_COST);
+                State::default()
+            });
+            match hidden {
+                Some(_) if *base == OPAQUE => state.opaque = true,
+                Some(_) => state.whiteout = true,
+                // A later entry replaces an earlier one.
+                None => state.entry = Some(Entry::new(&file)),
+            }
+        }
+        seen
+    }
+
+    /// What a layer leaves of a directory.
+    pub(super) fn word(&self, seen: &Seen, node: NodeId) -> Word {
+        let state = |id: NodeId| seen.states.get(&id).copied().unwrap_or_default();
+        let own = state(node);
+        let (mut removed, mut unreachable) = (own.whiteout, false);
+        for above in self.upwards(node).skip(1) {
+            let above = state(above);
+            removed |= above.whiteout || above.opaque;
+            unreachable |= above.entry == Some(Entry::Other);
+        }
+        removed |= state(ROOT).opaque;
+        match own.entry {
+            _ if unreachable => Word::Gone,
+            // A name beside its whiteout is a new one.
+            Some(Entry::Directory(attributes)) => Word::Directory(attributes),
+            Some(Entry::Other) => Word::Gone,
+            None if removed => Word::Gone,
+            None => Word::Nothing,
+        }
+    }
+}
+
+/// What a layer says about watched directories.
+#[derive(Debug, Default)]
+pub(in super::super) struct Seen {
+    states: BTreeMap<NodeId, State>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    entry: Option<Entry>,
+    /// Whether a whiteout names it.
+    whiteout: bool,
+    /// Whether it has an opaque marker.
+    opaque: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Directory(Attributes),
+    Other,
+}
+
+impl Entry {
+    fn new(file: &FileRef<'_>) -> Self {
+        match file.file_type() {
+            FileType::Directory => Self::Directory(Attributes::new(file)),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A layer's word about a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Lower layers decide.
+    Nothing,
+    /// It is there and has these attributes.
+    Directory(Attributes),
+    /// The lower layers' directory is gone or cannot be reached.
+    Gone,
+}
+
+/// What a directory that is made up can hide. Times are hidden as well, but that alone harms nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attributes {
+    pub(super) mode: u16,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Whether it has extended ones. Those of `trusted.` are not among them: containerd drops them.
+    pub(super) xattrs: bool,
+}
+
+impl Attributes {
+    /// Of what the reader makes up.
+    pub(super) const MADE_UP: Self = Self { mode: 0o755, uid: 0, gid: 0, xattrs: false };
+
+    fn new(file: &FileRef<'_>) -> Self {
+        let mut names =
+            file.pax().filter_map(|(key, _)| key.strip_prefix(b"SCHILY.xattr.".as_slice()));
+        let xattrs = names.any(|name| !name.starts_with(b"trusted."));
+        Self {
+            mode: (file.mode() & 0o7777).unsigned_abs() as u16,
+            uid: file.uid(),
+            gid: file.gid(),
+            xattrs,
+        }
+    }
+}
