@@ -151,6 +151,12 @@ fn execute(
     if observer.cancelled() {
         return Err(Error::Cancelled);
     }
+    if report.removed.is_empty() {
+        return Ok(());
+    }
+    // Another tool may have replaced it without a sync: a loss of power would bring back an older one, which
+    // may lead to what is removed here.
+    layout.sync_index_json()?;
     // Whoever does not take the lock may have led to one of them since.
     if layout.read_index_json()? != index_json {
         return Err(Error::Changed { path: layout.index_json() });

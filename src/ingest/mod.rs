@@ -34,7 +34,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::event::{Observer, Outcome, Step};
 use crate::layout::Layout;
-use crate::layout::commit::sync_directory;
+use crate::layout::commit::sync_path;
 use crate::layout::lock::LockedLayout;
 use crate::options::Options;
 use crate::pipeline::cached::CacheUse;
@@ -215,10 +215,10 @@ fn make(
     if durable {
         for directory in [&blobs, &path.join("blobs/sha512"), &path.join("blobs")] {
             if directory.exists() {
-                sync_directory(directory)?;
+                sync_path(directory)?;
             }
         }
-        sync_directory(path)?;
+        sync_path(path)?;
     }
     Ok(report)
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::commit::{PREFIX, SUFFIX, sync_directory};
+use crate::layout::commit::{PREFIX, SUFFIX, sync_path};
 use crate::layout::lock::LockedLayout;
 
 /// In a directory of our own: what is about to be replaced, where that takes two steps.
@@ -164,7 +164,7 @@ impl Place {
             exchange(made, path, &work.join(OLD))
         };
         match moved {
-            Ok(()) => sync_directory(self.parent()),
+            Ok(()) => sync_path(self.parent()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let hint = "another process made it meanwhile";
                 Err(self.refuse("exists already", Some(hint)))

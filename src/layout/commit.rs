@@ -109,6 +109,16 @@ impl LockedLayout {
         Ok(())
     }
 
+    /// Brings `index.json` to the disk as it is now, whoever wrote it: before blobs go that only an older one
+    /// leads to.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn sync_index_json(&self) -> Result<(), Error> {
+        sync_path(&self.index_json())?;
+        sync_path(self.path())
+    }
+
     /// Writes a blob beside its place; `None` when the layout has it already. `like` is a file whose
     /// mode and owner the new one gets.
     pub(crate) fn stage(
@@ -152,7 +162,7 @@ impl LockedLayout {
         }
         if done.blobs > 0 || after != before {
             // Also when all blobs were there: a killed run may have renamed them without this sync.
-            sync_directory(&self.blobs())?;
+            sync_path(&self.blobs())?;
         }
         let path = self.index_json();
         let file = if after == before {
@@ -168,7 +178,7 @@ impl LockedLayout {
         }
         if let Some(file) = file {
             file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
-            sync_directory(self.path())?;
+            sync_path(self.path())?;
             done.bytes += after.len() as u64;
             done.index_json = true;
         }
@@ -230,9 +240,10 @@ fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Erro
     Ok(file)
 }
 
-pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
-    let directory = File::open(path).map_err(Error::io("open", path))?;
-    match directory.sync_all() {
+/// Syncs a directory, or a file that is there already.
+pub(crate) fn sync_path(path: &Path) -> Result<(), Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    match file.sync_all() {
         // Some network and FUSE file systems cannot sync a directory; there is nothing more to be had.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Ok(())

@@ -148,8 +148,13 @@ def pruned_only_after_the_swap_is_durable(events):
               and ".soci-layout-" not in event.path]
     swap = _swap(events)
     for event in pruned:
-        need(swap and any(swap.end < sync.begin and sync.end < event.begin for sync in _syncs(events, ".")),
-             f"{event.path} was removed before the new index.json was durable")
+        if swap:
+            durable = any(swap.end < sync.begin and sync.end < event.begin for sync in _syncs(events, "."))
+        else:
+            # gc: the index.json that is there may have been written by somebody who did not sync it.
+            durable = all(any(sync.end < event.begin for sync in _syncs(events, path))
+                          for path in ("index.json", "."))
+        need(durable, f"{event.path} was removed before the present index.json was durable")
 
 
 def lock_removed_last(events):
