@@ -77,26 +77,15 @@ fn same(a: &FileRef<'_>, b: &FileRef<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ztoc::toc::{Entry, ModTime};
+    use crate::ztoc::toc::Entry;
 
     fn toc(files: &[(&str, i64)]) -> Toc {
         let mut toc = Toc::new();
         for (name, size) in files {
             toc.push(&Entry {
-                name: name.as_bytes(),
-                file_type: FileType::Regular,
                 uncompressed_offset: 512,
                 uncompressed_size: *size,
-                linkname: b"",
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-                uname: b"",
-                gname: b"",
-                mod_time: ModTime::default(),
-                devmajor: 0,
-                devminor: 0,
-                pax: &[],
+                ..Entry::plain(name.as_bytes(), FileType::Regular)
             })
             .expect("room");
         }

@@ -11,7 +11,7 @@ use proptest::sample::select;
 
 use super::lookup::LookupError;
 use super::tree::{BadEntry, IMPLIED, NodeId, Trees};
-use crate::ztoc::toc::{Entry, FileType, ModTime, Toc};
+use crate::ztoc::toc::{Entry, FileType, Toc};
 
 /// Name, kind, link target.
 type Header = (String, FileType, String);
@@ -20,20 +20,8 @@ fn table(entries: &[Header]) -> Toc {
     let mut toc = Toc::new();
     for (name, file_type, linkname) in entries {
         toc.push(&Entry {
-            name: name.as_bytes(),
-            file_type: *file_type,
-            uncompressed_offset: 0,
-            uncompressed_size: 0,
             linkname: linkname.as_bytes(),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            uname: b"",
-            gname: b"",
-            mod_time: ModTime::default(),
-            devmajor: 0,
-            devminor: 0,
-            pax: &[],
+            ..Entry::plain(name.as_bytes(), *file_type)
         })
         .expect("room");
     }

@@ -206,7 +206,7 @@ fn outside(position: u64) -> HeadError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::toc::{Entry, FileType, ModTime, Toc};
+    use super::super::toc::{Entry, FileType, Toc};
     use super::super::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
     use super::super::{Zinfo, Ztoc};
     use super::*;
@@ -217,20 +217,9 @@ mod tests {
         for number in 0..files {
             let name = number.to_string();
             toc.push(&Entry {
-                name: name.as_bytes(),
-                file_type: FileType::Directory,
                 uncompressed_offset: 512 * (number as i64 + 1),
-                uncompressed_size: 0,
-                linkname: b"",
                 mode: 0o755,
-                uid: 0,
-                gid: 0,
-                uname: b"",
-                gname: b"",
-                mod_time: ModTime::default(),
-                devmajor: 0,
-                devminor: 0,
-                pax: &[],
+                ..Entry::plain(name.as_bytes(), FileType::Directory)
             })
             .expect("room");
         }

@@ -95,6 +95,29 @@ pub struct Entry<'a> {
     pub pax: &'a [(&'a [u8], &'a [u8])],
 }
 
+#[cfg(test)]
+impl<'a> Entry<'a> {
+    /// An entry of root's with mode 0644 and nothing else to it, for tests to begin with.
+    pub(crate) fn plain(name: &'a [u8], file_type: FileType) -> Self {
+        Self {
+            name,
+            file_type,
+            uncompressed_offset: 0,
+            uncompressed_size: 0,
+            linkname: b"",
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            uname: b"",
+            gname: b"",
+            mod_time: ModTime::default(),
+            devmajor: 0,
+            devminor: 0,
+            pax: &[],
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Text {
     start: u32,

@@ -123,30 +123,16 @@ pub(super) fn components<'a>(name: &'a [u8], path: &mut Vec<&'a [u8]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ztoc::toc::{Entry, ModTime};
+    use crate::ztoc::toc::Entry;
 
     /// Names; those that end with a slash are directories.
     fn table(names: &str) -> Toc {
         let mut toc = Toc::new();
         for name in names.split_whitespace() {
             let directory = name.ends_with('/');
-            toc.push(&Entry {
-                name: name.as_bytes(),
-                file_type: if directory { FileType::Directory } else { FileType::Regular },
-                uncompressed_offset: 0,
-                uncompressed_size: 0,
-                linkname: b"",
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
-                uname: b"",
-                gname: b"",
-                mod_time: ModTime::default(),
-                devmajor: 0,
-                devminor: 0,
-                pax: &[],
-            })
-            .expect("few");
+            let file_type = if directory { FileType::Directory } else { FileType::Regular };
+            toc.push(&Entry { mode: 0o755, ..Entry::plain(name.as_bytes(), file_type) })
+                .expect("few");
         }
         toc
     }
