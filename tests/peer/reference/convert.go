@@ -63,15 +63,7 @@ func Convert(ctx context.Context, src, dst string, o Options) (*ocispec.Descript
 		return nil, err
 	}
 	defer os.RemoveAll(work)
-	image, err := load(ctx, src, work)
-	if err != nil {
-		return nil, err
-	}
-	builder, err := image.builder(o)
-	if err != nil {
-		return nil, err
-	}
-	wanted, err := image.platforms(ctx, o)
+	image, builder, wanted, err := prepare(ctx, src, work, o)
 	if err != nil {
 		return nil, err
 	}
@@ -103,15 +95,7 @@ func BuildV1Layout(ctx context.Context, src, dst string, o Options) ([]ocispec.D
 	if err := os.Mkdir(dst, 0o755); err != nil {
 		return nil, err
 	}
-	image, err := load(ctx, src, dst)
-	if err != nil {
-		return nil, err
-	}
-	builder, err := image.builder(o)
-	if err != nil {
-		return nil, err
-	}
-	wanted, err := image.platforms(ctx, o)
+	image, builder, wanted, err := prepare(ctx, src, dst, o)
 	if err != nil {
 		return nil, err
 	}
@@ -145,15 +129,7 @@ func BuildV1(ctx context.Context, src string, o Options) ([][]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(work)
-	image, err := load(ctx, src, work)
-	if err != nil {
-		return nil, err
-	}
-	builder, err := image.builder(o)
-	if err != nil {
-		return nil, err
-	}
-	wanted, err := image.platforms(ctx, o)
+	image, builder, wanted, err := prepare(ctx, src, work, o)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +174,21 @@ func load(ctx context.Context, src, work string) (*layoutImage, error) {
 		return nil, err
 	}
 	return &layoutImage{images.Image{Name: src, Target: root}, files, &store.SociStore{Store: blobs}}, nil
+}
+
+// prepare loads the image of the layout src into work, with its builder and the platforms
+// that are wanted.
+func prepare(ctx context.Context, src, work string, o Options) (*layoutImage, *soci.IndexBuilder, []ocispec.Platform, error) {
+	image, err := load(ctx, src, work)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	builder, err := image.builder(o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	wanted, err := image.platforms(ctx, o)
+	return image, builder, wanted, err
 }
 
 func (i *layoutImage) builder(o Options) (*soci.IndexBuilder, error) {
