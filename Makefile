@@ -68,8 +68,8 @@ determinism: build
 	fi
 
 # Nightly with the components miri and rust-src; ten minutes. The tests left out take hours there.
-MIRI ?= json:: digest:: scan::inflate::tests::noise scan::inflate::tests::rules scan::inflate::tests::valid \
-  scan::checkpoint scan::span scan::tar::header scan::tar::pax ztoc::zinfo ztoc::time::tests::as_go ztoc::time::tests::refuses
+MIRI ?= oci::json:: oci::digest:: layer::inflate::tests::noise layer::inflate::tests::rules layer::inflate::tests::valid \
+  layer::checkpoint layer::span layer::tar::header layer::tar::pax ztoc::zinfo ztoc::time::tests::as_go ztoc::time::tests::refuses
 miri:
 	MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked --target-dir target/miri --lib -- $(MIRI)
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
-use crate::scan::ScanError;
+use crate::layer::ScanError;
+use crate::oci::digest::Digest;
 
 /// What can go wrong in a run.
 ///
@@ -64,7 +64,7 @@ pub enum Error {
         /// The text.
         value: String,
         /// Why.
-        source: crate::digest::ParseDigestError,
+        source: crate::oci::digest::ParseDigestError,
     },
     /// A blob that is referenced but not there.
     #[error("blob {digest} is missing (referenced by {referrer})")]
@@ -346,7 +346,7 @@ impl Error {
                 "only version 1.0.0 of the OCI image layout exists; was it written by another kind of tool?"
                     .to_owned()
             }
-            Self::InvalidDigest { source: crate::digest::ParseDigestError::Algorithm(_), .. } => {
+            Self::InvalidDigest { source: crate::oci::digest::ParseDigestError::Algorithm(_), .. } => {
                 "rebuild or copy the image with sha256 digests (the default of every builder)".to_owned()
             }
             Self::BlobMissing { .. } => {

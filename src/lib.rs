@@ -21,43 +21,30 @@
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 
+pub mod archive;
 pub mod cache;
-pub mod diff;
-pub mod digest;
+mod commands;
 mod error;
-pub mod estimate;
-pub mod event;
-pub mod gc;
-pub mod ingest;
-pub mod inspect;
-pub mod json;
+pub mod layer;
 mod layout;
 mod limits;
-pub mod media_type;
-mod options;
-mod pipeline;
-mod platform;
-pub mod report;
-pub mod rootfs;
-pub mod scan;
-mod select;
-mod sha256;
+mod oci;
+mod progress;
 mod soci;
-mod steps;
-pub mod verify;
-mod warnings;
 pub mod ztoc;
 
-pub use digest::Digest;
-pub use error::Error;
-pub use layout::Layout;
-pub use options::{
-    DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, IndexVersion,
-    Options, V1Shape,
-};
-pub use pipeline::remove::{
+pub use commands::index::options::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, Options};
+pub use commands::index::report::{self, Report};
+pub use commands::index::{index, plan, run};
+pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
-pub use pipeline::{index, plan, run};
-pub use platform::{ParsePlatformError, Platform};
-pub use report::Report;
+pub use commands::{diff, files, gc, inspect, plan as estimate, verify};
+pub use error::Error;
+pub use layout::Layout;
+pub use oci::digest::Digest;
+pub use oci::platform::{ParsePlatformError, Platform};
+pub use oci::soci_version::{IndexVersion, V1Shape};
+pub use oci::{digest, json, media_type};
+pub use progress::event;
+pub use soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;

@@ -1,6 +1,6 @@
 //! Every bound on foreign input, each with its reason.
 //!
-//! Limits of one format only stand with its parser ([`crate::scan::tar`], [`crate::ztoc::zinfo`]).
+//! Limits of one format only stand with its parser ([`crate::layer::tar`], [`crate::ztoc::zinfo`]).
 
 /// Largest manifest or index document, in bytes. Registries refuse manifests over 4 MiB, so no image
 /// that can be pushed has one.

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use cli::exit::Exit;
-use cli::printer::Printer;
+use cli::show::printer::Printer;
 
 fn main() -> ExitCode {
     cli::bug::install();

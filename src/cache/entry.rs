@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::CACHE_VERSION;
 use super::key::{self, CacheKey};
-use crate::digest::{Digest, Hasher};
 use crate::limits::MAX_ZTOC_SIZE;
+use crate::oci::digest::{Digest, Hasher};
 use crate::ztoc::{DecodeError, Ztoc};
 
 const MAGIC: &str = "soci-layout cache ";
@@ -277,7 +277,7 @@ pub(super) fn check_form(ztoc: &Ztoc, digest: &Digest) -> Result<(), EntryProble
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media_type::Compression;
+    use crate::oci::media_type::Compression;
 
     fn head() -> Head {
         Head {

@@ -1,8 +1,8 @@
 //! What decides an entry: the layer, and the settings that a zTOC depends on.
 
 use super::CACHE_VERSION;
-use crate::digest::Digest;
-use crate::media_type::Compression;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
 use crate::ztoc::{Zinfo, Ztoc};
 
 /// Ending of an entry's file name.

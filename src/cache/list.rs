@@ -11,8 +11,8 @@ use super::CACHE_VERSION;
 use super::entry::{self, EntryProblem, Head};
 use super::key::{self, entry_version};
 use super::store::{Cache, PREFIX, TEMPORARY};
-use crate::digest::Digest;
 use crate::error::Error;
+use crate::oci::digest::Digest;
 use crate::ztoc::toc::ModTime;
 
 /// Version of the JSON forms of [`Listing`], [`super::prune::Pruned`] and [`super::verify::Checked`]:

@@ -10,7 +10,7 @@ use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
 use super::entry::{self, EntryProblem, Head};
 use super::key::CacheKey;
-use crate::digest::Digest;
+use crate::oci::digest::Digest;
 use crate::ztoc::{Encoding, Ztoc};
 
 /// Beginning and end of a file that is being written, as in layouts.

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::panic::PanicHookInfo;
 use std::sync::{Mutex, PoisonError};
 
-use super::escape;
-use super::style::{ERROR, HINT};
+use crate::cli::show::escape;
+use crate::cli::show::style::{ERROR, HINT};
 
 static FIRST: Mutex<Option<String>> = Mutex::new(None);
 

@@ -7,18 +7,11 @@ mod archive;
 pub(crate) mod args;
 pub(crate) mod bug;
 mod cmd;
-mod escape;
 pub(crate) mod exit;
-mod listing;
-pub(crate) mod printer;
 mod progress;
-mod render;
+pub(crate) mod show;
 pub(crate) mod signals;
-mod size;
-mod style;
-mod summary;
 mod talk;
-mod text;
 
 use std::ffi::OsString;
 
@@ -26,7 +19,7 @@ use clap::Parser;
 
 use args::{Cli, Command};
 use exit::Exit;
-use printer::Printer;
+use show::printer::Printer;
 
 /// Runs the command line `arguments` (the program's name first).
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -> Exit {
@@ -60,7 +53,7 @@ fn explain(error: &clap::Error, printer: Printer) -> Exit {
     match printer.out(&text) {
         Ok(()) => Exit::Done,
         Err(error) => {
-            printer.err(&render::stdout_failed(&error));
+            printer.err(&show::message::stdout_failed(&error));
             Exit::Error
         }
     }

@@ -3,9 +3,10 @@
 use soci_layout::Error;
 
 use super::exit::Exit;
-use super::printer::Printer;
 use super::progress::{self, Mode, rawjson};
-use super::{args, render, signals};
+use super::{args, signals};
+use crate::cli::show::message;
+use crate::cli::show::printer::Printer;
 
 /// Standard error, in the words of the display: with `rawjson` every line is JSON.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ impl Talk {
         match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
             Ok(mode) => Ok(Self { mode, quiet, printer }),
             Err(problem) => {
-                printer.err(&render::error(&format!("--progress tty: {problem}"), &[], None));
+                printer.err(&message::error(&format!("--progress tty: {problem}"), &[], None));
                 Err(Exit::Usage)
             }
         }
@@ -38,7 +39,7 @@ impl Talk {
 
     /// Says why the library failed, and gives the exit for it.
     pub(crate) fn failed(self, error: &Error) -> Exit {
-        self.error(&error.to_string(), &render::causes(error), error.hint().as_deref());
+        self.error(&error.to_string(), &message::causes(error), error.hint().as_deref());
         match error {
             Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
             _ => Exit::Error,
@@ -65,21 +66,21 @@ impl Talk {
     /// Something worth knowing; not when `quiet`, and where every line is JSON there is no line for it.
     pub(crate) fn note(self, message: &str) {
         if !self.quiet && self.mode != Mode::RawJson {
-            self.printer.err(&render::note(message));
+            self.printer.err(&message::note(message));
         }
     }
 
     pub(crate) fn warning(self, message: &str) {
         self.printer.err(&match self.mode {
             Mode::RawJson => rawjson::warning(message),
-            _ => render::warning(message),
+            _ => message::warning(message),
         });
     }
 
     pub(crate) fn error(self, message: &str, causes: &[String], hint: Option<&str>) {
         self.printer.err(&match self.mode {
             Mode::RawJson => rawjson::failure(message, causes, hint),
-            _ => render::error(message, causes, hint),
+            _ => message::error(message, causes, hint),
         });
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use super::Layout;
-use crate::digest::{Digest, Hasher};
 use crate::error::Error;
+use crate::oci::digest::{Digest, Hasher};
 
 impl Layout {
     /// Where the blob of `digest` is.

@@ -18,8 +18,8 @@ use tempfile::NamedTempFile;
 
 use super::Layout;
 use super::lock::LockedLayout;
-use crate::digest::Digest;
 use crate::error::Error;
+use crate::oci::digest::Digest;
 
 /// Beginning of every temporary file's name.
 pub(crate) const PREFIX: &str = ".soci-layout-";

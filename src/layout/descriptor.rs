@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::{Digest, ParseDigestError};
 use crate::error::Error;
-use crate::json::{elements, members};
-use crate::platform::Platform;
+use crate::oci::digest::{Digest, ParseDigestError};
+use crate::oci::json::{elements, members};
+use crate::oci::platform::Platform;
 
 /// A descriptor that can be followed.
 #[derive(Clone, Debug)]

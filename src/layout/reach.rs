@@ -7,9 +7,9 @@ use std::io::Read;
 use serde_json::Value;
 
 use super::Layout;
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE};
+use crate::oci::digest::Digest;
 
 /// A blob that is there.
 #[derive(Clone, Copy, Debug)]

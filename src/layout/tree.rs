@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 use super::Layout;
 use super::descriptor::{AnyDescriptor, Descriptor};
-use crate::digest::Digest;
 use crate::error::Error;
-use crate::json::{elements, members};
 use crate::limits::{
     MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE,
 };
-use crate::media_type::{
+use crate::oci::digest::Digest;
+use crate::oci::json::{elements, members};
+use crate::oci::media_type::{
     self, LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, is_image_config, is_index, is_manifest,
 };
-use crate::options::IndexVersion;
-use crate::platform::Platform;
-use crate::warnings::Warnings;
+use crate::oci::platform::Platform;
+use crate::oci::soci_version::IndexVersion;
+use crate::progress::warnings::Warnings;
 
 /// Name of a root, the tag that push tools use.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use super::LAYER_DIGEST;
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image, SociIndex, Tree};
 use crate::limits::MAX_ZTOC_SIZE;
-use crate::options::IndexVersion;
+use crate::oci::digest::Digest;
+use crate::oci::soci_version::IndexVersion;
 use crate::ztoc::{DecodeError, Ztoc};
 
 /// A SOCI index that `index.json` leads to.

@@ -4,10 +4,13 @@
 //! whole image silently not lazy.
 
 use super::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE};
-use crate::digest::Digest;
-use crate::json::write_string;
-use crate::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, ZTOC};
-use crate::options::IndexVersion;
+use crate::oci::digest::Digest;
+use crate::oci::json::write_string;
+use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, ZTOC};
+use crate::oci::soci_version::IndexVersion;
+
+/// The reference's default identifier; equal bytes need the equal text.
+pub const DEFAULT_BUILD_TOOL_IDENTIFIER: &str = "AWS SOCI CLI v0.2";
 
 /// The OCI empty configuration `{}`, which every SOCI index has.
 pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
@@ -129,7 +132,7 @@ mod tests {
                 .expect("digest"),
             size: 401,
         };
-        let tool = crate::options::DEFAULT_BUILD_TOOL_IDENTIFIER;
+        let tool = DEFAULT_BUILD_TOOL_IDENTIFIER;
         let v2 = encode(std::slice::from_ref(&entry), None, tool);
         assert_eq!(
             (v2.len(), Digest::of(v2.as_bytes()).to_string().as_str()),

@@ -1,11 +1,11 @@
 //! An image manifest with and without the annotation that names its SOCI V2 index.
 
 use super::INDEX_DIGEST;
-use crate::digest::Digest;
-use crate::json::canonical::{self, MANIFEST};
-use crate::json::edit::{remove_member, set_member};
-use crate::json::{members, string};
-use crate::media_type::{OCI_CONFIG, OCI_MANIFEST};
+use crate::oci::digest::Digest;
+use crate::oci::json::canonical::{self, MANIFEST};
+use crate::oci::json::edit::{remove_member, set_member};
+use crate::oci::json::{members, string};
+use crate::oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 
 type Result<T> = std::result::Result<T, serde_json::Error>;
 

@@ -1,14 +1,14 @@
 //! SOCI manifests: the index manifest of an image, and the documents of a layout rewritten to carry
 //! it (V2, V1 nested, V1 as a tagged list).
 
+pub(crate) mod bind;
 pub(crate) mod find;
 pub(crate) mod index;
-mod lists;
 mod manifest;
-mod restore;
-pub(crate) mod rewrite;
-mod tail;
-pub(crate) mod undo;
+mod order;
+mod referrers;
+mod superseded;
+pub(crate) mod unbind;
 
 /// Annotation of an image manifest: digest of its SOCI V2 index. The consumer looks here and nowhere
 /// else (`soci-formats` 7.1).
@@ -24,7 +24,7 @@ pub(crate) const SPAN_SIZE: &str = "com.amazon.soci.span-size";
 /// Annotation of a zTOC's descriptor: the layer has no extended attributes.
 pub(crate) const DISABLE_XATTRS: &str = "com.amazon.soci.disable-xattrs";
 /// Annotation of an entry of `index.json` whose image got its index from us and its platform from the
-/// image's configuration: the entry had none. Only [`undo`] looks at it; push tools do not carry it.
+/// image's configuration: the entry had none. Only [`unbind`] looks at it; push tools do not carry it.
 pub(crate) const ADDED_PLATFORM: &str = "soci-layout.added-platform";
 /// Annotation of a SOCI index: the tool.
 pub(crate) const BUILD_TOOL: &str = "com.amazon.soci.build-tool-identifier";

@@ -3,11 +3,11 @@
 //! Sources: `ztoc/ztoc_marshaler.go` (entries and running header position), `fs/span-manager`
 //! (checkpoint and digest counts, increasing offsets); `soci-formats` 7.3.
 
-use super::flat::{Flat, Table};
 use super::toc::{Entry, FileType, ModTime, Toc, TocFull};
 use super::zinfo::{GzipZinfo, TarZinfo, ZinfoError};
 use super::{Zinfo, Ztoc};
-use crate::digest::{Digest, ParseDigestError};
+use crate::oci::digest::{Digest, ParseDigestError};
+use crate::ztoc::flatbuffer::read::{Flat, Table};
 
 /// Why bytes are no zTOC that a reader takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,9 +9,9 @@
 //!
 //! Texts are bytes: names need not be UTF-8.
 
-use super::back::{Back, Count, Fill, OFFSET, Position, Table, Vtables};
 use super::toc::FileRef;
 use super::{ZTOC_VERSION, Zinfo, Ztoc};
+use crate::ztoc::flatbuffer::write::{Back, Count, Fill, OFFSET, Position, Table, Vtables};
 
 /// The reference's builder refuses to grow past this (`soci-formats` 1.3), so no reader of such a zTOC
 /// exists.

@@ -8,7 +8,7 @@ use std::io;
 
 use super::decode::{self, DecodeError};
 use super::zinfo::{TarZinfo, packed_size};
-use crate::media_type::Compression;
+use crate::oci::media_type::Compression;
 
 /// The numbers of a zTOC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ mod tests {
     use super::super::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
     use super::super::{Zinfo, Ztoc};
     use super::*;
-    use crate::digest::Digest;
+    use crate::oci::digest::Digest;
 
     fn ztoc(zinfo: Zinfo, files: usize) -> Vec<u8> {
         let mut toc = Toc::new();

@@ -7,7 +7,7 @@ use super::encode::{ALGORITHM_GZIP, ALGORITHM_TAR};
 use super::toc::{Entry, FileRef, FileType, ModTime, Toc};
 use super::zinfo::TarZinfo;
 use super::{ZTOC_VERSION, Zinfo, Ztoc};
-use crate::digest::Digest;
+use crate::oci::digest::Digest;
 
 /// The vtable offset of a table's field.
 const fn slot(field: u16) -> u16 {

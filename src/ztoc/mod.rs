@@ -3,10 +3,9 @@
 //! [`Ztoc`] is the plain value; [`Ztoc::encode`] gives the reference's bytes, [`Ztoc::decode`] reads
 //! any zTOC and says what the reference's reader would refuse.
 
-mod back;
 mod decode;
 mod encode;
-mod flat;
+mod flatbuffer;
 mod head;
 #[cfg(test)]
 mod judge;
@@ -19,7 +18,7 @@ pub(crate) use decode::version;
 pub use encode::{Encoding, ZtocTooLarge};
 pub use head::{Head, HeadError};
 
-use crate::digest::Digest;
+use crate::oci::digest::Digest;
 use toc::Toc;
 use zinfo::{GzipZinfo, TarZinfo};
 

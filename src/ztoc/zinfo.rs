@@ -4,7 +4,7 @@
 //! `ztoc/compression/gzip_zinfo.c` packs its structs (`soci-formats` 3.1). For plain tar: a small
 //! flatbuffer (`ztoc/compression/fbs/zinfo.fbs`, `soci-formats` 4).
 
-use super::back::{Back, Count, Fill, OFFSET, Table, Vtables};
+use crate::ztoc::flatbuffer::write::{Back, Count, Fill, OFFSET, Table, Vtables};
 
 /// Bytes of history a deflate stream can refer to, and so of a checkpoint's window.
 pub const WINDOW_SIZE: usize = 32 << 10;

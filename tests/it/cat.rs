@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use soci_layout::rootfs::{FilesOptions, ReadError};
+use soci_layout::files::{FilesOptions, ReadError};
 use soci_layout::ztoc::zinfo::GzipZinfo;
 use soci_layout::ztoc::{Zinfo, Ztoc};
 use soci_layout::{Digest, Error, IndexVersion, Options};

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use soci_layout::event::Silent;
-use soci_layout::rootfs::{FilesOptions, ImageFiles, NodeId, ReadError, ReadReport, Root};
+use soci_layout::files::{FilesOptions, ImageFiles, NodeId, ReadError, ReadReport, Root};
 use soci_layout::{Error, Platform};
 
 use crate::context::{Context, fixtures, text};

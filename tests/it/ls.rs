@@ -1,7 +1,7 @@
 //! `soci-layout ls`: what is listed, in which form, and what is said when it cannot be.
 
 use serde_json::Value;
-use soci_layout::rootfs::{EntryKind, FilesOptions, LayerChoice};
+use soci_layout::files::{EntryKind, FilesOptions, LayerChoice};
 use soci_layout::{Error, Options};
 
 use crate::context::{Context, fixtures};
@@ -229,7 +229,7 @@ fn with_and_without_an_index_the_same_is_listed() {
             assert!(names.keys().eq(again.keys()) && names.len() > 10, "{fixture}");
             for (one, other) in names.values().zip(again.values()) {
                 let (one, other) = (before.entry(*one), after.entry(*other));
-                let of = |e: &soci_layout::rootfs::Entry<'_>| {
+                let of = |e: &soci_layout::files::Entry<'_>| {
                     let xattrs: Vec<_> = e.xattrs().collect();
                     format!(
                         "{:?} {:o} {} {} {} {:?} {:?} {:?} {xattrs:?} {:?}",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod archive;
 mod cache;
 mod cache_commands;
 mod cat;
@@ -14,7 +15,6 @@ mod errors;
 mod files;
 mod gc;
 mod hostile;
-mod ingest;
 mod inspect;
 mod ls;
 mod plan;

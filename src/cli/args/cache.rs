@@ -8,8 +8,9 @@ use clap::builder::OsStringValueParser;
 use clap::{Args, Subcommand};
 use soci_layout::cache::prune::PruneOptions;
 
-use super::super::{exit, size};
+use super::super::exit;
 use super::{OUTPUT, RUN};
+use crate::cli::show::size;
 
 /// Environment variable with the directory.
 const VARIABLE: &str = "SOCI_LAYOUT_CACHE_DIR";

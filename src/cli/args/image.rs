@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use soci_layout::Platform;
-use soci_layout::rootfs::{FilesOptions, LayerChoice};
+use soci_layout::files::{FilesOptions, LayerChoice};
 
-use super::super::printer::Printer;
 use super::{OUTPUT, Progress, RUN, jobs};
+use crate::cli::show::printer::Printer;
 
 const IMAGE: &str = "Which image";
 

@@ -7,8 +7,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, Options, Platform};
 
-use super::super::{exit, size};
+use super::super::exit;
 use super::{CONTENT, CacheDir, OUTPUT, Progress, RUN, SELECTION, jobs};
+use crate::cli::show::size;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -20,7 +20,8 @@ use std::num::NonZeroUsize;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::{exit, style};
+use super::exit;
+use crate::cli::show::style;
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use diff::DiffArgs;

@@ -11,10 +11,11 @@ use soci_layout::cache::verify::Checked;
 
 use super::super::args::{CacheArgs, CacheCommand, Progress};
 use super::super::exit::Exit;
-use super::super::printer::Printer;
-use super::super::size::Bytes;
+use super::super::signals;
 use super::super::talk::Talk;
-use super::super::{escape, signals};
+use crate::cli::show::escape;
+use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes;
 
 /// Runs the command.
 pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Exit {

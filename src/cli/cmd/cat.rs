@@ -4,14 +4,14 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use soci_layout::Error;
-use soci_layout::rootfs::{EntryKind, ReadError, ReadReport};
+use soci_layout::files::{EntryKind, ReadError, ReadReport};
 
 use super::super::args::CatArgs;
 use super::super::exit::Exit;
-use super::super::printer::Printer;
-use super::super::size::Bytes;
-use super::super::{escape, render};
 use super::files::{self, Interruptible};
+use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes;
+use crate::cli::show::{escape, message};
 
 /// Runs the command.
 pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
             Err(ReadError::Layout(error @ Error::Cancelled)) => return talk.failed(&error),
             Err(ReadError::Layout(error)) => {
                 let message = format!("{shown}: {error}");
-                talk.error(&message, &render::causes(&error), error.hint().as_deref());
+                talk.error(&message, &message::causes(&error), error.hint().as_deref());
                 exit = Exit::Error;
             }
             Err(error) => {

@@ -2,9 +2,10 @@
 
 use super::super::args::{DiffArgs, Progress};
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::talk::Talk;
-use super::super::{escape, text};
+use crate::cli::show;
+use crate::cli::show::escape;
+use crate::cli::show::printer::Printer;
 
 /// Runs the command.
 pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Exit {
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Exit {
         let document = serde_json::to_string_pretty(&difference).unwrap_or_default();
         escape::json(&document).into_owned() + "\n"
     } else {
-        text::diff::text(&difference, args.verbose)
+        show::diff::text(&difference, args.verbose)
     };
     let done = if args.exit_code && !difference.same { Exit::Error } else { Exit::Done };
     talk.data(&data, done)

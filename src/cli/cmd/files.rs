@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use soci_layout::event::{Event, Observer};
-use soci_layout::rootfs::ImageFiles;
+use soci_layout::files::ImageFiles;
 
 use super::super::args::ImageArgs;
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::progress::Progress;
 use super::super::signals;
-use super::super::size::Bytes;
 use super::super::talk::Talk;
+use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes;
 
 /// Opens the image that the arguments choose.
 ///

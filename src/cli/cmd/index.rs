@@ -2,17 +2,17 @@
 
 use std::fs::File;
 
-use soci_layout::ingest::{Input, Output};
+use soci_layout::archive::{Input, Output};
 use soci_layout::report::Report;
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
 use super::super::args::IndexArgs;
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::super::{escape, summary};
+use crate::cli::show::printer::Printer;
+use crate::cli::show::{escape, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
@@ -104,7 +104,7 @@ fn take_in(
         }
         (Target::Stdout, None) => unreachable!("it was opened before"),
     };
-    soci_layout::ingest::index(input, output, options, progress)
+    soci_layout::archive::index(input, output, options, progress)
 }
 
 /// How a run that went well ends.

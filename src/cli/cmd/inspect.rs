@@ -2,9 +2,10 @@
 
 use super::super::args::{InspectArgs, Progress};
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::talk::Talk;
-use super::super::{escape, text};
+use crate::cli::show;
+use crate::cli::show::escape;
+use crate::cli::show::printer::Printer;
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Exit {
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Exit {
         let document = serde_json::to_string_pretty(&inspection).unwrap_or_default();
         escape::json(&document).into_owned() + "\n"
     } else {
-        text::inspect::text(&inspection, args.verbose)
+        show::inspect::text(&inspection, args.verbose)
     };
     talk.data(&data, Exit::Done)
 }

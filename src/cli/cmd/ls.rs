@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
-use soci_layout::rootfs::{EntryKind, LookupError, NodeId, Root};
+use soci_layout::files::{EntryKind, LookupError, NodeId, Root};
 
 use super::super::args::LsArgs;
 use super::super::exit::Exit;
-use super::super::listing::{self, Form, Item};
-use super::super::printer::Printer;
-use super::super::{escape, signals};
+use super::super::signals;
 use super::files;
+use crate::cli::show::escape;
+use crate::cli::show::listing::{self, Form, Item};
+use crate::cli::show::printer::Printer;
 
 /// Runs the command.
 pub(crate) fn run(args: &LsArgs, printer: Printer) -> Exit {
@@ -97,7 +98,7 @@ struct Lister<'a> {
 impl<'a> Lister<'a> {
     fn all(
         &mut self,
-        image: &soci_layout::rootfs::ImageFiles,
+        image: &soci_layout::files::ImageFiles,
         failures: &mut Vec<(Vec<u8>, LookupError)>,
     ) -> Result<(), Stop> {
         let mut paths: Vec<&[u8]> = self.args.paths.iter().map(|path| path.as_bytes()).collect();

@@ -2,10 +2,11 @@
 
 use super::super::args::PlanArgs;
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::super::{escape, summary, text};
+use crate::cli::show;
+use crate::cli::show::printer::Printer;
+use crate::cli::show::{escape, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
         let document = serde_json::to_string_pretty(&estimate).unwrap_or_default();
         escape::json(&document).into_owned() + "\n"
     } else {
-        text::plan::text(&estimate, &options, args.verbose)
+        show::plan::text(&estimate, &options, args.verbose)
     };
     match talk.data(&data, Exit::Done) {
         Exit::Done if args.require_index && !summary::any_indexed(&estimate.plan) => {

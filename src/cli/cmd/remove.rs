@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use soci_layout::{RemoveReport, remove};
 
 use super::super::args::RemoveArgs;
-use super::super::escape;
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::progress::Progress;
-use super::super::size::Bytes;
-use super::super::summary::{count, digests, field, heading, root_digests, roots};
 use super::super::talk::Talk;
+use crate::cli::show::escape;
+use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes;
+use crate::cli::show::summary::{count, digests, field, heading, root_digests, roots};
 
 /// Runs the command.
 pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Exit {

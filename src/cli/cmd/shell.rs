@@ -10,8 +10,8 @@ use clap_mangen::Man;
 
 use super::super::args::{Cli, CompletionsArgs, ManArgs};
 use super::super::exit::Exit;
-use super::super::printer::Printer;
-use super::super::render;
+use crate::cli::show::message;
+use crate::cli::show::printer::Printer;
 
 /// Prints a completion script.
 pub(crate) fn completions(args: &CompletionsArgs, printer: Printer) -> Exit {
@@ -31,7 +31,7 @@ pub(crate) fn man(args: &ManArgs, printer: Printer) -> Exit {
             Ok(()) => Exit::Done,
             Err((path, error)) => {
                 let message = format!("failed to write {}", path.display());
-                printer.err(&render::error(&message, &[error.to_string()], None));
+                printer.err(&message::error(&message, &[error.to_string()], None));
                 Exit::Error
             }
         };
@@ -41,7 +41,7 @@ pub(crate) fn man(args: &ManArgs, printer: Printer) -> Exit {
         let Some(found) = command.find_subcommand(name) else {
             let known: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
             let hint = format!("there are: {}", known.join(", "));
-            printer.err(&render::error(&format!("no command named {name:?}"), &[], Some(&hint)));
+            printer.err(&message::error(&format!("no command named {name:?}"), &[], Some(&hint)));
             return Exit::Usage;
         };
         command = found;
@@ -79,7 +79,7 @@ fn print(bytes: &[u8], printer: Printer) -> Exit {
     match printer.out(&String::from_utf8_lossy(bytes)) {
         Ok(()) => Exit::Done,
         Err(error) => {
-            printer.err(&render::stdout_failed(&error));
+            printer.err(&message::stdout_failed(&error));
             Exit::Error
         }
     }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use soci_layout::verify::{Finding, Verification};
 
 use super::super::args::VerifyArgs;
-use super::super::escape;
 use super::super::exit::Exit;
-use super::super::printer::Printer;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
+use crate::cli::show::escape;
+use crate::cli::show::printer::Printer;
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {

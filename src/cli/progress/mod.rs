@@ -24,8 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 use soci_layout::event::{Event, Observer};
 
 use super::args;
-use super::printer::Printer;
 use super::signals;
+use crate::cli::show::printer::Printer;
 use state::{Changes, State};
 
 /// How often a display is refreshed.

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use soci_layout::event::StepId;
 
-use super::super::escape;
-use super::super::size::Bytes as Size;
 use super::state::{Changes, Note, StepState, Verdict};
 use super::{Display, bar};
+use crate::cli::show::escape;
+use crate::cli::show::size::Bytes as Size;
 
 /// Least time between two counter lines of a step.
 const COUNTER: Duration = Duration::from_secs(1);

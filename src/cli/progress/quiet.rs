@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::render;
 use super::Display;
 use super::state::Changes;
+use crate::cli::show::message;
 
 /// The display of those who do not want one.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Quiet;
 impl Display for Quiet {
     fn show(&mut self, changes: Changes, _now: Duration, _last: bool) -> String {
         let warnings = changes.notes.iter().filter(|note| note.warning);
-        warnings.map(|note| render::warning(&note.message)).collect()
+        warnings.map(|note| message::warning(&note.message)).collect()
     }
 }
 

@@ -13,10 +13,10 @@ use serde::Serialize;
 use soci_layout::Digest;
 use soci_layout::event::StepId;
 
-use super::super::escape;
 use super::Display;
 use super::encode::{base64, rfc3339};
 use super::state::{Changes, StepState, Verdict};
+use crate::cli::show::escape;
 
 /// Version of the lines; members are only ever added under the same one.
 const VERSION: u32 = 1;

@@ -18,12 +18,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use soci_layout::event::StepId;
 
-use super::super::printer::Printer;
-use super::super::size::Bytes as Size;
-use super::super::style::{BOLD, CACHED, DIM, ERROR, WARNING};
-use super::super::{escape, render};
 use super::state::{Changes, Note, StepState, Verdict};
 use super::{Display, bar};
+use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes as Size;
+use crate::cli::show::style::{BOLD, CACHED, DIM, ERROR, WARNING};
+use crate::cli::show::{escape, message};
 
 /// Nothing is drawn before: what is over in an instant shall not flash.
 const DELAY: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ impl Tty {
 
     fn note(&self, note: &Note) {
         let line = if note.warning {
-            render::warning(&note.message)
+            message::warning(&note.message)
         } else {
             format!("{DIM}#{} {}{DIM:#}", note.step, escape::text(&note.message))
         };

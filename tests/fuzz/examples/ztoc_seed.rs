@@ -2,7 +2,7 @@
 
 use soci_layout::Digest;
 use soci_layout::media_type::Compression;
-use soci_layout::scan::{Scan, ScanObserver, ScanRequest, scan};
+use soci_layout::layer::{Scan, ScanObserver, ScanRequest, scan};
 
 struct Quiet;
 

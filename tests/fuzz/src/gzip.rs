@@ -10,7 +10,7 @@
 
 use soci_layout::Digest;
 use soci_layout::media_type::Compression;
-use soci_layout::scan::{Scan, ScanError, ScanObserver, ScanRequest, scan};
+use soci_layout::layer::{Scan, ScanError, ScanObserver, ScanRequest, scan};
 use soci_layout::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use soci_layout::ztoc::{Zinfo, Ztoc};
 

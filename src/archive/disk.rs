@@ -1,0 +1,220 @@
+//! Writes members to disk on a thread of its own, holds blobs to their digests, and syncs them.
+//!
+//! Pieces come through a bounded channel: a slow disk slows the archive, not the memory. Large files are
+//! synced while the next bytes are written, so that little is left to wait for after the last one.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Scope, ScopedJoinHandle};
+
+use sha2::Digest as _;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::Failure;
+use super::follow::Writing;
+use super::policy::BlobName;
+use crate::error::Error;
+use crate::oci::digest::Hasher;
+
+/// Pieces that wait for the disk.
+const WAITING: usize = 8;
+/// Bytes of one file between two syncs: seconds of a slow disk, tens of milliseconds of a fast one.
+const SYNC_EVERY: u64 = 32 << 20;
+/// Files from this size in bytes are synced while others are written; smaller ones together at the end.
+const SYNC_AT_ONCE: u64 = 1 << 20;
+/// Threads that sync small files; they wait together for one write of the journal.
+const SYNC_THREADS: usize = 8;
+
+/// A piece of a member's content.
+pub(super) type Piece = Arc<Vec<u8>>;
+
+/// A file whose content follows.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    /// What the content must hash to, unless somebody else sees to it.
+    pub(super) check: Option<BlobName>,
+    /// Who reads the file while it is written.
+    pub(super) follow: Option<Writing>,
+    /// For errors.
+    pub(super) at: super::At,
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Work {
+    Begin(Begin),
+    Piece(Piece),
+    /// The file is complete. Without this word it is not.
+    End,
+}
+
+/// Starts the thread; it ends when the sender is gone. `durable` says whether to sync, `cancelled`
+/// whether to give up syncing many small files.
+pub(super) fn start<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    durable: bool,
+    cancelled: &'scope (dyn Fn() -> bool + Sync),
+) -> (Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>) {
+    let (sender, work) = mpsc::channel(WAITING);
+    (sender, scope.spawn(move || write_all(work, durable, cancelled)))
+}
+
+fn write_all(
+    mut work: Receiver<Work>,
+    durable: bool,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<(), Failure> {
+    std::thread::scope(|scope| {
+        let (to_sync, files) = std::sync::mpsc::sync_channel(1);
+        let syncing = scope.spawn(move || sync_each(&files));
+        let mut small = Vec::new();
+        let mut open: Option<Open> = None;
+        let mut result = Ok(());
+        while let Some(work) = work.blocking_recv() {
+            result = match work {
+                Work::Begin(begin) => {
+                    open = Some(Open::new(begin));
+                    Ok(())
+                }
+                Work::Piece(piece) => open.as_mut().map_or(Ok(()), |open| {
+                    open.write(&piece)?;
+                    if durable && open.unsynced >= SYNC_EVERY {
+                        open.sync_so_far(&to_sync);
+                    }
+                    Ok(())
+                }),
+                Work::End => open.take().map_or(Ok(()), |open| {
+                    let (file, path, size) = open.finish()?;
+                    if durable && size >= SYNC_AT_ONCE {
+                        // A thread that is gone has an error to tell.
+                        let _ = to_sync.send((file, path));
+                    } else if durable {
+                        small.push(path);
+                    }
+                    Ok(())
+                }),
+            };
+            if result.is_err() {
+                break;
+            }
+        }
+        drop(to_sync);
+        let synced = syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        result?;
+        // An error of the disk belongs to no member.
+        synced
+            .and_then(|()| sync_small(&small, cancelled))
+            .map_err(|error| Failure { offset: u64::MAX, error: Box::new(error) })
+    })
+}
+
+fn sync_each(files: &std::sync::mpsc::Receiver<(File, PathBuf)>) -> Result<(), Error> {
+    files.iter().try_for_each(|(file, path)| file.sync_all().map_err(Error::io("sync", &path)))
+}
+
+fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), Error> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let sync = |path: &PathBuf| {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        file.sync_all().map_err(Error::io("sync", path))
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = paths
+            .chunks(paths.len().div_ceil(SYNC_THREADS))
+            .map(|part| scope.spawn(move || part.iter().try_for_each(sync)))
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
+}
+
+/// The file that is being written.
+struct Open {
+    begin: Begin,
+    hashing: Hashing,
+    size: u64,
+    unsynced: u64,
+}
+
+enum Hashing {
+    None,
+    Sha256(Hasher),
+    Sha512(Box<sha2::Sha512>),
+}
+
+impl Open {
+    fn new(begin: Begin) -> Self {
+        let hashing = match begin.check {
+            None => Hashing::None,
+            Some(BlobName::Sha256(_)) => Hashing::Sha256(Hasher::new()),
+            Some(BlobName::Sha512(_)) => Hashing::Sha512(Box::default()),
+        };
+        Self { begin, hashing, size: 0, unsynced: 0 }
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        let Begin { file, path, at, follow, .. } = &mut self.begin;
+        file.write_all(piece).map_err(|error| at.failure(write_error(path, error)))?;
+        if let Some(follow) = follow {
+            follow.advance(piece.len() as u64);
+        }
+        match &mut self.hashing {
+            Hashing::None => {}
+            Hashing::Sha256(hasher) => hasher.update(piece),
+            Hashing::Sha512(hasher) => hasher.update(piece),
+        }
+        self.size += piece.len() as u64;
+        self.unsynced += piece.len() as u64;
+        Ok(())
+    }
+
+    /// Has what is written so far synced by the other thread, unless that is still busy.
+    fn sync_so_far(&mut self, to_sync: &std::sync::mpsc::SyncSender<(File, PathBuf)>) {
+        if let Ok(file) = self.begin.file.try_clone()
+            && to_sync.try_send((file, self.begin.path.clone())).is_ok()
+        {
+            self.unsynced = 0;
+        }
+    }
+
+    fn finish(self) -> Result<(File, PathBuf, u64), Failure> {
+        let Begin { file, path, check, follow, at } = self.begin;
+        if let Some(follow) = follow {
+            follow.complete();
+        }
+        match (self.hashing, check) {
+            (Hashing::Sha256(hasher), Some(BlobName::Sha256(expected))) => {
+                let found = hasher.finish();
+                if found != expected {
+                    return Err(at.corrupt(&found.to_string()));
+                }
+            }
+            (Hashing::Sha512(hasher), Some(BlobName::Sha512(expected))) => {
+                let found: [u8; 64] = hasher.finalize().into();
+                if found != expected {
+                    let hex = BlobName::Sha512(found).hex();
+                    return Err(at.corrupt(&format!("sha512:{hex}")));
+                }
+            }
+            _ => {}
+        }
+        Ok((file, path, self.size))
+    }
+}
+
+fn write_error(path: &Path, error: std::io::Error) -> Error {
+    // Written whole or not at all: what `write_all` says when nothing more goes in.
+    let error =
+        if error.kind() == ErrorKind::WriteZero { ErrorKind::StorageFull.into() } else { error };
+    Error::io("write", path)(error)
+}

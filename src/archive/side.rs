@@ -1,0 +1,197 @@
+//! Scans layers on the side, while their bytes pass by on their way to the disk.
+//!
+//! What an archive's blobs are is said by documents that come after them. So every blob that begins
+//! like a layer is scanned; whether it was one is seen later, and nothing that goes wrong in here is an
+//! error, save a wrong digest. How a scan gets its bytes, and how far it may fall behind, is in [`lag`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Scope;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::lag::{self, Feeder, Passed};
+use super::{At, Failure};
+use crate::cache::CacheKey;
+use crate::commands::index::cached::{self, CacheUse};
+use crate::commands::index::early::{self, Early, EarlyScans, Keeper};
+use crate::commands::index::options::Options;
+use crate::error::Error;
+use crate::layer::{ScanError, ScanObserver, ScanRequest};
+use crate::layout::lock::LockedLayout;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
+use crate::progress::event::{Outcome, Step};
+use crate::progress::steps::Steps;
+
+/// A blob whose bytes pass by.
+#[derive(Debug)]
+pub(super) struct Passing {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) compression: Compression,
+    /// The file that is being written; new blobs get its mode.
+    pub(super) path: PathBuf,
+    pub(super) at: At,
+}
+
+/// How a blob that begins with `head` is compressed, if it can be a layer at all.
+pub(super) fn sniff(head: &[u8]) -> Option<Compression> {
+    match head {
+        [0x1f, 0x8b, 8, ..] => Some(Compression::Gzip),
+        _ if head.get(257..262) == Some(b"ustar") => Some(Compression::None),
+        _ => None,
+    }
+}
+
+/// The scans of one archive.
+pub(super) struct Side<'a> {
+    layout: &'a LockedLayout,
+    options: &'a Options,
+    steps: &'a Steps<'a>,
+    cache: &'a CacheUse,
+    slots: Arc<Semaphore>,
+    may_lag: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    scans: BTreeMap<(Digest, Compression), Early>,
+    failure: Option<Failure>,
+}
+
+impl<'a> Side<'a> {
+    pub(super) fn new(
+        layout: &'a LockedLayout,
+        options: &'a Options,
+        steps: &'a Steps<'a>,
+        cache: &'a CacheUse,
+        is_pipe: bool,
+    ) -> Self {
+        let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
+        let jobs = jobs.map_or(1, std::num::NonZero::get);
+        let slots = Arc::new(Semaphore::new(jobs));
+        // One scan takes two threads. With two processors letting it fall behind was slower.
+        let may_lag = !is_pipe && jobs > 2;
+        Self { layout, options, steps, cache, slots, may_lag, state: Mutex::default() }
+    }
+
+    /// Whether a blob of this size is looked at.
+    pub(super) fn wants(&self, size: u64) -> bool {
+        size > 0 && size >= self.options.min_layer_size
+    }
+
+    /// Starts a scan; waits while as many are running as may be. Nothing is returned when the cache has the
+    /// blob's zTOC already, or when no thread can be had: then it is the pipeline's turn.
+    pub(super) async fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        blob: Passing,
+    ) -> Option<Feeder> {
+        if self.cache.has(&self.key(&blob)) {
+            return None;
+        }
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let (feeder, passed) = lag::feed(&blob.path, self.may_lag);
+        std::thread::Builder::new()
+            .name("scan".to_owned())
+            .spawn_scoped(scope, move || self.scan(blob, passed, slot))
+            .ok()?;
+        Some(feeder)
+    }
+
+    fn key(&self, blob: &Passing) -> CacheKey {
+        cached::key((blob.digest, blob.size), blob.compression, self.options)
+    }
+
+    fn scan(&self, blob: Passing, mut passed: Passed, slot: OwnedSemaphorePermit) {
+        let key = self.key(&blob);
+        let Passing { digest, size, compression, path, at } = blob;
+        let Options { span_size, build_tool_identifier, .. } = self.options;
+        let step = self.steps.plan(
+            format!("[scan while reading] {digest}"),
+            &format!("passing {digest} {compression:?} {span_size} {build_tool_identifier:?}"),
+            &[],
+        );
+        let request = ScanRequest {
+            digest,
+            size,
+            compression,
+            span_size: *span_size,
+            build_tool_identifier,
+            second_thread: self.options.jobs.is_none_or(|jobs| jobs.get() > 1),
+        };
+        let result = self
+            .steps
+            .run(&step, || self.scan_one(&request, &mut passed, &path, &step, (&at, &key)));
+        // Whoever feeds a scan that has ended shall not wait for it.
+        drop(passed);
+        drop(slot);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(Some(early)) => {
+                state.scans.insert((digest, compression), early);
+            }
+            Ok(None) | Err(Error::Cancelled) => {}
+            Err(error) => Failure::first(&mut state.failure, at.failure(error)),
+        }
+    }
+
+    fn scan_one(
+        &self,
+        request: &ScanRequest<'_>,
+        reader: &mut Passed,
+        like: &Path,
+        step: &Step,
+        (at, key): (&At, &CacheKey),
+    ) -> Result<(Option<Early>, Outcome), Error> {
+        let watch = Watch { steps: self.steps, step, size: request.size };
+        let warn = |message: &str| self.steps.warn(step, message);
+        let keeper = Keeper { cache: self.cache, key, warn: &warn };
+        let scanned = early::scan(self.layout, reader, request, like, &watch, &keeper)?;
+        let early = match scanned {
+            Ok(early) => early,
+            Err(ScanError::Digest { found }) => {
+                return Err(*at.corrupt(&found.to_string()).error);
+            }
+            // The archive ended or was refused; whoever reads it tells.
+            Err(ScanError::Read(_) | ScanError::Size { .. } | ScanError::Cancelled) => {
+                return Err(Error::Cancelled);
+            }
+            Err(ScanError::Content { problem, .. }) => {
+                self.steps.log(step, format!("not a layer: {problem}"));
+                return Ok((None, Outcome::Done));
+            }
+        };
+        self.steps.log(step, early.to_string());
+        Ok((Some(early), Outcome::Done))
+    }
+
+    /// The first failure in the order of the archive.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).failure.take()
+    }
+
+    /// What was found.
+    pub(super) fn finish(self) -> EarlyScans {
+        EarlyScans::new(self.state.into_inner().unwrap_or_else(PoisonError::into_inner).scans)
+    }
+}
+
+struct Watch<'a> {
+    steps: &'a Steps<'a>,
+    step: &'a Step,
+    size: u64,
+}
+
+impl ScanObserver for Watch<'_> {
+    fn progress(&self, bytes: u64) {
+        self.steps.progress(self.step, bytes, self.size);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.steps.cancelled()
+    }
+}

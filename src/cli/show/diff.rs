@@ -1,0 +1,233 @@
+//! `soci-layout diff` for people: a tree of what is the same (`=`), changed (`~`), added (`+`) and
+//! removed (`-`).
+
+use std::fmt::Write as _;
+
+use soci_layout::Digest;
+use soci_layout::diff::{
+    Change, Difference, FileDifference, ImageDifference, ImageSide, LayerDifference, NameDifference,
+};
+use soci_layout::inspect::{Blob, Layer, Share, SociVersion, Ztoc};
+
+use super::tree::Branch;
+use super::{count, percent};
+use crate::cli::show::escape;
+use crate::cli::show::size::Bytes;
+use crate::cli::show::style::{BOLD, CACHED, DIM, WARNING};
+
+/// Files that are listed with `-v`.
+const SHOWN: usize = 20;
+
+/// The whole text.
+pub(crate) fn text(difference: &Difference, verbose: bool) -> String {
+    let mut out = String::new();
+    if difference.same {
+        let blobs = &difference.blobs;
+        let images = count(difference.images.len() as u64, "image");
+        let _ = writeln!(
+            out,
+            "no difference: {images}, {}, {}",
+            count(blobs.common, "blob"),
+            Bytes(blobs.common_bytes)
+        );
+        return out;
+    }
+    let show = Show { verbose };
+    if !difference.names.is_empty() {
+        let mut branch = Branch::new(format!("{BOLD}names{BOLD:#}"));
+        // Names that went the same way stand together.
+        for names in difference.names.chunk_by(|x, y| (&x.a, &x.b) == (&y.a, &y.b)) {
+            self::names(&mut branch, names);
+        }
+        branch.write(&mut out);
+    }
+    for image in &difference.images {
+        show.image(image).write(&mut out);
+    }
+    let blobs = &difference.blobs;
+    let mut part = |mark: &str, what: &str, list: &[Blob], bytes: u64| {
+        let number = count(list.len() as u64, "blob");
+        let _ = writeln!(out, "{mark} {number} only in {what}, {}", Bytes(bytes));
+        for blob in list.iter().filter(|_| verbose) {
+            let _ = writeln!(out, "  {}  {}", blob.digest, Bytes(blob.size));
+        }
+    };
+    part("-", "A", &blobs.only_a, blobs.only_a_bytes);
+    part("+", "B", &blobs.only_b, blobs.only_b_bytes);
+    let common = count(blobs.common, "blob");
+    let _ = writeln!(out, "= {common} in both, {}", Bytes(blobs.common_bytes));
+    out
+}
+
+struct Show {
+    verbose: bool,
+}
+
+fn mark(change: Change) -> String {
+    match change {
+        Change::Same => "=".to_owned(),
+        Change::Changed => format!("{WARNING}~{WARNING:#}"),
+        Change::Added => format!("{CACHED}+{CACHED:#}"),
+        Change::Removed => format!("{CACHED}-{CACHED:#}"),
+    }
+}
+
+impl Show {
+    fn short(&self, digest: &Digest) -> String {
+        if self.verbose { digest.to_string() } else { digest.short() }
+    }
+
+    fn image(&self, image: &ImageDifference) -> Branch {
+        let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
+        let names = image.names.join(", ");
+        let of =
+            if names.is_empty() { String::new() } else { format!(" of {}", escape::text(&names)) };
+        let mark = mark(image.change);
+        let platform = escape::text(platform);
+        let mut branch = Branch::new(format!("{mark} {BOLD}{platform}{BOLD:#}{of}"));
+        let mut field = |name: &str, value: String| {
+            branch.line(format!("{DIM}{name:<9}{DIM:#}  {value}"));
+        };
+        match (&image.a, &image.b) {
+            (Some(a), Some(b)) if a.digest == b.digest => field("is still", a.digest.to_string()),
+            (a, b) => {
+                for (word, side) in [("was", a), ("is", b)] {
+                    if let Some(side) = side {
+                        field(word, side.digest.to_string());
+                    }
+                }
+            }
+        }
+        for line in soci(image.a.as_ref(), image.b.as_ref()) {
+            field(&line.0, line.1);
+        }
+        match (&image.a, &image.b) {
+            (Some(a), Some(b)) if a.lazy == b.lazy => field("lazy", share(&a.lazy)),
+            (a, b) => {
+                let sides = [a, b].into_iter().flatten();
+                let words: Vec<_> = sides.map(|side| share(&side.lazy)).collect();
+                field("lazy", words.join(" → "));
+            }
+        }
+        for layer in &image.layers {
+            branch.child(self.layer(layer));
+        }
+        branch
+    }
+
+    fn layer(&self, layer: &LayerDifference) -> Branch {
+        let sides = (layer.a.as_ref(), layer.b.as_ref());
+        let blob =
+            |layer: &Layer| format!("{}  {:>9}", self.short(&layer.digest), Bytes(layer.size));
+        let blob = match sides {
+            (Some(a), Some(b)) if layer.change == Change::Changed => {
+                format!("{} → {}", blob(a), blob(b))
+            }
+            (a, b) => a.or(b).map(blob).unwrap_or_default(),
+        };
+        let mut branch = Branch::new(format!("{} {blob}{}", mark(layer.change), self.ztoc(layer)));
+        if layer.same_content {
+            branch.line("the same archive, compressed in another way");
+        }
+        for contrast in &layer.contrasts {
+            let (a, b) = (escape::text(&contrast.a), escape::text(&contrast.b));
+            branch.line(format!("{}: {a} → {b}", escape::text(&contrast.place)));
+        }
+        if let Some(files) = &layer.files {
+            self.files(&mut branch, files);
+        }
+        branch
+    }
+
+    /// The zTOCs of a layer, behind it on its line.
+    fn ztoc(&self, layer: &LayerDifference) -> String {
+        let of = |layer: &Option<Layer>| layer.as_ref().and_then(|layer| layer.ztoc.clone());
+        let (a, b) = (of(&layer.a), of(&layer.b));
+        let one = |ztoc: &Ztoc| format!("{}  {}", self.short(&ztoc.digest), numbers(ztoc));
+        match (layer.ztoc, a, b) {
+            (Some(Change::Same), Some(a), _) => {
+                format!("  = zTOC {}  reused", self.short(&a.digest))
+            }
+            (Some(change @ Change::Changed), Some(a), Some(b)) => {
+                format!("  {} zTOC {} → {}", mark(change), one(&a), one(&b))
+            }
+            (Some(change), a, b) => {
+                let ztoc = a.or(b).map(|ztoc| one(&ztoc)).unwrap_or_default();
+                // A layer that is new or gone says so itself.
+                if layer.change == change {
+                    format!("  zTOC {ztoc}")
+                } else {
+                    format!("  {} zTOC {ztoc}", mark(change))
+                }
+            }
+            (None, ..) => "  no zTOC".to_owned(),
+        }
+    }
+
+    fn files(&self, branch: &mut Branch, files: &FileDifference) {
+        let FileDifference { added, removed, changed, unchanged, examples } = files;
+        if added + removed + changed == 0 {
+            branch.line(format!("files: all {unchanged} as before"));
+            return;
+        }
+        branch.line(format!(
+            "files: {added} added, {removed} removed, {changed} changed, {unchanged} as before"
+        ));
+        let limit = if self.verbose { SHOWN } else { 0 };
+        for file in examples.iter().take(limit) {
+            branch.line(format!("  {} {}", mark(file.change), escape::text(&file.name)));
+        }
+        let more = (added + removed + changed).saturating_sub(limit as u64);
+        if self.verbose && more > 0 {
+            branch.line(format!("  and {more} more"));
+        }
+    }
+}
+
+fn names(branch: &mut Branch, names: &[NameDifference]) {
+    let texts: Vec<_> = names.iter().map(|name| escape::text(&name.name)).collect();
+    let mut line = Branch::new(format!("{} {}", mark(names[0].change), texts.join(", ")));
+    for (word, digest) in [("was", &names[0].a), ("is", &names[0].b)] {
+        if let Some(digest) = digest {
+            line.line(format!("{DIM}{word:<3}{DIM:#}  {}", escape::text(digest)));
+        }
+    }
+    branch.child(line);
+}
+
+fn numbers(ztoc: &Ztoc) -> String {
+    let size = Bytes(ztoc.size);
+    match &ztoc.head {
+        Some(head) => {
+            let (spans, files) = (count(head.spans, "span"), count(head.files, "file"));
+            format!("{size}, {spans}, {files}")
+        }
+        None => format!("{size}, cannot be read"),
+    }
+}
+
+/// The SOCI indexes of both sides: what stays, what goes, what comes.
+fn soci(a: Option<&ImageSide>, b: Option<&ImageSide>) -> Vec<(String, String)> {
+    let list = |side: Option<&ImageSide>| side.map_or(&[][..], |s| &s.soci_indexes).to_vec();
+    let (a, b) = (list(a), list(b));
+    let mut lines = Vec::new();
+    let mut line = |mark: &str, soci: &soci_layout::diff::SociRef| {
+        let version = match soci.soci_version {
+            SociVersion::V1 => "v1",
+            SociVersion::V2 => "v2",
+        };
+        lines.push((format!("{mark} SOCI {version}"), soci.digest.to_string()));
+    };
+    for soci in &a {
+        line(if b.contains(soci) { "=" } else { "-" }, soci);
+    }
+    for soci in b.iter().filter(|soci| !a.contains(soci)) {
+        line("+", soci);
+    }
+    lines
+}
+
+fn share(share: &Share) -> String {
+    let percent = percent(share.bytes, share.of_bytes);
+    format!("{} of {} ({percent})", share.layers, count(share.of_layers, "layer"))
+}

@@ -1,0 +1,449 @@
+//! `soci-layout inspect` for people: a tree of names, images and layers.
+//!
+//! Digests that are copied (roots, images, SOCI indexes) stand in full, those that are only told apart
+//! (layers, zTOCs) are short; `-v` shows all of them in full. What is wrong is said where it is.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+
+use soci_layout::Digest;
+use soci_layout::inspect::{
+    BrokenBlob, Content, Eager, Entry, Image, Inspection, Layer, Problem, Shape, SociIndex,
+    SociVersion, Ztoc,
+};
+
+use super::table::Table;
+use super::tree::Branch;
+use super::{count, percent};
+use crate::cli::show::escape;
+use crate::cli::show::size::Bytes;
+use crate::cli::show::style::{BOLD, DIM, WARNING};
+
+/// Blobs of one kind that are listed without `-v`.
+const SHOWN: usize = 10;
+
+/// The whole text.
+pub(crate) fn text(inspection: &Inspection, verbose: bool) -> String {
+    let show = Show {
+        inspection,
+        images: inspection.images.iter().map(|image| (image.digest, image)).collect(),
+        soci: inspection.soci_indexes.iter().map(|soci| (soci.digest, soci)).collect(),
+        verbose,
+    };
+    let mut out = String::new();
+    let mut roots: Vec<(Vec<&str>, &Entry)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for root in &inspection.roots {
+        let names = root.names.iter().map(String::as_str);
+        // Several names of one image are one root for people.
+        match places.get(root.digest.as_str()) {
+            Some(place) if !root.digest.is_empty() => roots[*place].0.extend(names),
+            _ => {
+                places.insert(&root.digest, roots.len());
+                roots.push((names.collect(), root));
+            }
+        }
+    }
+    for (names, root) in roots {
+        show.root(&names, root).write(&mut out);
+    }
+    show.blobs(&mut out);
+    out
+}
+
+struct Show<'a> {
+    inspection: &'a Inspection,
+    images: HashMap<Digest, &'a Image>,
+    soci: HashMap<Digest, &'a SociIndex>,
+    verbose: bool,
+}
+
+impl Show<'_> {
+    fn short(&self, digest: &Digest) -> String {
+        if self.verbose { digest.to_string() } else { digest.short() }
+    }
+
+    fn root(&self, names: &[&str], root: &Entry) -> Branch {
+        let name = if names.is_empty() { "(no name)".to_owned() } else { names.join(", ") };
+        let name = format!("{BOLD}{}{BOLD:#}", escape::text(&name));
+        match &root.content {
+            Content::Image { .. } => {
+                let mut branch = Branch::new(name);
+                branch.child(self.image(root));
+                branch
+            }
+            Content::Index { entries } => {
+                let mut branch = Branch::new(format!("{name}  {}", escape::text(&root.digest)));
+                self.entries(&mut branch, entries);
+                branch
+            }
+            Content::Referrers { subject, entries } => {
+                let of = self.called(&subject.to_string());
+                let mut branch = Branch::new(format!("{name}  referrers of {of}"));
+                branch.line(escape::text(&root.digest));
+                self.entries(&mut branch, entries);
+                branch
+            }
+            _ => {
+                let mut branch = Branch::new(name);
+                branch.child(self.entry(root));
+                branch
+            }
+        }
+    }
+
+    /// Entries of an index: what belongs to an image is shown with it and not once more.
+    fn entries(&self, branch: &mut Branch, entries: &[Entry]) {
+        let here: HashSet<&str> = entries
+            .iter()
+            .filter(|entry| matches!(entry.content, Content::Image { .. }))
+            .map(|entry| entry.digest.as_str())
+            .collect();
+        for entry in entries {
+            let belongs = match &entry.content {
+                Content::SociIndex => self.soci_of(&entry.digest).is_none_or(|soci| {
+                    soci.images.iter().any(|image| here.contains(&image.to_string().as_str()))
+                }),
+                Content::Attestation { image: Some(image), present: true, .. } => {
+                    here.contains(&image.as_str())
+                }
+                _ => false,
+            };
+            if !belongs {
+                branch.child(self.entry(entry));
+            }
+        }
+    }
+
+    fn soci_of(&self, digest: &str) -> Option<&SociIndex> {
+        self.soci.get(&digest.parse().ok()?).copied()
+    }
+
+    fn entry(&self, entry: &Entry) -> Branch {
+        let digest = escape::text(&entry.digest);
+        match &entry.content {
+            Content::Image { .. } => self.image(entry),
+            Content::Index { entries } | Content::Referrers { entries, .. } => {
+                let mut branch = Branch::new(format!("index  {digest}"));
+                self.entries(&mut branch, entries);
+                branch
+            }
+            Content::SociIndex => {
+                let Some(soci) = self.soci_of(&entry.digest) else {
+                    return Branch::new(format!("SOCI index  {digest}"));
+                };
+                let version = version(soci.soci_version);
+                if let Some(image) = soci.images.first() {
+                    let of = self.called(&image.to_string());
+                    return Branch::new(format!("SOCI {version} of {of}  {digest}"));
+                }
+                let mut branch = Branch::new(format!("SOCI {version}  {digest}"));
+                branch.line(format!("{WARNING}belongs to no image{WARNING:#} here"));
+                let ztocs = soci.ztocs.iter();
+                let bytes = ztocs.clone().fold(0_u64, |sum, ztoc| sum.saturating_add(ztoc.size));
+                let ztocs = count(ztocs.len() as u64, "zTOC");
+                branch.line(format!("{ztocs}, {}", Bytes(bytes)));
+                branch
+            }
+            Content::Attestation { image, belongs, present, statements } => {
+                let of = match image {
+                    Some(image) if *belongs => format!(" of {}", self.called(image)),
+                    Some(image) => format!(" of {}, which is not here", escape::text(image)),
+                    None => String::new(),
+                };
+                let mut branch = Branch::new(format!("attestation{of}  {digest}"));
+                if !present {
+                    branch.line(format!("{WARNING}missing{WARNING:#}"));
+                }
+                for statement in statements {
+                    branch.line(escape::text(statement));
+                }
+                branch
+            }
+            Content::Artifact { artifact_type, subject } => {
+                let kind = escape::text(artifact_type);
+                let of = subject
+                    .map(|subject| format!(" of {}", self.called(&subject.to_string())))
+                    .unwrap_or_default();
+                let mut branch = Branch::new(format!("artifact{of}  {digest}"));
+                branch.line(kind);
+                branch
+            }
+            Content::Missing => {
+                let mut branch = Branch::new(format!("manifest  {digest}"));
+                branch.line(format!("{WARNING}missing{WARNING:#}"));
+                branch
+            }
+            Content::Unreadable { problem } => {
+                let digest = if digest.is_empty() { "(no digest)".into() } else { digest };
+                let mut branch = Branch::new(format!("entry  {digest}"));
+                let problem = escape::text(problem);
+                branch.line(format!("{WARNING}cannot be read:{WARNING:#} {problem}"));
+                branch
+            }
+            _ => Branch::new(format!("{}  {digest}", escape::text(&entry.media_type))),
+        }
+    }
+
+    /// An image by its platform where it is known, else by its digest.
+    fn called(&self, digest: &str) -> String {
+        let image = digest.parse().ok().and_then(|digest: Digest| self.images.get(&digest));
+        let platform = image.and_then(|image| image.platform.as_deref());
+        escape::text(platform.unwrap_or(digest)).into_owned()
+    }
+
+    fn image(&self, entry: &Entry) -> Branch {
+        let digest = entry.digest.parse().ok();
+        let Some(image) = digest.and_then(|digest: Digest| self.images.get(&digest)) else {
+            return Branch::new(escape::text(&entry.digest));
+        };
+        let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
+        let platform = escape::text(platform);
+        let mut branch = Branch::new(format!("{BOLD}{platform}{BOLD:#}  {}", image.digest));
+        let mut field = |name: &str, value: String| {
+            branch.line(format!("{DIM}{name:<8}{DIM:#}  {value}"));
+        };
+        for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
+            field(&format!("SOCI {}", version(soci.soci_version)), self.soci_line(soci));
+        }
+        field("lazy", lazy(image));
+        for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
+            for prefetch in &soci.prefetch {
+                let layer = prefetch.layer.and_then(|layer| position(image, &layer));
+                let of = layer.map_or_else(
+                    || "of no layer here".to_owned(),
+                    |position| format!("of layer {position}"),
+                );
+                let what = match &prefetch.problem {
+                    Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
+                    None => ranges(&prefetch.spans),
+                };
+                field("prefetch", format!("{}  {what} {of}", self.short(&prefetch.digest)));
+            }
+        }
+        for digest in &image.attestations {
+            field("attested", format!("{digest}{}", self.statements(digest)));
+        }
+        for line in self.layers(image) {
+            branch.child(Branch::new(line));
+        }
+        branch
+    }
+
+    fn soci_line(&self, soci: &SociIndex) -> String {
+        let shapes = soci.shapes.iter().map(|shape| match shape {
+            Shape::Nested => "nested",
+            Shape::Tagged => "tagged",
+            Shape::Root => "in index.json",
+        });
+        let shapes = shapes.collect::<Vec<_>>().join(" and ");
+        let tool = soci.build_tool.as_deref().filter(|_| self.verbose);
+        let tool = tool.map(|tool| format!(", by {}", escape::text(tool))).unwrap_or_default();
+        format!("{}  {shapes}{tool}", soci.digest)
+    }
+
+    fn statements(&self, attestation: &Digest) -> String {
+        fn find<'a>(entries: &'a [Entry], digest: &str) -> Option<&'a [String]> {
+            entries.iter().find_map(|entry| match &entry.content {
+                Content::Attestation { statements, .. } if entry.digest == digest => {
+                    Some(statements.as_slice())
+                }
+                Content::Index { entries } | Content::Referrers { entries, .. } => {
+                    find(entries, digest)
+                }
+                _ => None,
+            })
+        }
+        let found = find(&self.inspection.roots, &attestation.to_string()).unwrap_or_default();
+        let words: Vec<_> = found.iter().map(|statement| escape::text(statement)).collect();
+        if words.is_empty() { String::new() } else { format!("  {}", words.join(", ")) }
+    }
+
+    fn layers(&self, image: &Image) -> Vec<String> {
+        let right = &[true, false, true, false, false, true, true, false, true, false];
+        let mut table = Table::new(right);
+        for (position, layer) in image.layers.iter().enumerate() {
+            let mut cells = vec![
+                (position + 1).to_string(),
+                self.short(&layer.digest),
+                Bytes(layer.size).to_string(),
+                compression(&layer.media_type).to_owned(),
+                Self::state(layer),
+            ];
+            if let Some(ztoc) = &layer.ztoc {
+                cells.extend(self.ztoc(ztoc));
+            }
+            table.row(cells);
+        }
+        table.lines()
+    }
+
+    fn state(layer: &Layer) -> String {
+        let state = match &layer.eager {
+            None => "lazy".to_owned(),
+            Some(Eager::Small) => "small".to_owned(),
+            Some(Eager::Unsupported { reason }) => format!("skipped: {reason}"),
+            Some(Eager::BadZtoc) => "bad zTOC".to_owned(),
+            Some(Eager::NoZtoc) => "no zTOC".to_owned(),
+            // Said once for the whole image.
+            Some(_) => String::new(),
+        };
+        match &layer.problem {
+            None => state,
+            Some(problem) => {
+                let comma = if state.is_empty() { "" } else { ", " };
+                format!("{state}{comma}blob {}", self::problem(problem))
+            }
+        }
+    }
+
+    /// Spans, files and the zTOC, in five cells.
+    fn ztoc(&self, ztoc: &Ztoc) -> Vec<String> {
+        let digest = format!("zTOC {}", self.short(&ztoc.digest));
+        let size = Bytes(ztoc.size).to_string();
+        let Some(head) = &ztoc.head else {
+            let problem = ztoc.problem.as_ref().map(problem);
+            let (none, problem) = (String::new(), problem.unwrap_or_default());
+            return vec![none.clone(), none, digest, size, problem];
+        };
+        let mut notes: Vec<String> = ztoc.problem.iter().map(problem).collect();
+        if self.verbose {
+            notes.push(format!("by {}", escape::text(&head.build_tool)));
+        }
+        if ztoc.disable_xattrs {
+            notes.push("no xattrs".to_owned());
+        }
+        vec![
+            format!("{} of {}", count(head.spans, "span"), Bytes(head.span_size)),
+            count(head.files, "file"),
+            digest,
+            size,
+            notes.join(", "),
+        ]
+    }
+
+    fn blobs(&self, out: &mut String) {
+        let blobs = &self.inspection.blobs;
+        let mut parts =
+            vec![format!("{} referenced, {}", blobs.referenced, Bytes(blobs.referenced_bytes))];
+        let unreferenced = blobs.unreferenced.len();
+        if unreferenced > 0 {
+            let bytes = Bytes(blobs.unreferenced_bytes);
+            parts.push(format!("{unreferenced} unreferenced, {bytes}"));
+        }
+        if blobs.strangers > 0 {
+            parts.push(count(blobs.strangers, "other file"));
+        }
+        let missing = |blob: &&BrokenBlob| matches!(blob.problem, Problem::Missing);
+        let gone = blobs.broken.iter().filter(missing).count();
+        let (gone, wrong) = (gone, blobs.broken.len() - gone);
+        for (number, what) in [(gone, "missing"), (wrong, "damaged")] {
+            if number > 0 {
+                parts.push(format!("{WARNING}{number} {what}{WARNING:#}"));
+            }
+        }
+        let _ = writeln!(out, "{BOLD}blobs{BOLD:#}  {}", parts.join("; "));
+        let limit = if self.verbose { usize::MAX } else { SHOWN };
+        let mut list = |lines: Vec<String>| {
+            let more = lines.len().saturating_sub(limit);
+            for line in lines.into_iter().take(limit) {
+                let _ = writeln!(out, "  {line}");
+            }
+            if more > 0 {
+                let _ = writeln!(out, "  and {more} more (-v lists them)");
+            }
+        };
+        let mut table = Table::new(&[false, false, true, false]);
+        for blob in &blobs.broken {
+            table.row(vec![
+                self::problem(&blob.problem),
+                blob.digest.to_string(),
+                Bytes(blob.size).to_string(),
+                match &blob.referrer {
+                    Some(referrer) => format!("{} of {}", blob.role, referrer.short()),
+                    None => format!("{} of index.json", blob.role),
+                },
+            ]);
+        }
+        list(table.lines());
+        if self.verbose {
+            let mut table = Table::new(&[false, false, true]);
+            for blob in &blobs.unreferenced {
+                let what = "unreferenced".to_owned();
+                table.row(vec![what, blob.digest.to_string(), Bytes(blob.size).to_string()]);
+            }
+            list(table.lines());
+        }
+    }
+}
+
+fn problem(problem: &Problem) -> String {
+    match problem {
+        Problem::Missing => "missing".to_owned(),
+        Problem::LeftToOwner => "not here (non-distributable)".to_owned(),
+        Problem::Size { found } => format!("has {found} bytes"),
+        Problem::Unusable { reason } => escape::text(reason).into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn version(version: SociVersion) -> &'static str {
+    match version {
+        SociVersion::V1 => "v1",
+        SociVersion::V2 => "v2",
+    }
+}
+
+fn lazy(image: &Image) -> String {
+    let share = &image.lazy;
+    let layers = count(share.of_layers, "layer");
+    if share.layers == 0 {
+        let why = match &image.eager {
+            // That is how every image begins.
+            Some(why) if image.soci_indexes.is_empty() && image.lost_soci_index.is_none() => {
+                format!(": {}", escape::text(why))
+            }
+            Some(why) => format!(": {WARNING}{}{WARNING:#}", escape::text(why)),
+            None => String::new(),
+        };
+        return format!("0 of {layers}, {}{why}", Bytes(share.of_bytes));
+    }
+    let (bytes, of) = (Bytes(share.bytes), Bytes(share.of_bytes));
+    let percent = percent(share.bytes, share.of_bytes);
+    format!("{} of {layers}, {bytes} of {of} ({percent})", share.layers)
+}
+
+/// Position of a layer, from 1.
+fn position(image: &Image, layer: &Digest) -> Option<usize> {
+    Some(image.layers.iter().position(|other| other.digest == *layer)? + 1)
+}
+
+/// `8 spans (0-7)`.
+fn ranges(spans: &[(u64, u64)]) -> String {
+    let number = spans.iter().fold(0_u64, |sum, (first, last)| {
+        sum.saturating_add(last.saturating_sub(*first).saturating_add(1))
+    });
+    let texts: Vec<String> = spans
+        .iter()
+        .take(SHOWN)
+        .map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") })
+        .collect();
+    let more = if spans.len() > SHOWN { ", …" } else { "" };
+    format!("{} ({}{more})", count(number, "span"), texts.join(", "))
+}
+
+/// One word for how a layer is compressed, from its media type.
+fn compression(media_type: &str) -> &'static str {
+    let ends = |end: &str| media_type.ends_with(end);
+    if media_type.contains("encrypted") {
+        "encrypted"
+    } else if ends("gzip") {
+        "gzip"
+    } else if ends("zstd") {
+        "zstd"
+    } else if ends("tar") {
+        "tar"
+    } else {
+        "other"
+    }
+}

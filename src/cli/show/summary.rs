@@ -1,0 +1,375 @@
+//! The last lines of a run, for people: what each image's digest was and is, what was indexed, reused and
+//! skipped and why, and what was written.
+//!
+//! Digests stand in full and on lines of their own, to be copied and searched for. [`Report`] holds
+//! everything that is said here; programs read it as JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use soci_layout::report::{
+    CacheReport, ImageReport, LayerOutcome, LayerReport, Report, RootReport,
+};
+use soci_layout::{Digest, Options};
+
+use super::size::Bytes;
+use super::style::{BOLD, DIM};
+use crate::cli::show::escape;
+
+/// Layers counted by what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    indexed: u64,
+    reused: u64,
+    pending: u64,
+    small: u64,
+    skipped: u64,
+    ztoc_size: u64,
+    spans: u64,
+    files: u64,
+}
+
+impl Counts {
+    fn of<'a>(layers: impl Iterator<Item = &'a LayerReport>) -> Self {
+        let mut counts = Self::default();
+        for layer in layers {
+            let (counter, ztoc) = match &layer.outcome {
+                LayerOutcome::Indexed { ztoc } => (&mut counts.indexed, Some(ztoc)),
+                LayerOutcome::Reused { ztoc, .. } => (&mut counts.reused, Some(ztoc)),
+                LayerOutcome::Pending => (&mut counts.pending, None),
+                LayerOutcome::Small => (&mut counts.small, None),
+                LayerOutcome::Skipped { .. } => (&mut counts.skipped, None),
+            };
+            *counter += 1;
+            if let Some(ztoc) = ztoc {
+                counts.ztoc_size = counts.ztoc_size.saturating_add(ztoc.ztoc_size);
+                counts.spans = counts.spans.saturating_add(ztoc.spans);
+                counts.files = counts.files.saturating_add(ztoc.files);
+            }
+        }
+        counts
+    }
+
+    /// For example `2 indexed, 1 reused, 3 small`; `small` is the word for those.
+    fn words(&self, small: &str) -> String {
+        let all = [
+            (self.indexed, "indexed"),
+            (self.pending, "to be indexed"),
+            (self.reused, "reused"),
+            (self.small, small),
+            (self.skipped, "skipped"),
+        ];
+        let some = all.iter().filter(|(count, _)| *count > 0);
+        let words: Vec<_> = some.map(|(count, what)| format!("{count} {what}")).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    }
+}
+
+/// Whether any layer of any selected image has a zTOC now (or, dry, would have).
+pub(crate) fn any_indexed(report: &Report) -> bool {
+    let counts = Counts::of(report.layers.iter());
+    counts.indexed + counts.reused + counts.pending > 0
+}
+
+/// The summary.
+pub(crate) fn text(report: &Report, options: &Options) -> String {
+    let mut out = String::new();
+    roots(&mut out, &report.roots, report.dry_run);
+    let layers = report.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+    let small = format!("small (below {})", Bytes(options.min_layer_size));
+    for image in &report.images {
+        heading(&mut out, &image.platform, &image.names.join(", "));
+        digests(&mut out, image.before, image.after, report.dry_run);
+        self::image(&mut out, image, &layers, &small);
+    }
+    let layers = Counts::of(report.layers.iter());
+    let _ = writeln!(out, "{}", layers_total(&layers, options));
+    if let Some(cache) = &report.cache {
+        let _ = writeln!(out, "{}", cache_total(cache));
+    }
+    let _ = writeln!(out, "{}", bytes_total(report));
+    out
+}
+
+/// What each name led to and leads to. Several names of one image share what there is to say.
+pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
+    for same in roots.chunk_by(|a, b| (a.before, a.after) == (b.before, b.after)) {
+        let names = same.iter().map(|root| root.name.as_deref().unwrap_or("(no name)"));
+        heading(out, &names.collect::<Vec<_>>().join(", "), "");
+        digests(out, same[0].before, same[0].after, dry_run);
+    }
+}
+
+/// The digests of the entries of `index.json` as they are after a run, each once and on a line of its own,
+/// so that a single image gives a single line however many names it has.
+pub(crate) fn root_digests(roots: &[RootReport]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for root in roots {
+        let line = format!("{}\n", root.after);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
+}
+
+pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
+    let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::text(of)) };
+    let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::text(name));
+}
+
+pub(crate) fn field(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "  {DIM}{name:<9}{DIM:#}  {value}");
+}
+
+pub(crate) fn digests(out: &mut String, before: Digest, after: Digest, dry_run: bool) {
+    if before == after {
+        // A dry run does not know what it would be.
+        let name = if dry_run { "is" } else { "unchanged" };
+        field(out, name, &before.to_string());
+    } else {
+        field(out, "was", &before.to_string());
+        field(out, "is", &after.to_string());
+    }
+}
+
+fn image(
+    out: &mut String,
+    image: &ImageReport,
+    layers: &BTreeMap<Digest, &LayerReport>,
+    small: &str,
+) {
+    for (name, digest) in [("SOCI v2", image.soci_v2), ("SOCI v1", image.soci_v1)] {
+        if let Some(digest) = digest {
+            field(out, name, &digest.to_string());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let distinct = image.layers.iter().filter(|digest| seen.insert(*digest));
+    let own: Vec<_> = distinct.filter_map(|digest| layers.get(digest).copied()).collect();
+    let counts = Counts::of(own.iter().copied());
+    field(out, "layers", &counts.words(small));
+    if counts.indexed + counts.reused > 0 {
+        let spans = count(counts.spans, "span");
+        let files = count(counts.files, "file");
+        field(out, "zTOCs", &format!("{}, {spans}, {files}", Bytes(counts.ztoc_size)));
+    }
+    for layer in own {
+        if let LayerOutcome::Skipped { reason } = &layer.outcome {
+            field(out, "skipped", &format!("{}: {}", layer.digest, escape::text(reason)));
+        }
+    }
+}
+
+/// What became of the layers of all images, each counted once.
+fn layers_total(layers: &Counts, options: &Options) -> String {
+    if layers.indexed + layers.reused + layers.pending > 0 {
+        return format!("layers: {}", layers.words("small"));
+    }
+    let limit = format!("below {} (--min-layer-size)", Bytes(options.min_layer_size));
+    match (layers.small, layers.skipped) {
+        (0, 0) => "nothing to index: the images have no layers".to_owned(),
+        (1, 0) => format!("nothing to index: the only layer is {limit}"),
+        (small, 0) => format!("nothing to index: all {small} layers are {limit}"),
+        (0, skipped) => format!("nothing to index: {} skipped", count(skipped, "layer")),
+        (small, skipped) => {
+            format!("nothing to index: {} {limit}, {skipped} skipped", count(small, "layer"))
+        }
+    }
+}
+
+/// What the cache did. All of it is 0 when every zTOC was in the layout.
+fn cache_total(cache: &CacheReport) -> String {
+    let hits = count(cache.hits, "hit");
+    let misses = format!("{} miss{}", cache.misses, if cache.misses == 1 { "" } else { "es" });
+    let rejected = match cache.rejected {
+        0 => String::new(),
+        rejected => format!(" ({rejected} unusable)"),
+    };
+    let written = match cache.writes {
+        0 => "nothing written".to_owned(),
+        writes => format!("{writes} written, {}", Bytes(cache.bytes_written)),
+    };
+    format!("cache: {hits}, {misses}{rejected}; {written}")
+}
+
+/// What changed on disk, and how long it took.
+fn bytes_total(report: &Report) -> String {
+    let seconds = report.seconds;
+    if report.dry_run {
+        let pending = report.layers.iter().filter(|l| matches!(l.outcome, LayerOutcome::Pending));
+        let bytes = pending.fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+        let effect = match (report.changed, bytes) {
+            (false, _) => "the layout would stay as it is".to_owned(),
+            (true, 0) => "no layer would be scanned".to_owned(),
+            (true, bytes) => format!("{} of layers would be scanned", Bytes(bytes)),
+        };
+        return format!("dry run: {effect}; nothing was written, {seconds:.1}s");
+    }
+    let mut parts = Vec::new();
+    if report.changed || report.blobs_written > 0 {
+        let index = if report.changed { " and index.json" } else { "" };
+        let blobs = count(report.blobs_written, "blob");
+        parts.push(format!("wrote {blobs}{index}, {}", Bytes(report.bytes_written)));
+    } else {
+        parts.push("wrote nothing, the layout is unchanged".to_owned());
+    }
+    if report.blobs_pruned > 0 {
+        let blobs = count(report.blobs_pruned, "blob");
+        parts.push(format!("removed {blobs}, {}", Bytes(report.bytes_pruned)));
+    }
+    format!("{}; {seconds:.1}s", parts.join("; "))
+}
+
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use soci_layout::report::{REPORT_VERSION, ReusedFrom, ZtocReport};
+
+    use super::*;
+
+    fn digest(name: &str) -> Digest {
+        Digest::of(name.as_bytes())
+    }
+
+    fn layer(name: &str, outcome: LayerOutcome) -> LayerReport {
+        let media_type = "application/vnd.oci.image.layer.v1.tar+gzip".to_owned();
+        LayerReport { digest: digest(name), media_type, size: 20 << 20, outcome }
+    }
+
+    fn ztoc() -> ZtocReport {
+        let uncompressed_size = 60 << 20;
+        ZtocReport {
+            ztoc: digest("ztoc"),
+            ztoc_size: 500_000,
+            spans: 15,
+            files: 1,
+            uncompressed_size,
+        }
+    }
+
+    fn report(layers: Vec<LayerReport>) -> Report {
+        let (before, after) = (digest("before"), digest("after"));
+        Report {
+            version: REPORT_VERSION,
+            dry_run: false,
+            changed: true,
+            roots: ["app:1", "evil\u{202e}"]
+                .map(|name| RootReport { name: Some(name.into()), before, after })
+                .into(),
+            images: vec![ImageReport {
+                names: vec!["app:1".into(), "evil\u{202e}".into()],
+                platform: "linux/amd64".into(),
+                before: digest("manifest"),
+                after: digest("annotated"),
+                soci_v2: Some(digest("soci")),
+                soci_v1: None,
+                layers: layers.iter().map(|layer| layer.digest).collect(),
+            }],
+            layers,
+            warnings: Vec::new(),
+            blobs_written: 7,
+            bytes_written: 1 << 20,
+            blobs_pruned: 0,
+            bytes_pruned: 0,
+            cache: None,
+            seconds: 2.34,
+        }
+    }
+
+    /// Without colour and with digests by their names.
+    fn readable(report: &Report) -> String {
+        let mut text = anstream::adapter::strip_str(&text(report, &Options::default())).to_string();
+        for name in ["before", "after", "manifest", "annotated", "soci", "a", "b", "c", "d"] {
+            text = text.replace(&digest(name).to_string(), &format!("<{name}>"));
+        }
+        text
+    }
+
+    #[test]
+    fn everything_at_once() {
+        let reason = "zstd\n is not supported".to_owned();
+        let mut report = report(vec![
+            layer("a", LayerOutcome::Indexed { ztoc: ztoc() }),
+            layer("b", LayerOutcome::Reused { ztoc: ztoc(), from: ReusedFrom::Cache }),
+            layer("c", LayerOutcome::Small),
+            layer("d", LayerOutcome::Skipped { reason }),
+        ]);
+        report.images[0].layers.push(digest("a"));
+        report.blobs_pruned = 1;
+        report.bytes_pruned = 1000;
+        report.cache = Some(CacheReport {
+            hits: 1,
+            misses: 2,
+            rejected: 1,
+            writes: 1,
+            bytes_written: 1 << 20,
+        });
+        let expected = "\
+app:1, evil\\u{202e}
+  was        <before>
+  is         <after>
+linux/amd64 of app:1, evil\\u{202e}
+  was        <manifest>
+  is         <annotated>
+  SOCI v2    <soci>
+  layers     1 indexed, 1 reused, 1 small (below 10.0MiB), 1 skipped
+  zTOCs      976.6KiB, 30 spans, 2 files
+  skipped    <d>: zstd\\n is not supported
+layers: 1 indexed, 1 reused, 1 small, 1 skipped
+cache: 1 hit, 2 misses (1 unusable); 1 written, 1.0MiB
+wrote 7 blobs and index.json, 1.0MiB; removed 1 blob, 1000B; 2.3s
+";
+        assert_eq!(readable(&report), expected);
+        assert!(any_indexed(&report));
+    }
+
+    #[test]
+    fn last_lines() {
+        let small = || layer("a", LayerOutcome::Small);
+        let skipped = || layer("b", LayerOutcome::Skipped { reason: "r".into() });
+        let unchanged = "wrote nothing, the layout is unchanged; 2.3s\n";
+        for (layers, dry_run, end) in [
+            (vec![], false, format!("nothing to index: the images have no layers\n{unchanged}")),
+            (
+                vec![small()],
+                false,
+                format!(
+                    "nothing to index: the only layer is below 10.0MiB (--min-layer-size)\n{unchanged}"
+                ),
+            ),
+            (vec![skipped()], false, format!("nothing to index: 1 layer skipped\n{unchanged}")),
+            (
+                vec![small(), skipped()],
+                false,
+                format!(
+                    "nothing to index: 1 layer below 10.0MiB (--min-layer-size), 1 skipped\n{unchanged}"
+                ),
+            ),
+            (
+                vec![layer("a", LayerOutcome::Pending), small()],
+                true,
+                "layers: 1 to be indexed, 1 small\n\
+                 dry run: 20.0MiB of layers would be scanned; nothing was written, 2.3s\n"
+                    .to_owned(),
+            ),
+            (
+                vec![small()],
+                true,
+                "nothing to index: the only layer is below 10.0MiB (--min-layer-size)\n\
+                 dry run: the layout would stay as it is; nothing was written, 2.3s\n"
+                    .to_owned(),
+            ),
+        ] {
+            let mut report = report(layers);
+            report.changed = any_indexed(&report);
+            report.dry_run = dry_run;
+            (report.blobs_written, report.bytes_written) = (0, 0);
+            let text = readable(&report);
+            assert!(text.ends_with(&end), "{text}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The content of a file, written out as it is read.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::header::{self, HeaderCheck};
+use super::open::{Index, LayerFiles};
+use super::spans::{Spans, Touched};
+use super::tree::{IMPLIED, NodeId};
+use super::view::{EntryKind, Root};
+use crate::error::Error;
+use crate::layer::ScanError;
+use crate::layer::unpack::{self, Codec};
+use crate::oci::digest::Digest;
+use crate::progress::event::Observer;
+use crate::ztoc::toc::FileType;
+
+/// What reading a file took.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReadReport {
+    /// The layer with the content.
+    pub layer: Digest,
+    /// Its number, from 1 at the bottom.
+    pub layer_number: usize,
+    /// Bytes of its blob.
+    pub layer_size: u64,
+    /// Bytes of the file.
+    pub size: u64,
+    /// The zTOC through which the file was read.
+    pub ztoc: Option<Digest>,
+    /// Spans read, from 0; only with a zTOC.
+    pub spans: Option<RangeInclusive<u64>>,
+    /// Number of spans of the layer; 0 without a zTOC.
+    pub span_count: u64,
+    /// Bytes of the blob that were needed.
+    pub compressed: u64,
+}
+
+/// Why a file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The name stands for something without content.
+    #[error("it is {}", article(*.0))]
+    NotAFile(EntryKind),
+    /// The layout.
+    #[error(transparent)]
+    Layout(#[from] Error),
+    /// Where the content was to go.
+    #[error("failed to write: {0}")]
+    Output(io::Error),
+}
+
+fn article(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::File => "a file",
+        EntryKind::Directory => "a directory",
+        EntryKind::Symlink => "a symbolic link",
+        EntryKind::CharDevice => "a character device",
+        EntryKind::BlockDevice => "a block device",
+        EntryKind::Fifo => "a named pipe",
+        EntryKind::HardLink => "a hard link whose target is not in its layer",
+        EntryKind::Whiteout => "a whiteout",
+        EntryKind::Opaque => "an opaque marker",
+    }
+}
+
+/// Picks a file's header and content out of the uncompressed bytes that come by.
+pub(super) struct Delivery<'a> {
+    header: Option<HeaderCheck<'a>>,
+    start: u64,
+    content: u64,
+    end: u64,
+    /// Offset of the next byte that comes.
+    position: u64,
+    /// Offset of the next byte that is wanted.
+    next: u64,
+    complete: bool,
+    out: &'a mut dyn Write,
+    failed: Option<ReadError>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Wants the content from `content` to `end`, and the header in front of it when there is one to check.
+    fn new(
+        header: Option<(u64, HeaderCheck<'a>)>,
+        content: u64,
+        end: u64,
+        out: &'a mut dyn Write,
+    ) -> Self {
+        let (start, header) = match header {
+            Some((start, check)) => (start, Some(check)),
+            None => (content, None),
+        };
+        let complete = start == end;
+        Self { header, start, content, end, position: 0, next: start, complete, out, failed: None }
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete && self.failed.is_none()
+    }
+
+    pub(super) fn missing(&self) -> u64 {
+        self.end - self.next
+    }
+
+    /// What comes next begins at `position`.
+    pub(super) fn seek(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// Takes the next bytes and tells whether more are wanted.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
+        let begin = self.position;
+        self.position += bytes.len() as u64;
+        if self.complete || self.failed.is_some() || begin > self.next {
+            return false;
+        }
+        let part = |from: u64, to: u64| {
+            let from = from.clamp(begin, self.position) - begin;
+            let to = to.clamp(begin, self.position) - begin;
+            &bytes[from as usize..to.max(from) as usize]
+        };
+        let (head, body) =
+            (part(self.next, self.content), part(self.next.max(self.content), self.end));
+        if let Some(check) = &mut self.header {
+            check.feed(head);
+        }
+        self.next += head.len() as u64;
+        if self.next >= self.content
+            && let Some(check) = self.header.take()
+            && let Err(error) = check.finish()
+        {
+            self.failed = Some(error.into());
+            return false;
+        }
+        if let Err(error) = self.out.write_all(body) {
+            self.failed = Some(ReadError::Output(error));
+            return false;
+        }
+        self.next += body.len() as u64;
+        self.complete = self.next == self.end;
+        !self.complete
+    }
+
+    /// What went wrong while bytes were taken.
+    pub(super) fn check(&mut self) -> Result<(), ReadError> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Root<'_> {
+    /// Writes the content of a regular file to `out`, piece by piece. With a zTOC only the spans that cover the
+    /// file and its tar header are read: each is held to its digest, the header to the table of contents.
+    /// Without one, the layer is read from its beginning (a plain tar only where the file is).
+    ///
+    /// What a damaged window makes of a file that lies in one span cannot be seen here: that is what
+    /// [`crate::commands::verify`] is for.
+    ///
+    /// # Errors
+    /// [`ReadError`]. Bytes of spans with a wrong digest are never written; a file that needs several spans may
+    /// have been written in part.
+    pub fn read(
+        &self,
+        node: NodeId,
+        out: &mut dyn Write,
+        observer: &dyn Observer,
+    ) -> Result<ReadReport, ReadError> {
+        let kind = self.entry(node).kind();
+        let stored = self.trees.node(node);
+        if stored.entry == IMPLIED || matches!(kind, EntryKind::Whiteout | EntryKind::Opaque) {
+            return Err(ReadError::NotAFile(kind));
+        }
+        let toc = self.trees.tables[stored.layer as usize];
+        let position = stored.file as usize;
+        let file = toc.get(position);
+        if file.file_type() != FileType::Regular {
+            return Err(ReadError::NotAFile(kind));
+        }
+        let layer = &self.image.layers[stored.layer as usize];
+        let Some(loaded) = &layer.loaded else { return Err(ReadError::NotAFile(kind)) };
+        let size = file.uncompressed_size().cast_unsigned();
+        let content = file.uncompressed_offset().cast_unsigned();
+        let end = content + size;
+        let blob = self.image.open_blob(layer)?;
+        let mut report = ReadReport {
+            layer: layer.digest,
+            layer_number: layer.number,
+            layer_size: layer.size,
+            size,
+            ztoc: None,
+            spans: None,
+            span_count: 0,
+            compressed: 0,
+        };
+        let path = self.image.layout.blob_path(&layer.digest);
+        let source = Source { layer, blob: &blob, path: &path, observer };
+        let touched = match &**loaded {
+            Index::Ztoc(digest, ztoc) => {
+                let start = header::start(toc, position);
+                let check = HeaderCheck::new(file, (*digest, layer.digest), content - start)?;
+                report.ztoc = Some(*digest);
+                report.span_count = ztoc.zinfo.span_count();
+                let mut delivery = Delivery::new(Some((start, check)), content, end, out);
+                Spans { source, digest: *digest, ztoc }.read(&mut delivery)?
+            }
+            Index::Scanned(_) => straight(source, &mut Delivery::new(None, content, end, out))?,
+        };
+        report.spans = touched.spans.map(|(first, last)| first..=last);
+        report.compressed = touched.compressed;
+        Ok(report)
+    }
+}
+
+/// The blob that is read.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) layer: &'a LayerFiles,
+    pub(super) blob: &'a File,
+    pub(super) path: &'a Path,
+    pub(super) observer: &'a dyn Observer,
+}
+
+impl Source<'_> {
+    pub(super) fn check_cancelled(&self) -> Result<(), ReadError> {
+        if self.observer.cancelled() { Err(Error::Cancelled.into()) } else { Ok(()) }
+    }
+
+    pub(super) fn failed(&self, error: io::Error) -> ReadError {
+        Error::io("read", self.path)(error).into()
+    }
+
+    pub(super) fn part(&self, at: u64, end: u64) -> Part<'_> {
+        Part { file: self.blob, at, end }
+    }
+}
+
+/// A part of a file.
+pub(super) struct Part<'a> {
+    file: &'a File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let want = buffer.len().min(left);
+        let count = self.file.read_at(&mut buffer[..want], self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// Reads a layer that has no zTOC; its digest was checked when it was scanned.
+fn straight(source: Source<'_>, delivery: &mut Delivery<'_>) -> Result<Touched, ReadError> {
+    if delivery.is_complete() {
+        return Ok(Touched::default());
+    }
+    let layer = source.layer;
+    let codec = layer.codec.unwrap_or(Codec::Plain);
+    let (from, to) = match codec {
+        Codec::Plain => (delivery.start, delivery.end),
+        Codec::Gzip | Codec::Zstd => (0, layer.size),
+    };
+    delivery.seek(from);
+    let mut part = source.part(from, to);
+    let unpacked = unpack::unpack(&mut part, codec, &mut |bytes| {
+        delivery.take(bytes) && !source.observer.cancelled()
+    });
+    delivery.check()?;
+    if delivery.is_complete() {
+        return Ok(Touched { spans: None, compressed: part.at - from });
+    }
+    source.check_cancelled()?;
+    let (problem, offset) = match unpacked {
+        Ok(()) => (format!("it ends {} bytes before the file's end", delivery.missing()), None),
+        Err(ScanError::Read(error)) => return Err(source.failed(error)),
+        Err(ScanError::Content { problem, offset, .. }) => (problem, offset),
+        Err(error) => (error.to_string(), None),
+    };
+    let (digest, uncompressed_offset) = (layer.digest, None);
+    Err(Error::CorruptLayer { digest, offset, uncompressed_offset, problem }.into())
+}

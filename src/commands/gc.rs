@@ -1,0 +1,169 @@
+//! Removes blobs that nothing in a layout refers to, and what interrupted runs left.
+//!
+//! First a plan, then its execution: [`GcReport`] is the same for both. What is reachable is decided
+//! generously ([`crate::layout::reach`]): every digest in every reachable document counts, whatever it
+//! stands for. Where a document cannot be read, nothing is removed at all.
+//!
+//! An export writes its blobs before `index.json` and locks only the latter, so blobs that are younger
+//! than [`GcOptions::min_age`] stay: they may belong to one that is under way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::lock::LockedLayout;
+use crate::layout::reach::must_stay;
+use crate::layout::tree;
+use crate::oci::digest::Digest;
+use crate::progress::event::Observer;
+
+/// Version of the JSON form of a [`GcReport`].
+pub const GC_REPORT_VERSION: u32 = 1;
+/// Default of [`GcOptions::min_age`]: longer than writing an export takes.
+pub const DEFAULT_MIN_AGE: Duration = Duration::from_secs(3600);
+
+/// What to remove.
+#[derive(Clone, Debug)]
+pub struct GcOptions {
+    /// Blobs that were written or put in their place within this time stay.
+    pub min_age: Duration,
+    /// Only make the plan; lock and remove nothing.
+    pub dry_run: bool,
+}
+
+impl Default for GcOptions {
+    fn default() -> Self {
+        Self { min_age: DEFAULT_MIN_AGE, dry_run: false }
+    }
+}
+
+/// What was (or, dry, would be) removed.
+#[derive(Clone, Debug, Serialize)]
+pub struct GcReport {
+    /// [`GC_REPORT_VERSION`].
+    pub version: u32,
+    /// Whether this is only the plan.
+    pub dry_run: bool,
+    /// Blobs that go, in the order of their digests.
+    pub removed: Vec<UnreferencedBlob>,
+    /// Blobs that nothing refers to, but that are too young.
+    pub young: Vec<UnreferencedBlob>,
+    /// Temporary files of interrupted runs that go.
+    pub leftovers: Vec<PathBuf>,
+    /// Files in `blobs` that are no sha256 blobs. They stay: nobody knows whose they are.
+    pub strangers: Vec<PathBuf>,
+    /// Blobs that something refers to.
+    pub kept: u64,
+    /// Their bytes.
+    pub bytes_kept: u64,
+    /// Bytes of the blobs that go.
+    pub bytes_removed: u64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// A blob that nothing refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreferencedBlob {
+    /// Its digest, by its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Removes unreferenced blobs from the layout directory at `path`.
+///
+/// # Errors
+/// [`Error`] when a document that is referred to cannot be read or is damaged (nothing is removed then),
+/// [`Error::Changed`] when somebody replaces `index.json` meanwhile, [`Error::Io`] when a file cannot be
+/// removed (those before it are gone; everything that is referred to stays).
+pub fn gc(path: &Path, options: &GcOptions, observer: &dyn Observer) -> Result<GcReport, Error> {
+    let start = Instant::now();
+    let layout = Layout::open(path)?;
+    let mut report = if options.dry_run {
+        plan(&layout, options)?.0
+    } else {
+        let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
+        let (report, index_json) = plan(&layout, options)?;
+        execute(&layout, &report, &index_json, observer)?;
+        report
+    };
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The plan, and the `index.json` it is made from.
+fn plan(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Error> {
+    // Looked at first: a blob that comes while the documents are read is not in the list.
+    let now = SystemTime::now();
+    let files = layout.stored_files()?;
+    // Reads everything strictly: limits, digests, sizes.
+    let tree = tree::read(layout)?;
+    let stays = must_stay(layout, &tree.index_json)?;
+    let mut report = GcReport {
+        version: GC_REPORT_VERSION,
+        dry_run: options.dry_run,
+        removed: Vec::new(),
+        young: Vec::new(),
+        leftovers: layout.leftovers()?,
+        strangers: Vec::new(),
+        kept: 0,
+        bytes_kept: 0,
+        bytes_removed: 0,
+        seconds: 0.0,
+    };
+    for file in files {
+        let Some(digest) = file.digest else {
+            report.strangers.push(file.path);
+            continue;
+        };
+        if stays.contains_key(&digest) {
+            report.kept += 1;
+            report.bytes_kept += file.size;
+            continue;
+        }
+        let blob = UnreferencedBlob { digest, size: file.size };
+        // A time in the future has no age: such a blob stays.
+        let age = now.duration_since(file.since).ok();
+        if options.min_age.is_zero() || age.is_some_and(|age| age >= options.min_age) {
+            report.bytes_removed += file.size;
+            report.removed.push(blob);
+        } else {
+            report.young.push(blob);
+        }
+    }
+    report.removed.sort_by_key(|blob| blob.digest);
+    report.young.sort_by_key(|blob| blob.digest);
+    Ok((report, tree.index_json))
+}
+
+fn execute(
+    layout: &LockedLayout,
+    report: &GcReport,
+    index_json: &str,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    layout.remove_leftovers()?;
+    if observer.cancelled() {
+        return Err(Error::Cancelled);
+    }
+    if report.removed.is_empty() {
+        return Ok(());
+    }
+    // Another tool may have replaced it without a sync: a loss of power would bring back an older one, which
+    // may lead to what is removed here.
+    layout.sync_index_json()?;
+    // Whoever does not take the lock may have led to one of them since.
+    if layout.read_index_json()? != index_json {
+        return Err(Error::Changed { path: layout.index_json() });
+    }
+    for blob in &report.removed {
+        let path = layout.blob_path(&blob.digest);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
+}

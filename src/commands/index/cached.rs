@@ -1,0 +1,235 @@
+//! zTOCs from the cache, and new ones into it.
+//!
+//! One from the cache is held to what one of the layout is held to ([`super::reuse`]): it says itself that
+//! it is what this run would write, the layer's blob is read whole against its digest, the first and the last
+//! span are the layer's, and its bytes are those that this program writes. Its checksum is computed
+//! even under `trust_blobs`: that option is about the layout.
+//!
+//! The cache only ever helps. Whatever is wrong with it is a warning, and the layer is scanned.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::layers::{Job, ReadyZtoc};
+use super::{reuse, stage};
+use crate::cache::entry::EntryProblem;
+use crate::cache::{Cache, CacheKey, Found};
+use crate::commands::index::options::Options;
+use crate::commands::index::report::CacheReport;
+use crate::error::Error;
+use crate::layout::commit::StagedBlob;
+use crate::layout::descriptor::Descriptor;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
+use crate::ztoc::{Encoding, Ztoc};
+
+/// The cache as one run uses it.
+#[derive(Debug, Default)]
+pub(crate) struct CacheUse {
+    cache: Option<Cache>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    rejected: AtomicU64,
+    writes: AtomicU64,
+    bytes_written: AtomicU64,
+    /// Set by the first failure: a directory that cannot be written is not tried again and again.
+    unwritable: AtomicBool,
+    /// By layer, so that their order does not depend on the threads. Those about the whole have none.
+    warnings: Mutex<BTreeSet<(Option<Digest>, String)>>,
+}
+
+/// A zTOC from the cache that is the layer's, by all that is checked, and is staged.
+pub(super) struct Taken {
+    pub(super) ready: ReadyZtoc,
+    pub(super) ztoc: Ztoc,
+    pub(super) staged: Option<StagedBlob>,
+}
+
+impl CacheUse {
+    /// The cache that the options name, if it can be used.
+    pub(crate) fn begin(options: &Options) -> Self {
+        let mut cache_use = Self::default();
+        if let Some(directory) = &options.cache_dir {
+            let cache = Cache::new(directory.clone());
+            match cache.exists() {
+                Ok(_) => cache_use.cache = Some(cache),
+                Err(error) => cache_use.note(
+                    None,
+                    &format!(
+                        "the cache {} cannot be used: {error}; going on without it",
+                        directory.display()
+                    ),
+                ),
+            }
+        }
+        cache_use
+    }
+
+    /// What the cache has for a layer, without a look at the layer: for saying what a run would do.
+    pub(super) fn foretell(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        options: &Options,
+    ) -> Option<(ReadyZtoc, Ztoc)> {
+        let cache = self.cache.as_ref()?;
+        let found = match cache.get(&key((layer.digest, layer.size), compression, options)) {
+            Found::Entry(found) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                Some((ready(found.digest, found.size, &found.ztoc), found.ztoc))
+            }
+            Found::Unusable(problem) => {
+                self.reject(layer.digest, &problem.to_string());
+                None
+            }
+            Found::Nothing => None,
+        };
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// The zTOC of a layer from the cache; `None` when the layer has to be scanned.
+    ///
+    /// # Errors
+    /// Those of the layout: a layer that is not what its descriptor says, a full disk.
+    pub(super) fn take(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        job: &Job<'_>,
+    ) -> Result<Option<Taken>, Error> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let problem = match cache.get(&key((layer.digest, layer.size), compression, job.options)) {
+            Found::Nothing => None,
+            Found::Unusable(problem) => Some(problem.to_string()),
+            Found::Entry(found) => {
+                if reuse::belongs(layer, &found.ztoc, job)? {
+                    match stage_again(job, &found.ztoc, found.digest)? {
+                        Ok(staged) => {
+                            found.used();
+                            self.hits.fetch_add(1, Ordering::Relaxed);
+                            let ready = ready(found.digest, found.size, &found.ztoc);
+                            return Ok(Some(Taken { ready, ztoc: found.ztoc, staged }));
+                        }
+                        Err(problem) => Some(problem.to_string()),
+                    }
+                } else {
+                    Some("its zTOC does not belong to this layer".to_owned())
+                }
+            }
+        };
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        if let Some(problem) = problem {
+            job.warn(&self.reject(layer.digest, &problem));
+        }
+        Ok(None)
+    }
+
+    /// Keeps a zTOC that this run computed.
+    pub(super) fn keep(
+        &self,
+        key: &CacheKey,
+        digest: Digest,
+        encoding: &Encoding<'_>,
+        warn: &dyn Fn(&str),
+    ) {
+        let Some(cache) = &self.cache else { return };
+        if self.unwritable.load(Ordering::Relaxed) {
+            return;
+        }
+        match cache.put(key, digest, encoding) {
+            Ok(bytes) => {
+                self.writes.fetch_add(1, Ordering::Relaxed);
+                self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Err(error) => {
+                if !self.unwritable.swap(true, Ordering::Relaxed) {
+                    let directory = cache.directory().display();
+                    let message = format!(
+                        "the cache {directory} cannot be written: {error}; this run's zTOCs are not kept there"
+                    );
+                    warn(&message);
+                    self.note(None, &message);
+                }
+            }
+        }
+    }
+
+    /// Whether the cache has a usable zTOC for a layer. It is not taken yet, so no hit is counted.
+    pub(crate) fn has(&self, key: &CacheKey) -> bool {
+        match self.cache.as_ref().map(|cache| cache.get(key)) {
+            Some(Found::Entry(_)) => true,
+            Some(Found::Unusable(problem)) => {
+                self.reject(key.layer, &problem.to_string());
+                false
+            }
+            Some(Found::Nothing) | None => false,
+        }
+    }
+
+    /// A layer was scanned before anybody asked the cache for its zTOC.
+    pub(super) fn missed(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the run did with the cache; nothing when there was none.
+    pub(super) fn report(&self) -> Option<CacheReport> {
+        self.cache.as_ref()?;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Some(CacheReport {
+            hits: count(&self.hits),
+            misses: count(&self.misses),
+            rejected: count(&self.rejected),
+            writes: count(&self.writes),
+            bytes_written: count(&self.bytes_written),
+        })
+    }
+
+    /// What the user should know, in an order that does not depend on the threads.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warnings.iter().map(|(_, message)| message.clone()).collect()
+    }
+
+    fn reject(&self, layer: Digest, problem: &str) -> String {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        let message =
+            format!("the cache entry of layer {layer} cannot be used: {problem}; making a new one");
+        self.note(Some(layer), &message);
+        message
+    }
+
+    fn note(&self, layer: Option<Digest>, message: &str) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warnings.insert((layer, message.to_owned()));
+    }
+}
+
+/// The key of a layer by its digest and size in bytes.
+pub(crate) fn key(layer: (Digest, u64), compression: Compression, options: &Options) -> CacheKey {
+    CacheKey {
+        layer: layer.0,
+        layer_size: layer.1,
+        compression,
+        span_size: options.span_size,
+        build_tool_identifier: options.build_tool_identifier.clone(),
+    }
+}
+
+fn ready(digest: Digest, size: u64, ztoc: &Ztoc) -> ReadyZtoc {
+    ReadyZtoc { digest, size, can_disable_xattrs: ztoc.can_disable_xattrs() }
+}
+
+/// Writes the zTOC as this program does, which must give `digest`.
+fn stage_again(
+    job: &Job<'_>,
+    ztoc: &Ztoc,
+    digest: Digest,
+) -> Result<Result<Option<StagedBlob>, EntryProblem>, Error> {
+    let Ok(encoding) = ztoc.encoding() else { return Ok(Err(EntryProblem::Foreign)) };
+    let (found, staged) = stage::ztoc(job.layout, &encoding, job.like, job.second_thread())?;
+    Ok(if found == digest { Ok(staged) } else { Err(EntryProblem::Foreign) })
+}

@@ -1,0 +1,304 @@
+//! The run: resolve → scan layers → assemble → commit.
+//!
+//! Each stage takes the values of the one before and changes nothing; only the last one writes into
+//! places that readers see. Layers are scanned largest first on a pool of their own, and results are
+//! put together in the order of the images, so the bytes do not depend on how the work was shared.
+
+pub(crate) mod cached;
+pub(crate) mod early;
+mod layers;
+pub(crate) mod options;
+pub mod report;
+mod reuse;
+mod stage;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::commands::index::options::Options;
+use crate::commands::index::report::{
+    ImageReport, LayerOutcome, REPORT_VERSION, Report, RootReport,
+};
+use crate::commands::select::{Selection, name, select};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::commit::StagedBlob;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::lock::LockedLayout;
+use crate::layout::reach::reachable;
+use crate::layout::tree::{self, Tree};
+use crate::oci::digest::Digest;
+use crate::progress::event::{Observer, Outcome};
+use crate::progress::steps::Steps;
+use crate::soci::bind::{Rewrite, rewrite};
+use crate::soci::index::ZtocEntry;
+use cached::CacheUse;
+use early::EarlyScans;
+use layers::{Layers, Scanned};
+
+/// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
+/// [`Options::dry_run`] says.
+///
+/// # Errors
+/// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
+pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    let layout = Layout::open(path)?;
+    if options.dry_run { plan(&layout, options, observer) } else { run(&layout, options, observer) }
+}
+
+/// Says what [`run`] would do: which images and layers, what is reused, what is skipped and why.
+/// Nothing is locked, scanned or written.
+///
+/// # Errors
+/// Everything that makes the run fail before it scans.
+pub fn plan(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    timed(options, || plan_steps(layout, options, &Steps::new(observer)))
+}
+
+/// Indexes the images of a layout. Events go to `observer`, from several threads.
+///
+/// # Errors
+/// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
+pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    timed(options, || {
+        let layout = LockedLayout::new(layout.clone(), &|| observer.cancelled())?;
+        layout.remove_leftovers()?;
+        let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
+        run_made(&layout, layout.path(), (&early, &cache), options, &Steps::new(observer))
+    })
+}
+
+pub(crate) fn timed(
+    options: &Options,
+    work: impl FnOnce() -> Result<Report, Error>,
+) -> Result<Report, Error> {
+    check(options)?;
+    let start = Instant::now();
+    let mut report = work()?;
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn check(options: &Options) -> Result<(), Error> {
+    if options.span_size == 0 || i64::try_from(options.span_size).is_err() {
+        return Err(Error::Option {
+            option: "span size",
+            problem: format!("must be between 1 and {} bytes", i64::MAX),
+        });
+    }
+    Ok(())
+}
+
+/// `shown` is what people know the layout by.
+pub(in crate::commands) fn resolve(
+    layout: &Layout,
+    shown: &Path,
+    steps: &Steps<'_>,
+) -> Result<Tree, Error> {
+    let name = format!("[resolve] {}", shown.display());
+    let step = steps.plan(name, "resolve", &[]);
+    steps.run(&step, || {
+        let tree = tree::read(layout)?;
+        for warning in &tree.warnings {
+            steps.warn(&step, warning);
+        }
+        Ok((tree, Outcome::Done))
+    })
+}
+
+fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
+    let tree = resolve(layout, layout.path(), steps)?;
+    let selection = select(&tree, options, layout.path())?;
+    let layers = Layers::find(layout, &tree, &selection, options)?;
+    layers.check_present(layout)?;
+    let cache = CacheUse::begin(options);
+    let reports = layers.planned(layout, options, &cache)?;
+    let mut report = empty_report(&tree, &selection);
+    report.cache = cache.report();
+    report.warnings.extend(cache.warnings());
+    for (image, selected) in report.images.iter_mut().zip(&selection.images) {
+        image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
+    }
+    report.changed = reports
+        .iter()
+        .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
+    report.dry_run = true;
+    report.layers = reports;
+    Ok(report)
+}
+
+/// Indexes a layout that is locked and holds no leftovers. `shown` is what people know it by, `early`
+/// the scans that were made already, `cache` what is used of the cache.
+pub(crate) fn run_made(
+    layout: &LockedLayout,
+    shown: &Path,
+    (early, cache): (&EarlyScans, &CacheUse),
+    options: &Options,
+    steps: &Steps<'_>,
+) -> Result<Report, Error> {
+    let tree = resolve(layout, shown, steps)?;
+    let selection = select(&tree, options, shown)?;
+    let layers = Layers::find(layout, &tree, &selection, options)?;
+    layers.check_present(layout)?;
+    let like = model_blob(layout, &tree);
+    let mut scanned = layers.scan(layout, options, steps, &like, cache, early)?;
+
+    let step = steps.plan(
+        "[assemble] SOCI indexes and manifests".to_owned(),
+        // Where zTOCs are kept decides nothing.
+        &format!("assemble {:?}", Options { cache_dir: None, ..options.clone() }),
+        &scanned.steps,
+    );
+    let (rewritten, mut staged) = steps.run(&step, || {
+        let rewritten = assemble(layout, &tree, &selection, options, &scanned)?;
+        let staged = stage_documents(layout, &rewritten, &like)?;
+        let same = staged.is_empty() && rewritten.index_json == tree.index_json;
+        Ok(((rewritten, staged), if same { Outcome::Cached } else { Outcome::Done }))
+    })?;
+
+    let step = steps.plan("[commit] index.json".to_owned(), &rewritten.index_json, &[step.digest]);
+    let committed = steps.run(&step, || {
+        staged.extend(std::mem::take(&mut scanned.staged));
+        let committed = layout.commit(staged, &tree.index_json, &rewritten.index_json)?;
+        let same = committed.blobs == 0 && !committed.index_json;
+        Ok((committed, if same { Outcome::Cached } else { Outcome::Done }))
+    })?;
+
+    let mut report = empty_report(&tree, &selection);
+    report.cache = cache.report();
+    report.warnings.extend(cache.warnings());
+    if options.prune {
+        (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
+    }
+    report.changed = committed.index_json;
+    report.blobs_written = committed.blobs;
+    report.bytes_written = committed.bytes;
+    for (root, position) in report.roots.iter_mut().zip(selection.roots()) {
+        root.after = rewritten.roots[position].unwrap_or(root.before);
+        if let Some(name) = &options.name {
+            root.name = Some(name.clone());
+        }
+    }
+    for image in &mut report.images {
+        if let Some(new) = rewritten.images.iter().find(|new| new.before == image.before) {
+            image.after = new.manifest.digest;
+            image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
+            image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
+        }
+    }
+    report.layers = scanned.reports;
+    Ok(report)
+}
+
+/// The blob whose mode and owner new blobs get: the first root's, as it was written by whoever made
+/// the layout.
+pub(in crate::commands) fn model_blob(layout: &Layout, tree: &Tree) -> PathBuf {
+    let first =
+        tree.roots.iter().filter_map(|root| root.known()).map(|d| layout.blob_path(&d.digest));
+    first.into_iter().find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
+}
+
+fn assemble(
+    layout: &Layout,
+    tree: &Tree,
+    selection: &Selection<'_>,
+    options: &Options,
+    scanned: &Scanned,
+) -> Result<Rewrite, Error> {
+    let ztoc = |layer: &Descriptor| {
+        let found = scanned.ztocs.get(&layers::key(layer)?)?;
+        Some(ZtocEntry {
+            ztoc: found.digest,
+            ztoc_size: found.size,
+            layer: layer.digest,
+            layer_media_type: layer.media_type.clone(),
+            span_size: options.span_size,
+            disable_xattrs: options.xattr_optimization && found.can_disable_xattrs,
+        })
+    };
+    rewrite(layout, tree, options, &|position, image| selection.wants(position, image), &ztoc)
+}
+
+/// Documents are small: they are staged in the order of their digests.
+pub(in crate::commands) fn stage_documents(
+    layout: &LockedLayout,
+    rewritten: &Rewrite,
+    like: &Path,
+) -> Result<Vec<StagedBlob>, Error> {
+    let mut staged = Vec::new();
+    for (digest, bytes) in &rewritten.blobs {
+        staged.extend(layout.stage(*digest, bytes, like)?);
+    }
+    Ok(staged)
+}
+
+/// Removes what the old roots led to and the new ones do not; gives the number of blobs and their bytes.
+pub(in crate::commands) fn prune(
+    layout: &LockedLayout,
+    tree: &Tree,
+    rewritten: &Rewrite,
+) -> Result<(u64, u64), Error> {
+    let (mut blobs, mut bytes) = (0, 0);
+    let before = reachable(layout, &tree.index_json);
+    let after = reachable(layout, &rewritten.index_json);
+    // Whoever does not take the lock may have replaced it since: what it leads to now stays.
+    let now = layout.read_index_json()?;
+    let now = if now == rewritten.index_json { None } else { Some(reachable(layout, &now)) };
+    let stays = |digest: &Digest| {
+        after.contains_key(digest) || now.as_ref().is_some_and(|now| now.contains_key(digest))
+    };
+    for (digest, size) in before {
+        if !stays(&digest) {
+            let path = layout.blob_path(&digest);
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            blobs += 1;
+            bytes += size;
+        }
+    }
+    Ok((blobs, bytes))
+}
+
+/// The selected entries of `index.json` as they are.
+pub(in crate::commands) fn root_reports(tree: &Tree, selection: &Selection<'_>) -> Vec<RootReport> {
+    selection
+        .roots()
+        .filter_map(|position| tree.roots[position].known())
+        .map(|descriptor| RootReport {
+            name: name(descriptor).map(str::to_owned),
+            before: descriptor.digest,
+            after: descriptor.digest,
+        })
+        .collect()
+}
+
+fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
+    let roots = root_reports(tree, selection);
+    let images = selection
+        .images
+        .iter()
+        .map(|selected| ImageReport {
+            names: selected.names.clone(),
+            platform: selected.image.platform.to_string(),
+            before: selected.digest,
+            after: selected.digest,
+            soci_v2: None,
+            soci_v1: None,
+            layers: selected.image.layers.iter().map(|layer| layer.digest).collect(),
+        })
+        .collect();
+    Report {
+        version: REPORT_VERSION,
+        dry_run: false,
+        changed: false,
+        roots,
+        images,
+        layers: Vec::new(),
+        warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
+        blobs_written: 0,
+        bytes_written: 0,
+        blobs_pruned: 0,
+        bytes_pruned: 0,
+        cache: None,
+        seconds: 0.0,
+    }
+}

@@ -1,0 +1,75 @@
+//! The settings of a run.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::oci::platform::Platform;
+use crate::oci::soci_version::{IndexVersion, V1Shape};
+use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
+
+/// What to index and how.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct Options {
+    /// SOCI index versions to make.
+    pub index_version: IndexVersion,
+    /// Where a V1 index is hung.
+    pub v1_shape: V1Shape,
+    /// Name (`org.opencontainers.image.ref.name`) for the selected entry of `index.json`, which must
+    /// have none.
+    pub name: Option<String>,
+    /// Names of the images to index; empty for all.
+    pub refs: Vec<String>,
+    /// Platforms to index; empty for all.
+    pub platforms: Vec<Platform>,
+    /// Uncompressed bytes between checkpoints, at least 1.
+    pub span_size: u64,
+    /// Layers whose blob is smaller (bytes) get no zTOC.
+    pub min_layer_size: u64,
+    /// Optimisation `xattr`: mark layers without extended attributes.
+    pub xattr_optimization: bool,
+    /// Text stored in every zTOC and SOCI index. Part of their bytes.
+    pub build_tool_identifier: String,
+    /// Remove superseded blobs that nothing refers to any more.
+    pub prune: bool,
+    /// Make a layer that cannot be indexed an error.
+    pub strict: bool,
+    /// Take a zTOC that is in the layout already by its structure, without reading its layer's blob and
+    /// without hashing its own: a blob that was damaged since is then not noticed. A zTOC from the cache is
+    /// hashed, but its layer's blob is not read either.
+    pub trust_blobs: bool,
+    /// Directory of zTOCs of layers that were indexed before ([`crate::cache`]); `None` for no cache. It is
+    /// made when the first zTOC is kept. One that cannot be used is a warning in the report.
+    pub cache_dir: Option<PathBuf>,
+    /// Decide, but scan and write nothing.
+    pub dry_run: bool,
+    /// Layers scanned at a time; `None` for one per processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// The reference's default span size in bytes.
+pub const DEFAULT_SPAN_SIZE: u64 = 4 << 20;
+/// The reference's default minimum layer size in bytes.
+pub const DEFAULT_MIN_LAYER_SIZE: u64 = 10 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            index_version: IndexVersion::default(),
+            v1_shape: V1Shape::default(),
+            name: None,
+            refs: Vec::new(),
+            platforms: Vec::new(),
+            span_size: DEFAULT_SPAN_SIZE,
+            min_layer_size: DEFAULT_MIN_LAYER_SIZE,
+            xattr_optimization: false,
+            build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
+            prune: false,
+            strict: false,
+            trust_blobs: false,
+            cache_dir: None,
+            dry_run: false,
+            jobs: None,
+        }
+    }
+}

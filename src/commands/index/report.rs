@@ -1,0 +1,154 @@
+//! What a run did (or, dry, would do): plain values, the same for people and for `--json`.
+//!
+//! The JSON form is public: members are only ever added under the same [`REPORT_VERSION`].
+
+use serde::Serialize;
+
+use crate::oci::digest::Digest;
+
+/// Version of the JSON form.
+pub const REPORT_VERSION: u32 = 1;
+
+/// The whole outcome of [`crate::run`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// Whether this only says what would be done.
+    pub dry_run: bool,
+    /// Whether `index.json` was (or would be) replaced.
+    pub changed: bool,
+    /// Entries of `index.json` that were selected, in their order.
+    pub roots: Vec<RootReport>,
+    /// Distinct image manifests, in the order in which they are found.
+    pub images: Vec<ImageReport>,
+    /// Distinct layers of those images, in the order in which they are found.
+    pub layers: Vec<LayerReport>,
+    /// Things the user should know although the run succeeded.
+    pub warnings: Vec<String>,
+    /// Blobs written.
+    pub blobs_written: u64,
+    /// Bytes written, blobs and `index.json` together.
+    pub bytes_written: u64,
+    /// Blobs removed by `--prune`.
+    pub blobs_pruned: u64,
+    /// Bytes removed by `--prune`.
+    pub bytes_pruned: u64,
+    /// What the cache did; nothing when there was none.
+    pub cache: Option<CacheReport>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// One entry of `index.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RootReport {
+    /// `org.opencontainers.image.ref.name`, else `io.containerd.image.name`.
+    pub name: Option<String>,
+    /// Digest before the run.
+    pub before: Digest,
+    /// Digest after it; equal when nothing had to change.
+    pub after: Digest,
+}
+
+/// One image manifest.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageReport {
+    /// Names of the `index.json` entries that lead to it.
+    pub names: Vec<String>,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+    /// Digest before the run.
+    pub before: Digest,
+    /// Digest after it (differs for V2, which annotates the manifest).
+    pub after: Digest,
+    /// Digest of its SOCI V2 index.
+    pub soci_v2: Option<Digest>,
+    /// Digest of its SOCI V1 index.
+    pub soci_v1: Option<Digest>,
+    /// Digests of its layers, bottom first, repeated as in the manifest.
+    pub layers: Vec<Digest>,
+}
+
+/// One distinct layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerReport {
+    /// Digest of the layer blob.
+    pub digest: Digest,
+    /// Media type as in the manifest.
+    pub media_type: String,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: LayerOutcome,
+}
+
+/// What became of a layer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum LayerOutcome {
+    /// Scanned in this run.
+    Indexed {
+        /// Its zTOC.
+        #[serde(flatten)]
+        ztoc: ZtocReport,
+    },
+    /// A valid zTOC for these settings was there already.
+    Reused {
+        /// Its zTOC.
+        #[serde(flatten)]
+        ztoc: ZtocReport,
+        /// Where it was.
+        from: ReusedFrom,
+    },
+    /// To be scanned (dry run only).
+    Pending,
+    /// Smaller than the minimum layer size.
+    Small,
+    /// No reader could load it rightly.
+    Skipped {
+        /// Why, naming the entry that caused it.
+        reason: String,
+    },
+}
+
+/// Where a zTOC was that did not have to be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReusedFrom {
+    /// In the layout.
+    Layout,
+    /// In the cache.
+    Cache,
+}
+
+/// The use of the cache in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CacheReport {
+    /// Layers whose zTOC came from it.
+    pub hits: u64,
+    /// Layers that had to be (or, dry, would be) scanned.
+    pub misses: u64,
+    /// Those among them whose entry could not be used.
+    pub rejected: u64,
+    /// Entries written.
+    pub writes: u64,
+    /// Bytes of them.
+    pub bytes_written: u64,
+}
+
+/// A zTOC in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct ZtocReport {
+    /// Digest of the zTOC blob.
+    pub ztoc: Digest,
+    /// Its size in bytes.
+    pub ztoc_size: u64,
+    /// Number of spans.
+    pub spans: u64,
+    /// Number of entries in the TOC.
+    pub files: u64,
+    /// Bytes of uncompressed archive that it covers.
+    pub uncompressed_size: u64,
+}

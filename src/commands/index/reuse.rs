@@ -1,0 +1,222 @@
+//! zTOCs that are in the layout already.
+//!
+//! A zTOC is taken again when a SOCI index of the layout names it for the layer and it is what this
+//! run would write: same span size and identifier, times in UTC, and a structure that the reference's
+//! reader takes (a zTOC of the reference can be one that it does not). The layer's blob is still read
+//! whole and held to its digest; of its spans the first and the last are compared, which tells a zTOC
+//! that was put to the wrong layer. Windows and entries are trusted: whoever made the index computed
+//! them, and proving them would be the scan itself.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use super::layers::{Job, ReadyZtoc};
+use crate::commands::index::options::Options;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::tree::{Content, Tree};
+use crate::limits::MAX_ZTOC_SIZE;
+use crate::oci::digest::{Digest, Hasher};
+use crate::oci::media_type::Compression;
+use crate::soci::LAYER_DIGEST;
+use crate::ztoc::{Zinfo, Ztoc};
+
+/// zTOCs by the layer they are said to be for.
+#[derive(Debug)]
+pub(super) struct Candidates<'a> {
+    by_layer: BTreeMap<Digest, Vec<&'a Descriptor>>,
+}
+
+impl<'a> Candidates<'a> {
+    /// Collects what the layout's SOCI indexes name.
+    pub(super) fn find(tree: &'a Tree) -> Self {
+        let mut by_layer: BTreeMap<Digest, Vec<&'a Descriptor>> = BTreeMap::new();
+        for root in &tree.roots {
+            root.visit(&mut |node| {
+                let Content::Soci(soci) = &node.content else { return };
+                for ztoc in &soci.ztocs {
+                    let layer = ztoc.annotations.get(LAYER_DIGEST).and_then(|d| d.parse().ok());
+                    if let Some(layer) = layer {
+                        let list = by_layer.entry(layer).or_default();
+                        if !list.iter().any(|known| known.digest == ztoc.digest) {
+                            list.push(ztoc);
+                        }
+                    }
+                }
+            });
+        }
+        Self { by_layer }
+    }
+
+    /// Whether a SOCI index of the layout names this zTOC for this layer.
+    pub(super) fn name(&self, layer: Digest, ztoc: Digest) -> bool {
+        self.by_layer.get(&layer).is_some_and(|list| list.iter().any(|one| one.digest == ztoc))
+    }
+
+    /// The first candidate that is what this run would write, by all that it says itself.
+    pub(super) fn valid(
+        &self,
+        layout: &Layout,
+        layer: &Descriptor,
+        compression: Compression,
+        options: &Options,
+    ) -> Result<Option<(ReadyZtoc, Ztoc)>, Error> {
+        for candidate in self.by_layer.get(&layer.digest).map_or(&[][..], Vec::as_slice) {
+            let Descriptor { digest, size, .. } = **candidate;
+            let read = if options.trust_blobs && size <= MAX_ZTOC_SIZE {
+                layout.read_trusted_blob(&digest, size)
+            } else {
+                layout.read_blob(&digest, size, MAX_ZTOC_SIZE)
+            };
+            let bytes = match read {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                // A damaged zTOC is made anew.
+                Err(Error::BlobSize { .. } | Error::BlobDigest { .. } | Error::Limit { .. }) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
+            let same_compression = matches!(
+                (&ztoc.zinfo, compression),
+                (Zinfo::Gzip(_), Compression::Gzip) | (Zinfo::Tar(_), Compression::None)
+            );
+            let fits = same_compression
+                && ztoc.zinfo.span_size() == options.span_size
+                && ztoc.build_tool_identifier == options.build_tool_identifier
+                && ztoc.compressed_archive_size == layer.size
+                && (options.trust_blobs || ztoc.encode().is_ok_and(|again| *again == *bytes));
+            if fits {
+                let ready =
+                    ReadyZtoc { digest, size, can_disable_xattrs: ztoc.can_disable_xattrs() };
+                return Ok(Some((ready, ztoc)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a zTOC is the layer's, by its first and last span. The layer's blob is read whole and held to its
+/// digest, unless that was done just before (an archive that came in) or is not wanted
+/// (`trust_blobs`, which takes the zTOC as it is).
+///
+/// # Errors
+/// A blob that is not what its descriptor says; [`Error::Io`].
+pub(super) fn belongs(layer: &Descriptor, ztoc: &Ztoc, job: &Job<'_>) -> Result<bool, Error> {
+    if job.trusts_blobs() {
+        return Ok(true);
+    }
+    let Descriptor { digest, size, .. } = *layer;
+    let mut blob = job
+        .layout
+        .open_blob(&digest, size)?
+        .ok_or_else(|| Error::BlobMissing { digest, referrer: "an image manifest".to_owned() })?;
+    let mut ends = end_spans(ztoc);
+    if job.blobs_are_whole() {
+        for span in &mut ends {
+            span.read(&blob, size).map_err(Error::io("read", &job.layout.blob_path(&digest)))?;
+        }
+    } else {
+        read_whole(&mut blob, layer, &mut ends, job)?;
+    }
+    Ok(ends.into_iter().all(|span| span.hasher.finish() == span.expected))
+}
+
+/// Reads the blob from end to end, past the spans, and holds it to its digest.
+fn read_whole(
+    blob: &mut File,
+    layer: &Descriptor,
+    ends: &mut [Span],
+    job: &Job<'_>,
+) -> Result<(), Error> {
+    let Descriptor { digest, size, .. } = *layer;
+    let path = job.layout.blob_path(&digest);
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut position = 0;
+    loop {
+        if job.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let count = match blob.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io("read", &path)(error)),
+        };
+        let chunk = &buffer[..count];
+        hasher.update(chunk);
+        for span in ends.iter_mut() {
+            span.feed(position, chunk);
+        }
+        position += count as u64;
+        job.progress(position, size);
+    }
+    if position != size {
+        return Err(Error::BlobSize { digest, expected: size, found: position });
+    }
+    let found = hasher.finish();
+    if found != digest {
+        return Err(Error::BlobDigest { digest, found });
+    }
+    Ok(())
+}
+
+/// One span that is compared.
+struct Span {
+    start: u64,
+    end: u64,
+    expected: Digest,
+    hasher: Hasher,
+}
+
+impl Span {
+    /// Reads the span alone, as far as the blob of `size` bytes has it.
+    fn read(&mut self, blob: &File, size: u64) -> io::Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        let mut position = self.start;
+        let end = self.end.min(size);
+        while position < end {
+            let want = (end - position).min(buffer.len() as u64) as usize;
+            blob.read_exact_at(&mut buffer[..want], position)?;
+            self.hasher.update(&buffer[..want]);
+            position += want as u64;
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, position: u64, chunk: &[u8]) {
+        let clamp = |offset: u64| offset.saturating_sub(position).min(chunk.len() as u64) as usize;
+        self.hasher.update(&chunk[clamp(self.start)..clamp(self.end)]);
+    }
+}
+
+fn end_spans(ztoc: &Ztoc) -> Vec<Span> {
+    let Some(last) = ztoc.span_digests.len().checked_sub(1) else { return Vec::new() };
+    let mut ends = vec![span(ztoc, 0)];
+    if last > 0 {
+        ends.push(span(ztoc, last));
+    }
+    ends
+}
+
+fn span(ztoc: &Ztoc, index: usize) -> Span {
+    let size = ztoc.compressed_archive_size;
+    let (start, end) = match &ztoc.zinfo {
+        Zinfo::Gzip(gzip) => {
+            let next = (index + 1 < gzip.len()).then(|| gzip.checkpoint(index + 1));
+            (gzip.checkpoint(index).span_start(), next.map_or(size, |n| n.compressed_offset))
+        }
+        Zinfo::Tar(tar) => {
+            let start = (index as u64).saturating_mul(tar.span_size);
+            (start, start.saturating_add(tar.span_size).min(size))
+        }
+    };
+    let expected = ztoc.span_digests[index];
+    // A zTOC from elsewhere may hold any offsets.
+    Span { start, end: end.max(start), expected, hasher: Hasher::new() }
+}

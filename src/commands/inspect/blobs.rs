@@ -1,0 +1,106 @@
+//! The blobs of a layout: what is referenced, what is not, what is missing.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+
+use super::report::{Blob, Blobs, BrokenBlob, Problem};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::reach::reachable;
+use crate::limits::MAX_BROKEN_BLOBS;
+use crate::oci::digest::Digest;
+use crate::ztoc::{Head, HeadError};
+
+/// What the documents lead to and is not there or not right, each once.
+#[derive(Debug, Default)]
+pub(super) struct Broken {
+    list: Vec<BrokenBlob>,
+    seen: HashSet<(Digest, u64)>,
+}
+
+impl Broken {
+    pub(super) fn add(
+        &mut self,
+        descriptor: &Descriptor,
+        role: &'static str,
+        referrer: Option<Digest>,
+        problem: Problem,
+    ) {
+        let Descriptor { digest, size, .. } = *descriptor;
+        if self.list.len() < MAX_BROKEN_BLOBS && self.seen.insert((digest, size)) {
+            self.list.push(BrokenBlob { digest, size, role, referrer, problem });
+        }
+    }
+
+    /// Looks for the blob, and at its size.
+    pub(super) fn look(
+        &mut self,
+        layout: &Layout,
+        descriptor: &Descriptor,
+        role: &'static str,
+        referrer: Digest,
+    ) -> Option<Problem> {
+        let problem = match layout.blob_size(&descriptor.digest) {
+            Ok(Some(found)) if found == descriptor.size => return None,
+            Ok(Some(found)) => Problem::Size { found },
+            Ok(None) => Problem::Missing,
+            Err(error) => Problem::Unusable { reason: error.to_string() },
+        };
+        self.add(descriptor, role, Some(referrer), problem.clone());
+        Some(problem)
+    }
+}
+
+/// The head of a zTOC, or why it cannot be read.
+pub(super) fn head(layout: &Layout, ztoc: &Descriptor) -> Result<Head, Problem> {
+    let unusable = |reason: String| Problem::Unusable { reason };
+    let file = match layout.open_blob(&ztoc.digest, ztoc.size) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Err(Problem::Missing),
+        Err(Error::BlobSize { found, .. }) => return Err(Problem::Size { found }),
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    Head::read(ztoc.size, &|offset, buffer| file.read_exact_at(buffer, offset)).map_err(|error| {
+        match error {
+            HeadError::Decode(error) => unusable(format!("it is no zTOC: {error}")),
+            error => unusable(error.to_string()),
+        }
+    })
+}
+
+/// Sorts the blobs of the layout.
+pub(super) fn all(layout: &Layout, index_json: &str, broken: Broken) -> Result<Blobs, Error> {
+    let reachable = reachable(layout, index_json);
+    let mut blobs = Blobs {
+        referenced: reachable.len() as u64,
+        referenced_bytes: sum(reachable.values().copied()),
+        broken: broken.list,
+        ..Blobs::default()
+    };
+    let directory = layout.blobs();
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        // Nothing was ever put there.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(blobs),
+        Err(error) => return Err(Error::io("list", &directory)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", &directory))?;
+        let digest = entry.file_name().to_str().and_then(Digest::from_hex);
+        let size = digest.and_then(|digest| layout.blob_size(&digest).ok().flatten());
+        match (digest, size) {
+            (Some(digest), _) if reachable.contains_key(&digest) => {}
+            (Some(digest), Some(size)) => blobs.unreferenced.push(Blob { digest, size }),
+            _ => blobs.strangers += 1,
+        }
+    }
+    blobs.unreferenced.sort_by_key(|blob| blob.digest);
+    blobs.unreferenced_bytes = sum(blobs.unreferenced.iter().map(|blob| blob.size));
+    Ok(blobs)
+}
+
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}

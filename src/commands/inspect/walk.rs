@@ -1,0 +1,168 @@
+//! The tree of entries, for those who look at it.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::blobs::Broken;
+use super::report::{Content, Entry, Problem};
+use crate::layout::descriptor::AnyDescriptor;
+use crate::layout::tree::{Artifact, Content as Found, Node, REFERENCE_DIGEST};
+use crate::oci::digest::Digest;
+
+/// Annotation of an attestation's layer: what kind of statement it is (in-toto, `BuildKit`).
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+/// The entries below `roots`; of images only those in `wanted`, if that is given, and what belongs to them.
+pub(super) fn entries(
+    roots: &[&Node],
+    wanted: Option<&HashSet<Digest>>,
+    broken: &mut Broken,
+) -> Vec<Entry> {
+    let mut images = HashSet::new();
+    for root in roots {
+        root.visit(&mut |node| {
+            if let (Found::Image(_), Some(descriptor)) = (&node.content, node.known()) {
+                images.insert(descriptor.digest);
+            }
+        });
+    }
+    let mut walk = Walk { images, wanted, broken };
+    roots.iter().filter_map(|root| walk.entry(root, None)).collect()
+}
+
+struct Walk<'a> {
+    /// All images of the roots.
+    images: HashSet<Digest>,
+    wanted: Option<&'a HashSet<Digest>>,
+    broken: &'a mut Broken,
+}
+
+impl Walk<'_> {
+    fn entry(&mut self, node: &Node, parent: Option<Digest>) -> Option<Entry> {
+        let content = self.content(node, parent)?;
+        let entry = match &node.descriptor {
+            AnyDescriptor::Known(descriptor) => {
+                let mut names: Vec<String> = Vec::new();
+                if parent.is_none() {
+                    for name in descriptor.names() {
+                        if !names.iter().any(|known| known == name) {
+                            names.push(name.to_owned());
+                        }
+                    }
+                }
+                Entry {
+                    names,
+                    digest: descriptor.digest.to_string(),
+                    media_type: descriptor.media_type.clone(),
+                    size: descriptor.size,
+                    content,
+                }
+            }
+            AnyDescriptor::Foreign { text, digest } => {
+                let value: Value = serde_json::from_str(text).unwrap_or_default();
+                Entry {
+                    names: Vec::new(),
+                    digest: digest.clone(),
+                    media_type: value["mediaType"].as_str().unwrap_or_default().to_owned(),
+                    size: value["size"].as_u64().unwrap_or_default(),
+                    content,
+                }
+            }
+        };
+        Some(entry)
+    }
+
+    fn entries(&mut self, children: &[Node], parent: &Node) -> Vec<Entry> {
+        let parent = parent.known().map(|descriptor| descriptor.digest);
+        children.iter().filter_map(|child| self.entry(child, parent)).collect()
+    }
+
+    fn wants(&self, image: Option<Digest>) -> bool {
+        self.wanted.is_none_or(|wanted| image.is_some_and(|digest| wanted.contains(&digest)))
+    }
+
+    /// `None` for what was not asked for.
+    fn content(&mut self, node: &Node, parent: Option<Digest>) -> Option<Content> {
+        let own = node.known().map(|descriptor| descriptor.digest);
+        Some(match &node.content {
+            Found::Index { children, .. } => {
+                let entries = self.entries(children, node);
+                if entries.is_empty() && self.wanted.is_some() {
+                    return None;
+                }
+                Content::Index { entries }
+            }
+            Found::Image(image) => {
+                if !self.wants(own) {
+                    return None;
+                }
+                let platform = super::image::platform(image);
+                Content::Image { platform }
+            }
+            // Those of other images are left out of the list of SOCI indexes.
+            Found::Soci(_) => Content::SociIndex,
+            Found::Attestation { manifest } => {
+                let named = node.known().and_then(|d| d.annotations.get(REFERENCE_DIGEST));
+                let image = named.and_then(|text| text.parse::<Digest>().ok());
+                if !self.wants(image) {
+                    return None;
+                }
+                if let (None, Some(descriptor)) = (manifest, node.known()) {
+                    let problem = Problem::Missing;
+                    self.broken.add(descriptor, "attestation manifest", parent, problem);
+                }
+                Content::Attestation {
+                    image: named.cloned(),
+                    belongs: image.is_some_and(|digest| self.images.contains(&digest)),
+                    present: manifest.is_some(),
+                    statements: manifest.as_ref().map(statements).unwrap_or_default(),
+                }
+            }
+            Found::Referrers { subject, children, .. } => {
+                if !self.wants(Some(*subject)) {
+                    return None;
+                }
+                let entries = self.entries(children, node);
+                Content::Referrers { subject: *subject, entries }
+            }
+            _ if self.wanted.is_some() && !matches!(node.content, Found::Artifact(_)) => {
+                return None;
+            }
+            Found::Artifact(artifact) => {
+                if self.wanted.is_some() && !self.wants(artifact.subject) {
+                    return None;
+                }
+                Content::Artifact {
+                    artifact_type: artifact.kind.clone(),
+                    subject: artifact.subject,
+                }
+            }
+            Found::Other => Content::Other,
+            Found::Missing => {
+                if let Some(descriptor) = node.known() {
+                    self.broken.add(descriptor, "manifest", parent, Problem::Missing);
+                }
+                Content::Missing
+            }
+            Found::Unreadable { problem } => {
+                if let Some(descriptor) = node.known() {
+                    let problem = Problem::Unusable { reason: problem.clone() };
+                    self.broken.add(descriptor, "document", parent, problem);
+                }
+                Content::Unreadable { problem: problem.clone() }
+            }
+        })
+    }
+}
+
+fn statements(manifest: &Artifact) -> Vec<String> {
+    let value: Value = serde_json::from_str(&manifest.text).unwrap_or_default();
+    let layers = value["layers"].as_array().into_iter().flatten();
+    layers
+        .map(|layer| {
+            let known = layer["annotations"][PREDICATE_TYPE].as_str();
+            known.or(layer["mediaType"].as_str()).unwrap_or_default().to_owned()
+        })
+        .collect()
+}

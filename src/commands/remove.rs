@@ -1,0 +1,223 @@
+//! Takes SOCI indexes out of a layout again: resolve → rewrite → commit, without a scan.
+//!
+//! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
+//! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::commands::index::options::Options;
+use crate::commands::index::report::RootReport;
+use crate::commands::index::{model_blob, prune, resolve, root_reports, stage_documents};
+use crate::commands::select::{Selection, select};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::lock::LockedLayout;
+use crate::layout::tree::Tree;
+use crate::oci::digest::Digest;
+use crate::oci::platform::Platform;
+use crate::oci::soci_version::IndexVersion;
+use crate::progress::event::{Observer, Outcome};
+use crate::progress::steps::Steps;
+use crate::soci::bind::Rewrite;
+use crate::soci::unbind::{Removal, undo};
+
+/// Version of the JSON form of a [`RemoveReport`].
+pub const REMOVE_REPORT_VERSION: u32 = 1;
+
+/// What to remove.
+#[derive(Clone, Debug)]
+pub struct RemoveOptions {
+    /// Names of the images; empty for all.
+    pub refs: Vec<String>,
+    /// Platforms; empty for all.
+    pub platforms: Vec<Platform>,
+    /// Versions of SOCI index that go.
+    pub index_version: IndexVersion,
+    /// Remove the blobs that only the removed indexes and replaced manifests referred to.
+    pub prune: bool,
+    /// Decide, but lock and write nothing.
+    pub dry_run: bool,
+}
+
+impl Default for RemoveOptions {
+    fn default() -> Self {
+        Self {
+            refs: Vec::new(),
+            platforms: Vec::new(),
+            index_version: IndexVersion::Both,
+            prune: false,
+            dry_run: false,
+        }
+    }
+}
+
+/// What [`remove`] did (or, dry, would do).
+#[derive(Clone, Debug, Serialize)]
+pub struct RemoveReport {
+    /// [`REMOVE_REPORT_VERSION`].
+    pub version: u32,
+    /// Whether this only says what would be done.
+    pub dry_run: bool,
+    /// Whether `index.json` was (or would be) replaced.
+    pub changed: bool,
+    /// Entries of `index.json` that were selected, in their order.
+    pub roots: Vec<RootReport>,
+    /// The selected images, in the order in which they are found.
+    pub images: Vec<RemovedImage>,
+    /// Things the user should know although the run succeeded.
+    pub warnings: Vec<String>,
+    /// Blobs written: documents that were not in the layout any more.
+    pub blobs_written: u64,
+    /// Bytes written, blobs and `index.json` together.
+    pub bytes_written: u64,
+    /// Blobs removed ([`RemoveOptions::prune`]).
+    pub blobs_pruned: u64,
+    /// Bytes removed.
+    pub bytes_pruned: u64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// One image.
+#[derive(Clone, Debug, Serialize)]
+pub struct RemovedImage {
+    /// Names of the `index.json` entries that lead to it.
+    pub names: Vec<String>,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+    /// Digest before the run.
+    pub before: Digest,
+    /// Digest after it.
+    pub after: Digest,
+    /// The SOCI indexes that were taken away, V2 first.
+    pub removed: Vec<Digest>,
+}
+
+/// Removes the SOCI indexes of the images of the layout directory at `path`. An image without one is
+/// left alone.
+///
+/// When the manifests that indexing superseded are still in the layout, `index.json` and all digests are
+/// those from before it; otherwise documents are written that say the same.
+///
+/// # Errors
+/// [`Error`]; the layout is then as before.
+pub fn remove(
+    path: &Path,
+    options: &RemoveOptions,
+    observer: &dyn Observer,
+) -> Result<RemoveReport, Error> {
+    let start = Instant::now();
+    let layout = Layout::open(path)?;
+    let steps = Steps::new(observer);
+    let mut report = if options.dry_run {
+        let tree = resolve(&layout, layout.path(), &steps)?;
+        Removing::decide(&layout, &tree, options)?.report(&tree, true)
+    } else {
+        let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
+        layout.remove_leftovers()?;
+        commit(&layout, options, &steps)?
+    };
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// What a removal makes of a tree.
+struct Removing {
+    rewritten: Rewrite,
+    images: Vec<RemovedImage>,
+    roots: Vec<RootReport>,
+    warnings: Vec<String>,
+}
+
+impl Removing {
+    fn decide(layout: &Layout, tree: &Tree, options: &RemoveOptions) -> Result<Self, Error> {
+        let selecting = Options {
+            refs: options.refs.clone(),
+            platforms: options.platforms.clone(),
+            ..Options::default()
+        };
+        let selection = select(tree, &selecting, layout.path())?;
+        let wanted = |position, image: &_| selection.wants(position, image);
+        let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
+        let images = images(&selection, &rewritten, &removals);
+        let mut roots = root_reports(tree, &selection);
+        for (root, position) in roots.iter_mut().zip(selection.roots()) {
+            root.after = rewritten.roots[position].unwrap_or(root.before);
+        }
+        let warnings = tree.warnings.iter().chain(&selection.warnings).cloned().collect();
+        Ok(Self { rewritten, images, roots, warnings })
+    }
+
+    fn report(self, tree: &Tree, dry_run: bool) -> RemoveReport {
+        RemoveReport {
+            version: REMOVE_REPORT_VERSION,
+            dry_run,
+            changed: self.rewritten.index_json != tree.index_json,
+            roots: self.roots,
+            images: self.images,
+            warnings: self.warnings,
+            blobs_written: 0,
+            bytes_written: 0,
+            blobs_pruned: 0,
+            bytes_pruned: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+fn images(
+    selection: &Selection<'_>,
+    rewritten: &Rewrite,
+    removals: &[Removal],
+) -> Vec<RemovedImage> {
+    let images = selection.images.iter();
+    images
+        .map(|selected| {
+            let before = selected.digest;
+            let new = rewritten.images.iter().find(|new| new.before == before);
+            let removal = removals.iter().find(|removal| removal.image == before);
+            RemovedImage {
+                names: selected.names.clone(),
+                platform: selected.image.platform.to_string(),
+                before,
+                after: new.map_or(before, |new| new.manifest.digest),
+                removed: removal.map_or_else(Vec::new, |removal| removal.indexes.clone()),
+            }
+        })
+        .collect()
+}
+
+fn commit(
+    layout: &LockedLayout,
+    options: &RemoveOptions,
+    steps: &Steps<'_>,
+) -> Result<RemoveReport, Error> {
+    let tree = resolve(layout, layout.path(), steps)?;
+    let like = model_blob(layout, &tree);
+    let step = steps.plan("[undo] manifests".to_owned(), &format!("undo {options:?}"), &[]);
+    let (removing, staged) = steps.run(&step, || {
+        let removing = Removing::decide(layout, &tree, options)?;
+        // A layout without any SOCI index stays untouched, whatever documents were looked at.
+        let same = removing.rewritten.index_json == tree.index_json;
+        let staged =
+            if same { Vec::new() } else { stage_documents(layout, &removing.rewritten, &like)? };
+        Ok(((removing, staged), if same { Outcome::Cached } else { Outcome::Done }))
+    })?;
+    let after = &removing.rewritten.index_json;
+    let step = steps.plan("[commit] index.json".to_owned(), after, &[step.digest]);
+    let committed = steps.run(&step, || {
+        let committed = layout.commit(staged, &tree.index_json, after)?;
+        let outcome = if committed.index_json { Outcome::Done } else { Outcome::Cached };
+        Ok((committed, outcome))
+    })?;
+    let (blobs_pruned, bytes_pruned) =
+        if options.prune { prune(layout, &tree, &removing.rewritten)? } else { (0, 0) };
+    let mut report = removing.report(&tree, false);
+    report.blobs_written = committed.blobs;
+    report.bytes_written = committed.bytes;
+    (report.blobs_pruned, report.bytes_pruned) = (blobs_pruned, bytes_pruned);
+    Ok(report)
+}

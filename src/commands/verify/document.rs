@@ -1,0 +1,235 @@
+//! A SOCI index by its text: what the reference's reader demands of it (`soci-formats` 5.2, 7.2, 7.3), and
+//! what its annotations say.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::Findings;
+use super::finding::Consequence;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::{AnyDescriptor, Descriptor};
+use crate::limits::MAX_MANIFEST_SIZE;
+use crate::oci::digest::Digest;
+use crate::oci::json::canonical::{self, MANIFEST};
+use crate::oci::json::{elements, members};
+use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2};
+use crate::soci::index::EMPTY_CONFIG;
+use crate::soci::{LAYER_DIGEST, LAYER_MEDIA_TYPE};
+
+/// The members that the reader's structs have; it drops all others, and so refuses the text.
+const TOP: [&str; 6] = ["schemaVersion", "mediaType", "config", "layers", "subject", "annotations"];
+const DESCRIPTOR: [&str; 8] =
+    ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+
+/// One element of a SOCI index's `layers`.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its position.
+    pub(super) number: usize,
+    pub(super) descriptor: Descriptor,
+}
+
+/// The SOCI indexes that were read. Several images can have the same one.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    read: BTreeMap<Digest, Rc<[Entry]>>,
+}
+
+impl Documents {
+    /// The entries of a SOCI index, which is checked when it is met for the first time.
+    pub(super) fn entries(
+        &mut self,
+        layout: &Layout,
+        digest: Digest,
+        findings: &mut Findings,
+    ) -> Result<Rc<[Entry]>, Error> {
+        if let Some(known) = self.read.get(&digest) {
+            return Ok(Rc::clone(known));
+        }
+        let size = layout.blob_size(&digest)?.unwrap_or_default();
+        let mut entries = Vec::new();
+        match read(layout, digest, size, MAX_MANIFEST_SIZE)? {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                index(digest, &text, findings);
+                config(layout, digest, &text, findings)?;
+                entries = list(&text, &format!("SOCI index {digest}"))?;
+            }
+            Err((expected, found)) => {
+                let broken = Consequence::Unpullable;
+                findings.add(broken, Some(digest), "a SOCI index", None, expected, found);
+            }
+        }
+        let entries: Rc<[Entry]> = entries.into();
+        self.read.insert(digest, Rc::clone(&entries));
+        Ok(entries)
+    }
+}
+
+fn list(text: &str, place: &str) -> Result<Vec<Entry>, Error> {
+    let object = members(text).map_err(Error::json(place))?;
+    let layers = object.iter().find(|member| member.name == "layers");
+    let list = AnyDescriptor::parse_list(layers.map_or("null", |layers| layers.value), place)?;
+    Ok(list
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, any)| match any {
+            AnyDescriptor::Known(descriptor) => Some(Entry { number, descriptor: *descriptor }),
+            AnyDescriptor::Foreign { .. } => None,
+        })
+        .collect())
+}
+
+/// The configuration must be there, or the index cannot be pushed.
+fn config(
+    layout: &Layout,
+    index: Digest,
+    text: &str,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let digest = value["config"]["digest"].as_str().and_then(|text| text.parse().ok());
+    let Some(digest) = digest else { return Ok(()) };
+    if layout.blob_size(&digest)?.is_none() {
+        let place = "the configuration of a SOCI index";
+        let expected = format!("the configuration of {index}");
+        let broken = Consequence::Unpullable;
+        findings.add(broken, Some(digest), place, None, expected, "no such blob");
+    }
+    Ok(())
+}
+
+/// Reads a blob; what is wrong with it, as expected and found, is no error.
+pub(super) fn read(
+    layout: &Layout,
+    digest: Digest,
+    size: u64,
+    limit: u64,
+) -> Result<Result<Vec<u8>, (String, String)>, Error> {
+    let wrong = |expected: String, found: String| Ok(Err((expected, found)));
+    match layout.read_blob(&digest, size, limit) {
+        Ok(Some(bytes)) => Ok(Ok(bytes)),
+        Ok(None) => wrong(format!("a blob of {size} bytes"), "no such blob".to_owned()),
+        Err(Error::BlobSize { expected, found, .. }) => {
+            wrong(format!("{expected} bytes"), format!("{found} bytes"))
+        }
+        Err(Error::BlobDigest { found, .. }) => wrong(digest.to_string(), found.to_string()),
+        Err(Error::Limit { limit, found, .. }) => {
+            wrong(format!("up to {limit} bytes"), format!("{found} bytes"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Checks the text of the SOCI index `digest`.
+fn index(digest: Digest, text: &str, findings: &mut Findings) {
+    let rejected = Consequence::Rejected;
+    match canonical::encode(text, &MANIFEST) {
+        Ok(canonical) if canonical == text => {}
+        Ok(canonical) => {
+            let at = canonical.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+            let around = |text: &str| {
+                let bytes = text.as_bytes();
+                let part = &bytes[at.min(bytes.len())..bytes.len().min(at + 24)];
+                format!("\"{}\"", part.escape_ascii())
+            };
+            let place = "its JSON text, which must be exactly as Go's encoder writes it";
+            let (expected, found) = (around(&canonical), around(text));
+            findings.add(rejected, Some(digest), place, Some(at as u64), expected, found);
+        }
+        Err(error) => {
+            findings.add(rejected, Some(digest), "its JSON text", None, "a manifest", error);
+            return;
+        }
+    }
+    unknown(digest, text, "", &TOP, findings);
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let config = value["config"]["mediaType"].as_str().unwrap_or_default();
+    if config != SOCI_INDEX_V1 && config != SOCI_INDEX_V2 {
+        let expected = format!("{SOCI_INDEX_V2} or {SOCI_INDEX_V1}");
+        findings.add(rejected, Some(digest), "config.mediaType", None, expected, config);
+    }
+    let empty = Digest::of(EMPTY_CONFIG).to_string();
+    if value["config"]["digest"] != empty.as_str() {
+        let found = &value["config"]["digest"];
+        findings.add(Consequence::Misleading, Some(digest), "config.digest", None, empty, found);
+    }
+    // The reader writes these two anew, whatever they were.
+    if value["schemaVersion"] != 2 {
+        let found = &value["schemaVersion"];
+        findings.add(rejected, Some(digest), "schemaVersion", None, 2, found);
+    }
+    if value["mediaType"] != OCI_MANIFEST {
+        let found = &value["mediaType"];
+        findings.add(rejected, Some(digest), "mediaType", None, OCI_MANIFEST, found);
+    }
+}
+
+/// Members that the reader does not know, in the index and its descriptors.
+fn unknown(digest: Digest, text: &str, within: &str, known: &[&str], findings: &mut Findings) {
+    let Ok(object) = members(text) else { return };
+    for member in &object {
+        let name: &str = &member.name;
+        let path = format!("{within}{name}");
+        if !known.contains(&name) {
+            let expected = "no such member: its reader drops it and then misses it";
+            findings.add(Consequence::Rejected, Some(digest), &path, None, expected, member.value);
+        }
+        match name {
+            "config" | "subject" if within.is_empty() => {
+                unknown(digest, member.value, &format!("{path}."), &DESCRIPTOR, findings);
+            }
+            "layers" if within.is_empty() => {
+                for (number, element) in
+                    elements(member.value).unwrap_or_default().iter().enumerate()
+                {
+                    let path = format!("layers[{number}].");
+                    unknown(digest, element.value, &path, &DESCRIPTOR, findings);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Checks what the index says of the layer of a zTOC. `layer` is the image's layer of that digest, if it
+/// has one.
+pub(super) fn layer_entry(
+    index: Digest,
+    entry: &Entry,
+    layer: Option<&Descriptor>,
+    findings: &mut Findings,
+) {
+    let stored = |name: &str| entry.descriptor.annotations.get(name).map_or("none", String::as_str);
+    let Some(layer) = layer else {
+        let expected = "a layer of the image";
+        let place = entry.annotation(LAYER_DIGEST);
+        let found = stored(LAYER_DIGEST);
+        findings.add(Consequence::LayerEager, Some(index), &place, None, expected, found);
+        return;
+    };
+    let found = stored(LAYER_MEDIA_TYPE);
+    if found != layer.media_type {
+        let place = entry.annotation(LAYER_MEDIA_TYPE);
+        let right = &layer.media_type;
+        findings.add(Consequence::Misleading, Some(index), &place, None, right, found);
+    }
+}
+
+/// A prefetch artifact for a layer without a zTOC.
+pub(super) fn no_use(index: Digest, entry: &Entry, findings: &mut Findings) {
+    let found = entry.descriptor.annotations.get(LAYER_DIGEST).map_or("none", String::as_str);
+    let place = entry.annotation(LAYER_DIGEST);
+    let expected = "a layer of the image that has a zTOC";
+    findings.add(Consequence::Misleading, Some(index), &place, None, expected, found);
+}
+
+impl Entry {
+    /// One of its annotations, as a place.
+    pub(super) fn annotation(&self, name: &str) -> String {
+        format!("layers[{}], annotation {name}", self.number)
+    }
+}

@@ -1,0 +1,96 @@
+//! What verification found, as plain values; the JSON form is public and only grows.
+
+use serde::Serialize;
+
+use crate::oci::digest::Digest;
+
+/// Version of the JSON form.
+pub const VERIFICATION_VERSION: u32 = 1;
+
+/// The outcome of [`super::verify`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    /// [`VERIFICATION_VERSION`].
+    pub version: u32,
+    /// The images looked at, in the order in which they are found.
+    pub images: Vec<VerifiedImage>,
+    /// Everything that is wrong, in the order of the images; empty when all is well.
+    pub findings: Vec<Finding>,
+    /// Distinct layers whose bytes were read.
+    pub layers: u64,
+    /// Checkpoints from which was inflated.
+    pub checkpoints: u64,
+    /// TOC entries compared with their archives.
+    pub files: u64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// An image that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifiedImage {
+    /// Names of the `index.json` entries that lead to it.
+    pub names: Vec<String>,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Digests of its SOCI indexes, V2 first.
+    pub soci_indexes: Vec<Digest>,
+    /// Layers that have a zTOC.
+    pub lazy_layers: u64,
+    /// All its layers.
+    pub layers: u64,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What the consumer would make of it.
+    pub consequence: Consequence,
+    /// The blob that is wrong; none for `index.json` itself.
+    pub blob: Option<Digest>,
+    /// Which part of it, for people.
+    pub place: String,
+    /// Where in the blob (or, for entries and windows, in the uncompressed archive), in bytes.
+    pub offset: Option<u64>,
+    /// What should be.
+    pub expected: String,
+    /// What is.
+    pub found: String,
+}
+
+/// What the reference's reader does (`soci-formats` 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consequence {
+    /// The layer is mounted and some file has wrong bytes or attributes, without any error.
+    WrongBytes,
+    /// Reading a file or mounting the layer fails.
+    IoError,
+    /// A push or pull tool refuses the image, or a part of it does not arrive.
+    Unpullable,
+    /// The SOCI index is not taken: the whole image is pulled before it starts.
+    Rejected,
+    /// This layer is pulled before the image starts; the others are lazy.
+    LayerEager,
+    /// No reader looks at it, but it is not true.
+    Misleading,
+}
+
+impl Consequence {
+    /// A sentence for people.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::WrongBytes => "files with wrong content or attributes, without an error",
+            Self::IoError => "an I/O error when files are read, or when the layer is mounted",
+            Self::Unpullable => "pushing or pulling fails or leaves it behind",
+            Self::Rejected => {
+                "the index is rejected, and the whole image is pulled before it starts"
+            }
+            Self::LayerEager => "this layer is pulled before the image starts",
+            Self::Misleading => "no reader looks at it, but it is not true",
+        }
+    }
+}

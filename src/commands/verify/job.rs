@@ -1,0 +1,333 @@
+//! The work: one zTOC at a time with the layers that it is for, or a layer without one.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Findings;
+use super::document::{self, Entry};
+use super::finding::Consequence;
+use super::layer::{self, Compared, Subject};
+use super::parents::Watched;
+use super::prefetch::{self, Range};
+use crate::error::Error;
+use crate::layer::{ScanError, ScanObserver, zstd};
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::limits::MAX_ZTOC_SIZE;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::{LayerKind, is_zstd, layer_kind};
+use crate::progress::event::{Outcome, Step};
+use crate::progress::steps::Steps;
+use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
+use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
+
+/// A layer of the images.
+#[derive(Clone, Debug)]
+pub(super) struct Layer<'a> {
+    pub(super) descriptor: &'a Descriptor,
+    /// By the configurations of its images.
+    pub(super) diff_ids: BTreeSet<Digest>,
+}
+
+/// One piece of work.
+#[derive(Debug, Default)]
+pub(super) struct Job<'a> {
+    /// Digest and size of the zTOC.
+    pub(super) ztoc: Option<(Digest, u64)>,
+    pub(super) layers: Vec<Layer<'a>>,
+    pub(super) claims: Vec<Claim>,
+    /// Prefetch artifacts for its layers.
+    pub(super) prefetch: Vec<(Digest, Vec<Range>)>,
+}
+
+/// What a SOCI index says of a zTOC.
+#[derive(Debug)]
+pub(super) struct Claim {
+    index: Digest,
+    entry: Entry,
+}
+
+impl Claim {
+    pub(super) fn new(index: Digest, entry: &Entry) -> Self {
+        Self { index, entry: entry.clone() }
+    }
+
+    fn check(&self, ztoc: &Ztoc, findings: &mut Findings) {
+        let stored = |name: &str| self.entry.descriptor.annotations.get(name);
+        let index = Some(self.index);
+        let right = ztoc.zinfo.span_size().to_string();
+        if let Some(found) = stored(SPAN_SIZE)
+            && *found != right
+        {
+            let place = self.entry.annotation(SPAN_SIZE);
+            findings.add(Consequence::Misleading, index, &place, None, right, found);
+        }
+        let Some(found) = stored(DISABLE_XATTRS) else { return };
+        let place = self.entry.annotation(DISABLE_XATTRS);
+        // The reader takes all that Go's `strconv.ParseBool` takes for true.
+        if !["1", "t", "T", "true", "TRUE", "True"].contains(&found.as_str()) {
+            if !["0", "f", "F", "false", "FALSE", "False"].contains(&found.as_str()) {
+                findings.add(Consequence::Misleading, index, &place, None, "true or none", found);
+            }
+        } else if !ztoc.can_disable_xattrs() {
+            let right = "none: the layer has extended attributes or opaque directories";
+            findings.add(Consequence::WrongBytes, index, &place, None, right, found);
+        }
+    }
+}
+
+/// Does all jobs, each on one of `threads` threads that has a second one to read and hash. As many zTOCs are
+/// in memory at a time as there are threads.
+///
+/// # Errors
+/// As [`layer::verify`]; the first in the order of the jobs.
+pub(super) fn run(
+    work: &Work<'_>,
+    jobs: &[Job<'_>],
+    threads: Option<NonZeroUsize>,
+    findings: &mut Findings,
+) -> Result<Compared, Error> {
+    let steps = work.steps;
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok());
+    let threads = threads.map_or(1, NonZeroUsize::get);
+    let planned: Vec<Arc<Step>> = jobs.iter().map(|job| job.plan(steps)).collect();
+    // The largest first, so that none of them is left alone at the end.
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|number| std::cmp::Reverse(jobs[*number].size()));
+    let failed = AtomicBool::new(false);
+    let mut results = each(threads, jobs.len(), |position| {
+        let number = order[position];
+        let worker = Worker { work, step: &planned[number], threads, failed: &failed };
+        let result = if worker.cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            steps.run(&planned[number], || Ok((worker.job(&jobs[number])?, Outcome::Done)))
+        };
+        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        (number, result)
+    });
+    results.sort_by_key(|(number, _)| *number);
+    let mut all = Compared::default();
+    let mut cancelled = None;
+    for (_, result) in results {
+        match result {
+            Ok((compared, found)) => {
+                all.add(compared);
+                findings.extend(found);
+            }
+            // Jobs that were told to stop are not the cause.
+            Err(Error::Cancelled) => cancelled = Some(Error::Cancelled),
+            Err(error) => return Err(error),
+        }
+    }
+    cancelled.map_or(Ok(all), Err)
+}
+
+/// Calls `work` with each number below `count`, in order, on up to `threads` threads. The results come in the
+/// order in which the calls ended.
+pub(super) fn each<T: Send>(
+    threads: usize,
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(count)));
+    let loops = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return;
+            }
+            let result = work(number);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(count) {
+            scope.spawn(loops);
+        }
+        loops();
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Job<'_> {
+    fn size(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.descriptor.size).sum()
+    }
+
+    fn plan(&self, steps: &Steps<'_>) -> Arc<Step> {
+        let layers: Vec<String> =
+            self.layers.iter().map(|layer| layer.descriptor.digest.to_string()).collect();
+        let name = match (layers.as_slice(), self.ztoc) {
+            ([], Some((ztoc, _))) => ztoc.to_string(),
+            (layers, _) => layers.join(" "),
+        };
+        let content = format!("verify {layers:?} {:?}", self.ztoc);
+        steps.plan(format!("[verify] {name}"), &content, &[])
+    }
+}
+
+/// What all threads work with.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) steps: &'a Steps<'a>,
+    /// Directories that are looked after in every layer.
+    pub(super) watched: &'a Watched,
+}
+
+/// What one thread works with.
+struct Worker<'a> {
+    work: &'a Work<'a>,
+    step: &'a Step,
+    threads: usize,
+    /// Whether another job has failed.
+    failed: &'a AtomicBool,
+}
+
+impl Worker<'_> {
+    fn cancelled(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.work.steps.cancelled()
+    }
+
+    fn job(&self, job: &Job<'_>) -> Result<(Compared, Findings), Error> {
+        let (mut compared, mut findings) = (Compared::default(), Findings::default());
+        let ztoc = match job.ztoc {
+            Some((digest, size)) => self.ztoc(digest, size, &mut findings)?.map(|z| (digest, z)),
+            None => None,
+        };
+        if let Some((_, ztoc)) = &ztoc {
+            for claim in &job.claims {
+                claim.check(ztoc, &mut findings);
+            }
+            for (artifact, ranges) in &job.prefetch {
+                prefetch::check(*artifact, ranges, ztoc.zinfo.span_count(), &mut findings);
+            }
+        }
+        for layer in &job.layers {
+            let ztoc = ztoc.as_ref().map(|(digest, ztoc)| (*digest, ztoc));
+            compared.add(self.layer(layer, ztoc, &mut findings)?);
+        }
+        if let Some((digest, _)) = job.ztoc {
+            findings.settle(digest);
+        }
+        Ok((compared, findings))
+    }
+
+    fn ztoc(
+        &self,
+        digest: Digest,
+        size: u64,
+        findings: &mut Findings,
+    ) -> Result<Option<Ztoc>, Error> {
+        let place = "the zTOC blob";
+        let bytes = match document::read(self.work.layout, digest, size, MAX_ZTOC_SIZE)? {
+            Ok(bytes) => bytes,
+            Err((expected, found)) => {
+                let rejected = Consequence::Rejected;
+                findings.add(rejected, Some(digest), place, None, expected, found);
+                return Ok(None);
+            }
+        };
+        if let Ok(version) = ztoc::version(&bytes)
+            && version != ZTOC_VERSION.as_bytes()
+        {
+            let found = version.escape_ascii();
+            let misleading = Consequence::Misleading;
+            findings.add(misleading, Some(digest), "its version", None, ZTOC_VERSION, found);
+        }
+        match Ztoc::decode(&bytes) {
+            Ok(ztoc) => Ok(Some(ztoc)),
+            Err(error) => {
+                let expected = "a zTOC that the reference's reader takes";
+                let consequence = refused(&error);
+                findings.add(consequence, Some(digest), place, None, expected, error);
+                Ok(None)
+            }
+        }
+    }
+
+    fn layer(
+        &self,
+        layer: &Layer<'_>,
+        ztoc: Option<(Digest, &Ztoc)>,
+        findings: &mut Findings,
+    ) -> Result<Compared, Error> {
+        let Descriptor { digest, size, .. } = *layer.descriptor;
+        let Work { layout, watched, .. } = *self.work;
+        let progress = Progress { worker: self, size };
+        let LayerKind::Indexable(compression) = layer_kind(&layer.descriptor.media_type) else {
+            // It cannot be read here, but it must be whole.
+            if !layout.has_sound_blob(&digest, size)? {
+                let place = "the layer's blob";
+                let broken = Consequence::Unpullable;
+                findings.add(broken, Some(digest), place, None, "its content", "another one");
+                return Ok(Compared::default());
+            }
+            return self.unpacked(layer.descriptor, &progress);
+        };
+        let diff_ids = &layer.diff_ids;
+        let threads = self.threads;
+        let subject = Subject { digest, size, compression, diff_ids, ztoc, threads, watched };
+        layer::verify(layout, &subject, &progress, findings)
+    }
+
+    /// A sound layer that has no zTOC by its nature can be below one that has.
+    fn unpacked(&self, layer: &Descriptor, progress: &Progress<'_>) -> Result<Compared, Error> {
+        let Work { layout, watched, .. } = *self.work;
+        let mut compared = Compared::default();
+        if watched.is_empty() || !is_zstd(&layer.media_type) {
+            return Ok(compared);
+        }
+        let Descriptor { digest, size, .. } = *layer;
+        let Some(mut blob) = layout.open_blob(&digest, size)? else { return Ok(compared) };
+        match zstd::list(&mut blob, (digest, size), progress) {
+            Ok(Ok(toc)) => drop(compared.seen.insert(digest, watched.look(&toc))),
+            Err(ScanError::Cancelled) => return Err(Error::Cancelled),
+            // Nothing was ever said about its content.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        Ok(compared)
+    }
+}
+
+/// What the reference makes of a zTOC that cannot be read (`soci-formats` 7.3). When the mount fails, the
+/// snapshotter has the layer unpacked (`snapshot/snapshot.go`: `Prepare`).
+fn refused(error: &DecodeError) -> Consequence {
+    match error {
+        // Taken for a regular file.
+        DecodeError::FileType { .. } => Consequence::WrongBytes,
+        // A span size of 0 is divided by, which ends the snapshotter; sizes that are negative are read. Others
+        // are taken for no time or no digest, which nothing is equal to.
+        DecodeError::Number { .. }
+        | DecodeError::ModTime { .. }
+        | DecodeError::SpanDigest { .. } => Consequence::IoError,
+        DecodeError::Identifier | DecodeError::Shared | DecodeError::Full(_) => {
+            Consequence::Misleading
+        }
+        DecodeError::OutOfBounds { .. }
+        | DecodeError::Missing(_)
+        | DecodeError::Algorithm(_)
+        | DecodeError::Overlap { .. }
+        | DecodeError::Zinfo(_)
+        | DecodeError::SpanCount { .. }
+        | DecodeError::SpanOrder(_) => Consequence::LayerEager,
+    }
+}
+
+struct Progress<'a> {
+    worker: &'a Worker<'a>,
+    size: u64,
+}
+
+impl ScanObserver for Progress<'_> {
+    fn progress(&self, bytes: u64) {
+        self.worker.work.steps.progress(self.worker.step, bytes, self.size);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.worker.cancelled()
+    }
+}

@@ -1,0 +1,192 @@
+//! Which directories a zTOC implies without an entry.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::num::NonZeroUsize;
+
+use super::super::document;
+use super::super::job::each;
+use super::super::plan::{Plan, ZtocKey};
+use super::watched::{Budget, Watched};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::limits::{MAX_PATH, MAX_WATCHED_SIZE, MAX_ZTOC_SIZE};
+use crate::progress::steps::Steps;
+use crate::ztoc::Ztoc;
+use crate::ztoc::toc::{FileType, Toc};
+
+/// Bytes that a path takes in a set, besides its own.
+const PATH_COST: usize = 64;
+
+/// Reads the zTOCs of all layers that have one below them, several at a time, for the directories that they
+/// imply. This is done before the jobs, which then need to keep nothing else; a zTOC is small beside its layer.
+/// What is wrong with one is for its job to say.
+///
+/// # Errors
+/// [`Error::Cancelled`], and when a zTOC that is there cannot be read.
+pub(in super::super) fn watch(
+    layout: &Layout,
+    plan: &Plan<'_>,
+    threads: Option<NonZeroUsize>,
+    steps: &Steps<'_>,
+) -> Result<Watched, Error> {
+    let above = plan.stacks.iter().flat_map(|stack| stack.layers.iter().skip(1));
+    let ztocs: BTreeSet<ZtocKey> = above.filter_map(|layer| layer.ztoc).collect();
+    let ztocs: Vec<ZtocKey> = ztocs.into_iter().collect();
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok());
+    let budget = Budget::new(MAX_WATCHED_SIZE);
+    let read = each(threads.map_or(1, NonZeroUsize::get), ztocs.len(), |number| {
+        if steps.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let (digest, size) = ztocs[number];
+        let bytes = document::read(layout, digest, size, MAX_ZTOC_SIZE)?;
+        let ztoc = bytes.ok().and_then(|bytes| Ztoc::decode(&bytes).ok());
+        Ok((ztocs[number], ztoc.map(|ztoc| implied(&ztoc.toc, &budget)).unwrap_or_default()))
+    });
+    let found = read.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
+    Ok(Watched::new(found, budget))
+}
+
+/// The directories that names lead through and that are no names themselves, without the root.
+fn implied(toc: &Toc, budget: &Budget) -> BTreeSet<Vec<u8>> {
+    let directories = toc.iter().filter(|file| file.file_type() == FileType::Directory);
+    let own: HashSet<Cow<'_, [u8]>> = directories.map(|file| clean(file.name())).collect();
+    let mut found = BTreeSet::new();
+    let mut last: Option<&[u8]> = None;
+    // No runtime could unpack a longer name.
+    for file in toc.iter().filter(|file| file.name().len() <= MAX_PATH) {
+        let (spelled, base) = split(file.name());
+        let plain = !matches!(base, b"." | b"..");
+        // Most entries lie beside the one before.
+        if plain && last == Some(spelled) {
+            continue;
+        }
+        last = plain.then_some(spelled);
+        let name = clean(file.name());
+        let mut path: &[u8] = &name;
+        while let Some(at) = path.iter().rposition(|byte| *byte == b'/') {
+            path = &path[..at];
+            // What is above one that has an entry, or that was found, has had its turn or will have it.
+            if own.contains(path) || found.contains(path) {
+                break;
+            }
+            if !budget.take(path.len() + PATH_COST) {
+                return found;
+            }
+            found.insert(path.to_vec());
+        }
+    }
+    if !found.is_empty() {
+        // A name below one that is no directory. Nothing is made up for it.
+        for file in toc.iter().filter(|file| file.file_type() != FileType::Directory) {
+            found.remove(&*clean(file.name()));
+        }
+    }
+    found
+}
+
+/// The directory of a name as it is spelled, and its last component.
+fn split(name: &[u8]) -> (&[u8], &[u8]) {
+    let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let start = name[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    (&name[..start], &name[start..end])
+}
+
+/// A name as the reader has it (`cleanEntryPath`): without `.`, `..` and slashes that mean nothing.
+fn clean(name: &[u8]) -> Cow<'_, [u8]> {
+    let mut plain = name;
+    while let Some(rest) = plain.strip_prefix(b"./").or_else(|| plain.strip_prefix(b"/")) {
+        plain = rest;
+    }
+    plain = plain.strip_suffix(b"/").unwrap_or(plain);
+    if plain.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")) {
+        return Cow::Borrowed(plain);
+    }
+    let mut path = Vec::new();
+    components(name, &mut path);
+    Cow::Owned(path.join(&b'/'))
+}
+
+/// The components of a name as the reader has it.
+pub(super) fn components<'a>(name: &'a [u8], path: &mut Vec<&'a [u8]>) {
+    path.clear();
+    for part in name.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ztoc::toc::Entry;
+
+    /// Names; those that end with a slash are directories.
+    fn table(names: &str) -> Toc {
+        let mut toc = Toc::new();
+        for name in names.split_whitespace() {
+            let directory = name.ends_with('/');
+            let file_type = if directory { FileType::Directory } else { FileType::Regular };
+            toc.push(&Entry { mode: 0o755, ..Entry::plain(name.as_bytes(), file_type) })
+                .expect("few");
+        }
+        toc
+    }
+
+    #[test]
+    fn directories_without_an_entry() {
+        for (names, expected) in [
+            ("", ""),
+            ("a b", ""),
+            ("a/ a/b", ""),
+            ("a/b", "a"),
+            ("a/b a/c a/d/", "a"),
+            ("a/b a/", ""),
+            ("a/b/c/d", "a a/b a/b/c"),
+            ("a/b/ a/b/c/d x", "a a/b/c"),
+            ("a/ a/b/c/d", "a/b a/b/c"),
+            ("a/b/c a/b/", "a"),
+            ("./a/b", "a"),
+            ("/a/b", "a"),
+            ("./a/ a/b", ""),
+            ("/a/ ./a/b", ""),
+            (".//a/./ a//b", ""),
+            ("a//b/./c", "a a/b"),
+            ("x/../a/b", "a"),
+            ("../a/b", "a"),
+            ("a/b/x a/b/.. a/b/../c/d", "a/b a/c"),
+            ("a/b/../c", "a"),
+            // Whiteouts lie in directories, too.
+            ("a/.wh.b", "a"),
+            ("a/.wh..wh..opq", "a"),
+            // A file or link in the place of the directory.
+            ("a a/b", ""),
+            ("a/b a", ""),
+            ("./ a", ""),
+        ] {
+            let found = implied(&table(names), &Budget::new(1 << 20));
+            let found: Vec<_> = found.iter().map(|path| path.escape_ascii().to_string()).collect();
+            let mut sorted: Vec<_> = expected.split_whitespace().collect();
+            sorted.sort_unstable();
+            assert_eq!(found, sorted, "{names}");
+        }
+    }
+
+    #[test]
+    fn a_deep_name_cannot_fill_the_memory() {
+        let deep = |n: usize| format!("{n}/{}x", "a/".repeat(1000));
+        let names = (0..500).map(deep).collect::<Vec<_>>().join(" ");
+        let budget = Budget::new(1 << 20);
+        let found = implied(&table(&names), &budget);
+        assert!(budget.is_spent());
+        assert!(found.iter().map(Vec::len).sum::<usize>() <= 1 << 20);
+        // Nor can one that nothing could unpack.
+        let budget = Budget::new(1 << 20);
+        assert_eq!(implied(&table(&"a/".repeat(3000)), &budget).len(), 0);
+        assert!(!budget.is_spent());
+    }
+}

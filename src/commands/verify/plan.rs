@@ -1,0 +1,330 @@
+//! What is to be verified: the SOCI indexes of the images, and which layers belong to which zTOCs.
+//!
+//! Only documents are read here. What needs a zTOC is noted for its [`Job`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Findings;
+use super::document::{self, Documents, Entry};
+use super::finding::{Consequence, VerifiedImage};
+use super::job::{Claim, Job, Layer};
+use super::parents::{Stack, StackLayer};
+use super::prefetch;
+use crate::commands::select::{SelectedImage, Selection};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::tree::{Image, SociIndex, Tree};
+use crate::limits::MAX_CONFIG_SIZE;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::{SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
+use crate::oci::platform::Platform;
+use crate::oci::soci_version::IndexVersion;
+use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
+
+/// The images and what is to be done for them.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) images: Vec<VerifiedImage>,
+    /// In the order in which they are found.
+    pub(super) jobs: Vec<Job<'a>>,
+    /// The images' layers.
+    pub(super) stacks: Vec<Stack>,
+    /// Blobs that the plan or the jobs read, and judge.
+    pub(super) read: BTreeSet<Digest>,
+}
+
+impl<'a> Plan<'a> {
+    /// Reads the SOCI indexes and configurations of the selected images.
+    pub(super) fn make(
+        layout: &'a Layout,
+        tree: &'a Tree,
+        selection: &'a Selection<'a>,
+        findings: &mut Findings,
+    ) -> Result<Self, Error> {
+        let mut planner = Planner {
+            layout,
+            tree,
+            documents: Documents::default(),
+            layers: Vec::new(),
+            layer_at: BTreeMap::new(),
+            ztocs: Vec::new(),
+            ztoc_at: BTreeMap::new(),
+            read: BTreeSet::new(),
+            stacks: Vec::new(),
+        };
+        let mut images = Vec::new();
+        for selected in &selection.images {
+            images.push(planner.image(selected, findings)?);
+        }
+        Ok(planner.finish(images))
+    }
+}
+
+/// Digest and size of a zTOC.
+pub(super) type ZtocKey = (Digest, u64);
+
+/// A zTOC so far.
+struct Used<'a> {
+    job: Job<'a>,
+    /// Positions of its layers.
+    layers: BTreeSet<usize>,
+}
+
+struct Planner<'a> {
+    layout: &'a Layout,
+    tree: &'a Tree,
+    documents: Documents,
+    layers: Vec<Layer<'a>>,
+    layer_at: BTreeMap<Digest, usize>,
+    ztocs: Vec<Used<'a>>,
+    ztoc_at: BTreeMap<ZtocKey, usize>,
+    read: BTreeSet<Digest>,
+    stacks: Vec<Stack>,
+}
+
+impl<'a> Planner<'a> {
+    fn image(
+        &mut self,
+        selected: &'a SelectedImage<'a>,
+        findings: &mut Findings,
+    ) -> Result<VerifiedImage, Error> {
+        let image = selected.image;
+        let found = self.indexes(selected.digest, image, findings);
+        let positions: Vec<usize> = image.layers.iter().map(|layer| self.layer(layer)).collect();
+        let own: BTreeSet<usize> = positions.iter().copied().collect();
+        let mut lazy: BTreeMap<usize, ZtocKey> = BTreeMap::new();
+        for (digest, _) in &found {
+            for (layer, ztoc) in self.index(*digest, &own, findings)? {
+                lazy.entry(layer).or_insert(ztoc);
+            }
+        }
+        let stacked = |(layer, at): (&Descriptor, &usize)| StackLayer {
+            digest: layer.digest,
+            ztoc: lazy.get(at).copied(),
+        };
+        let layers = image.layers.iter().zip(&positions).map(stacked).collect();
+        self.stacks.push(Stack { image: selected.digest, layers });
+        let diff_ids = self.diff_ids(image, findings)?;
+        // Without one diff ID per layer nobody knows which is whose.
+        if diff_ids.len() == positions.len() {
+            for (position, diff_id) in positions.iter().zip(diff_ids) {
+                self.layers[*position].diff_ids.insert(diff_id);
+            }
+        }
+        Ok(VerifiedImage {
+            names: selected.names.clone(),
+            platform: image.platform.to_string(),
+            digest: selected.digest,
+            soci_indexes: found.iter().map(|(digest, _)| *digest).collect(),
+            lazy_layers: positions.iter().filter(|at| lazy.contains_key(at)).count() as u64,
+            layers: positions.len() as u64,
+        })
+    }
+
+    /// The SOCI indexes of an image, V2 first.
+    fn indexes(
+        &self,
+        digest: Digest,
+        image: &Image,
+        findings: &mut Findings,
+    ) -> Vec<(Digest, &'a SociIndex)> {
+        for place in find::places(self.tree, digest, image) {
+            if place.found_as == IndexVersion::V2 {
+                back_reference(place.descriptor, digest, findings);
+                if place.soci.version == IndexVersion::V1 {
+                    let what = "config.mediaType of an index that an annotation names";
+                    let unseen = Consequence::Misleading;
+                    let blob = Some(place.descriptor.digest);
+                    findings.add(unseen, blob, what, None, SOCI_INDEX_V2, SOCI_INDEX_V1);
+                }
+            }
+        }
+        let found = find::indexes(self.tree, digest, image);
+        let named = found.iter().any(|index| index.found_as == IndexVersion::V2);
+        if let Some(text) = &image.soci_v2
+            && !named
+        {
+            let expected = "a SOCI index that index.json leads to, so that it is pushed";
+            let place = "the manifest's annotation com.amazon.soci.index-digest";
+            findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
+        } else if found.is_empty() {
+            let place = "the image";
+            let expected = "a SOCI index";
+            findings.add(Consequence::Rejected, Some(digest), place, None, expected, "none");
+        }
+        found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
+    }
+
+    /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it, with that.
+    fn index(
+        &mut self,
+        digest: Digest,
+        own: &BTreeSet<usize>,
+        findings: &mut Findings,
+    ) -> Result<BTreeMap<usize, ZtocKey>, Error> {
+        let first = self.read.insert(digest);
+        let entries = self.documents.entries(self.layout, digest, findings)?;
+        let layer_of = |layers: &BTreeMap<Digest, usize>, entry: &Entry| {
+            layers.get(&entry.layer()?).copied().filter(|position| own.contains(position))
+        };
+        // The reader takes the last zTOC of a layer.
+        let mut used: BTreeMap<usize, ZtocKey> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.descriptor.media_type == ZTOC) {
+            if let Some(layer) = layer_of(&self.layer_at, entry) {
+                used.insert(layer, (entry.descriptor.digest, entry.descriptor.size));
+            }
+        }
+        for (layer, ztoc) in &used {
+            self.ztoc(*ztoc).layers.insert(*layer);
+        }
+        for entry in entries.iter() {
+            let layer = layer_of(&self.layer_at, entry);
+            let blob = &entry.descriptor;
+            match blob.media_type.as_str() {
+                ZTOC => {
+                    let descriptor = layer.map(|position| self.layers[position].descriptor);
+                    document::layer_entry(digest, entry, descriptor, findings);
+                    self.read.insert(blob.digest);
+                    let ztoc = self.ztoc((blob.digest, blob.size));
+                    if first {
+                        ztoc.job.claims.push(Claim::new(digest, entry));
+                    }
+                }
+                SOCI_PREFETCH if first => {
+                    self.read.insert(blob.digest);
+                    let spans = prefetch::read(self.layout, blob, findings)?;
+                    match layer.and_then(|layer| used.get(&layer)) {
+                        Some(ztoc) => self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans)),
+                        None => document::no_use(digest, entry, findings),
+                    }
+                }
+                SOCI_PREFETCH => {}
+                _ => {
+                    let without = layer.is_some_and(|layer| !used.contains_key(&layer));
+                    self.unknown(digest, entry, without, findings)?;
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// An entry that no reader knows is fetched all the same. `without`: its layer has no zTOC.
+    fn unknown(
+        &mut self,
+        index: Digest,
+        entry: &Entry,
+        without: bool,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let Descriptor { digest, size, .. } = entry.descriptor;
+        if self.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
+            let rejected = Consequence::Rejected;
+            let place = "a blob that the SOCI index lists";
+            findings.add(rejected, Some(digest), place, None, "its content", "none or another one");
+        }
+        let consequence = if without { Consequence::LayerEager } else { Consequence::Misleading };
+        let place = format!("layers[{}].mediaType", entry.number);
+        let found = &entry.descriptor.media_type;
+        findings.add(consequence, Some(index), &place, None, ZTOC, found);
+        Ok(())
+    }
+
+    /// The position of a layer.
+    fn layer(&mut self, descriptor: &'a Descriptor) -> usize {
+        self.read.insert(descriptor.digest);
+        *self.layer_at.entry(descriptor.digest).or_insert_with(|| {
+            self.layers.push(Layer { descriptor, diff_ids: BTreeSet::new() });
+            self.layers.len() - 1
+        })
+    }
+
+    fn ztoc(&mut self, key: ZtocKey) -> &mut Used<'a> {
+        let at = *self.ztoc_at.entry(key).or_insert_with(|| {
+            let job = Job { ztoc: Some(key), ..Job::default() };
+            self.ztocs.push(Used { job, layers: BTreeSet::new() });
+            self.ztocs.len() - 1
+        });
+        &mut self.ztocs[at]
+    }
+
+    /// The diff IDs of the image's configuration.
+    fn diff_ids(&mut self, image: &Image, findings: &mut Findings) -> Result<Vec<Digest>, Error> {
+        let manifest: Value = serde_json::from_str(&image.text).unwrap_or_default();
+        let config = &manifest["config"];
+        let digest = config["digest"].as_str().and_then(|text| text.parse::<Digest>().ok());
+        let (Some(digest), Some(size)) = (digest, config["size"].as_u64()) else {
+            return Ok(Vec::new());
+        };
+        let place = "the image's configuration";
+        let broken = Consequence::Unpullable;
+        let first = self.read.insert(digest);
+        let read = document::read(self.layout, digest, size, MAX_CONFIG_SIZE)?;
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err((expected, found)) => {
+                if first {
+                    findings.add(broken, Some(digest), place, None, expected, found);
+                }
+                return Ok(Vec::new());
+            }
+        };
+        let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let text = |name: &str| config[name].as_str().unwrap_or_default();
+        let platform =
+            Platform::new(text("os"), text("architecture"), text("variant"), text("os.version"));
+        if (&platform.os, &platform.architecture)
+            != (&image.platform.os, &image.platform.architecture)
+            && !platform.os.is_empty()
+        {
+            let place = "its platform in the image index";
+            let consequence = Consequence::Misleading;
+            findings.add(consequence, Some(digest), place, None, platform, &image.platform);
+        }
+        let ids: Vec<Digest> = config["rootfs"]["diff_ids"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|id| id.as_str().and_then(|text| text.parse().ok()))
+            .collect();
+        let layers = manifest["layers"].as_array().map_or(0, Vec::len);
+        if first && ids.len() != layers {
+            let place = "the number of its diff IDs";
+            findings.add(broken, Some(digest), place, None, layers, ids.len());
+        }
+        Ok(ids)
+    }
+
+    fn finish(self, images: Vec<VerifiedImage>) -> Plan<'a> {
+        let mut jobs = Vec::new();
+        let mut covered = BTreeSet::new();
+        for Used { mut job, layers } in self.ztocs {
+            job.layers = layers.iter().map(|position| self.layers[*position].clone()).collect();
+            covered.extend(layers);
+            jobs.push(job);
+        }
+        let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
+        jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
+        Plan { images, jobs, stacks: self.stacks, read: self.read }
+    }
+}
+
+/// A V2 index's descriptor names the manifest that names the index.
+fn back_reference(descriptor: &Descriptor, image: Digest, findings: &mut Findings) {
+    if let Some(text) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)
+        && *text != image.to_string()
+    {
+        let place = format!("its descriptor's annotation {IMAGE_MANIFEST_DIGEST}");
+        let blob = Some(descriptor.digest);
+        findings.add(Consequence::Misleading, blob, &place, None, image, text);
+    }
+}
+
+impl Entry {
+    /// The layer that it is said to be for.
+    pub(super) fn layer(&self) -> Option<Digest> {
+        find::layer_of(&self.descriptor)
+    }
+}

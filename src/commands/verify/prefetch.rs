@@ -1,0 +1,139 @@
+//! Prefetch artifacts: which spans of a layer are fetched before the mount returns (`soci-formats` 5.4, 7.3;
+//! reference: `soci/prefetch.go`, `fs/layer/layer.go`).
+//!
+//! The reader looks at them only when it is told to, and ignores what fails. But it walks from the first to the
+//! last span of a range whatever the numbers are: below 0 there is no span, and behind 2³¹ − 1 no end.
+
+use serde_json::Value;
+
+use super::Findings;
+use super::document;
+use super::finding::Consequence;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::limits::MAX_MANIFEST_SIZE;
+use crate::oci::digest::Digest;
+
+const VERSION: &str = "1.0";
+
+/// First and last span.
+pub(super) type Range = (i64, i64);
+
+/// Reads an artifact. What is wrong with its form is a finding.
+pub(super) fn read(
+    layout: &Layout,
+    artifact: &Descriptor,
+    findings: &mut Findings,
+) -> Result<Vec<Range>, Error> {
+    let Descriptor { digest, size, .. } = *artifact;
+    let blob = Some(digest);
+    let bytes = match document::read(layout, digest, size, MAX_MANIFEST_SIZE)? {
+        Ok(bytes) => bytes,
+        Err((expected, found)) => {
+            // All that the index lists is fetched, or the index is not taken.
+            let rejected = Consequence::Rejected;
+            findings.add(rejected, blob, "the prefetch artifact", None, expected, found);
+            return Ok(Vec::new());
+        }
+    };
+    let unused = Consequence::Misleading;
+    let value: Value = match serde_json::from_slice(&bytes) {
+        Ok(value) => value,
+        Err(error) => {
+            findings.add(unused, blob, "its JSON text", None, "a prefetch artifact", error);
+            return Ok(Vec::new());
+        }
+    };
+    if value["version"] != VERSION {
+        findings.add(unused, blob, "version", None, VERSION, &value["version"]);
+        return Ok(Vec::new());
+    }
+    let spans = value["prefetch_spans"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if spans.is_empty() {
+        let found = &value["prefetch_spans"];
+        findings.add(unused, blob, "prefetch_spans", None, "at least one range", found);
+    }
+    let mut ranges = Vec::with_capacity(spans.len());
+    for (number, span) in spans.iter().enumerate() {
+        let numbers = (number_of(&span["start_span"]), number_of(&span["end_span"]));
+        let (Some(start), Some(end)) = numbers else {
+            let place = format!("prefetch_spans[{number}]");
+            let expected = "start_span and end_span, numbers of 32 bits";
+            findings.add(unused, blob, &place, None, expected, span);
+            // The reader takes nothing of it then.
+            return Ok(Vec::new());
+        };
+        ranges.push((start, end));
+    }
+    Ok(ranges)
+}
+
+/// A missing number is 0 in Go.
+fn number_of(value: &Value) -> Option<i64> {
+    if value.is_null() {
+        return Some(0);
+    }
+    value.as_i64().filter(|number| i32::try_from(*number).is_ok())
+}
+
+/// Checks the ranges of an artifact against the number of its layer's spans.
+pub(super) fn check(artifact: Digest, ranges: &[Range], spans: u64, findings: &mut Findings) {
+    let last = i64::try_from(spans).unwrap_or(i64::MAX) - 1;
+    for (number, (start, end)) in ranges.iter().enumerate() {
+        let endless = *end == i64::from(i32::MAX) && start <= end;
+        let consequence = if endless || (*start < 0 && start <= end) {
+            // The first span that is not there ends the snapshotter; counting to the last number never does.
+            Consequence::IoError
+        } else if start > end || *start > last || *end > last.saturating_add(1) {
+            Consequence::Misleading
+        } else {
+            // The reference itself writes one span too many where a file ends with the archive.
+            continue;
+        };
+        let place = format!("prefetch_spans[{number}]");
+        let (expected, found) = (format!("spans from 0 to {last}"), format!("{start} to {end}"));
+        findings.add(consequence, Some(artifact), &place, None, expected, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The consequence for a layer of ten spans.
+    fn checked(start: i64, end: i64) -> Option<Consequence> {
+        let mut findings = Findings::default();
+        check(Digest::of(b""), &[(start, end)], 10, &mut findings);
+        findings.finish().first().map(|finding| finding.consequence)
+    }
+
+    #[test]
+    fn ranges() {
+        let (unused, crash) = (Some(Consequence::Misleading), Some(Consequence::IoError));
+        for (start, end, expected) in [
+            (0, 9, None),
+            (9, 9, None),
+            // As the reference writes it for a file that ends with the archive.
+            (9, 10, None),
+            (0, 11, unused),
+            (10, 10, unused),
+            (5, 4, unused),
+            (-1, 3, crash),
+            (-2, -1, crash),
+            (0, i64::from(i32::MAX), crash),
+            (0, i64::from(i32::MAX) - 1, unused),
+        ] {
+            assert_eq!(checked(start, end), expected, "{start} to {end}");
+        }
+    }
+
+    #[test]
+    fn numbers_as_go_takes_them() {
+        assert_eq!(number_of(&Value::Null), Some(0));
+        assert_eq!(number_of(&Value::from(7)), Some(7));
+        for wrong in [Value::from(1_i64 << 31), Value::from(0.5), Value::from("1")] {
+            assert_eq!(number_of(&wrong), None, "{wrong}");
+        }
+    }
+}

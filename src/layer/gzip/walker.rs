@@ -1,0 +1,243 @@
+//! From the blob's first byte to its last: the output in order, and the checkpoints.
+
+use std::collections::VecDeque;
+
+use super::ahead::{Ahead, Look};
+use super::error::{GzipError, GzipErrorKind};
+use super::member::{Event, Members};
+use crate::layer::checkpoint::{Claims, SpanRule};
+use crate::layer::window::{self, OutputWindow};
+use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, MAX_CHECKPOINTS, WINDOW_SIZE};
+
+/// Who reads members ahead of the walker.
+pub(crate) trait ReadAhead: std::fmt::Debug + Send {
+    /// The walker is at a member's start, at this offset of the blob, and has passed a member that looked like this:
+    /// what was read ahead from exactly here, if anything.
+    fn arrive(&mut self, offset: u64, look: Look) -> Option<Box<Ahead>>;
+
+    /// Takes back what [`Self::arrive`] gave.
+    fn give_back(&mut self, ahead: Box<Ahead>);
+}
+
+/// What block ends are looked at for.
+#[derive(Debug)]
+enum Wanted {
+    /// Checkpoints by the span rule, with their windows.
+    Spans(SpanRule, GzipZinfo),
+    /// To hold claims against them.
+    Claims(Claims),
+}
+
+/// The walker: fed with the blob's bytes in order, it hands out the uncompressed bytes.
+#[derive(Debug)]
+pub(crate) struct GzipWalker {
+    members: Members,
+    window: OutputWindow,
+    wanted: Wanted,
+    /// Where the first member's header ends.
+    header: Option<u64>,
+    /// Bytes fed. The members may be further, with the help of `ahead`.
+    fed: u64,
+    /// Whether there may be output that needs no further input.
+    pending: bool,
+    /// Checkpoints behind what was fed.
+    later: VecDeque<Checkpoint>,
+    ahead: Option<Box<dyn ReadAhead>>,
+}
+
+impl GzipWalker {
+    /// A walker at the start of a blob, for spans of `span_size` bytes.
+    pub(crate) fn new(span_size: u64) -> Self {
+        Self::start(Wanted::Spans(SpanRule::new(span_size), GzipZinfo::new(span_size)))
+    }
+
+    /// A walker at the start of a blob that makes no checkpoints, but looks which of `claims` are some.
+    pub(crate) fn judge(claims: Vec<Checkpoint>) -> Self {
+        Self::start(Wanted::Claims(Claims::new(claims)))
+    }
+
+    fn start(wanted: Wanted) -> Self {
+        Self {
+            members: Members::new(),
+            window: OutputWindow::new(window::CHUNK),
+            wanted,
+            header: None,
+            fed: 0,
+            pending: false,
+            later: VecDeque::new(),
+            ahead: None,
+        }
+    }
+
+    /// A walker at a checkpoint inside a blob: what it is fed with next are the bytes from the checkpoint's
+    /// `compressed_offset` on, and `byte` is the one before them.
+    pub(crate) fn resume(checkpoint: &Checkpoint, byte: u8, window: &[u8; WINDOW_SIZE]) -> Self {
+        let mut walker = Self::judge(Vec::new());
+        walker.members.resume(checkpoint.compressed_offset, byte, checkpoint.bits);
+        walker.window.set_history(window);
+        walker.fed = checkpoint.compressed_offset;
+        walker
+    }
+
+    /// The last 32 KiB of output, zeros before its beginning.
+    pub(crate) fn history(&self) -> &[u8; WINDOW_SIZE] {
+        self.window.history()
+    }
+
+    /// Lets the walker ask, at each member's start, for what was read ahead from there.
+    pub(crate) fn set_ahead(&mut self, ahead: Box<dyn ReadAhead>) {
+        self.ahead = Some(ahead);
+    }
+
+    /// Takes the next bytes of the blob. New uncompressed bytes go to `output`, and new checkpoints to
+    /// `checkpoints`, both in order. What was read ahead gives its output at once, but no checkpoint behind
+    /// these bytes.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, however the bytes come; the walker is then of no further use.
+    pub(crate) fn feed(
+        &mut self,
+        chunk: &[u8],
+        mut output: impl FnMut(&[u8]),
+        checkpoints: &mut Vec<Checkpoint>,
+    ) -> Result<(), GzipError> {
+        let start = self.fed;
+        self.fed += chunk.len() as u64;
+        let result = self.walk(chunk, start, &mut output);
+        let here = self.later.partition_point(|later| later.compressed_offset <= self.fed);
+        checkpoints.extend(self.later.drain(..here));
+        result
+    }
+
+    fn walk(
+        &mut self,
+        chunk: &[u8],
+        start: u64,
+        output: &mut impl FnMut(&[u8]),
+    ) -> Result<(), GzipError> {
+        loop {
+            if self.members.total_in < self.fed && self.members.between() {
+                self.arrive(output)?;
+            }
+            let done = (self.members.total_in - start) as usize;
+            if done > chunk.len() || done == chunk.len() && !self.pending {
+                return Ok(());
+            }
+            let quiet = match &mut self.wanted {
+                Wanted::Spans(rule, _) => rule.quiet(self.members.total_out),
+                Wanted::Claims(claims) => claims.quiet(self.members.total_out),
+            };
+            let step = self.members.step(&chunk[done..], &mut self.window, quiet);
+            if step.produced > 0 {
+                output(self.window.last(step.produced));
+            }
+            self.pending = match step.event {
+                Event::None | Event::MemberEnd => false,
+                Event::Room => true,
+                Event::Candidate { bits } => {
+                    let checkpoint = Checkpoint {
+                        compressed_offset: self.members.total_in,
+                        uncompressed_offset: self.members.total_out,
+                        bits,
+                    };
+                    // The blob's first candidate is the end of its first header.
+                    self.header.get_or_insert(self.members.total_in);
+                    self.candidate(checkpoint, None)?;
+                    true
+                }
+                Event::Failed(error) => return Err(error),
+            };
+        }
+    }
+
+    /// Takes over what was read ahead from this member's start, if anything.
+    fn arrive(&mut self, output: &mut impl FnMut(&[u8])) -> Result<(), GzipError> {
+        let Some(ahead) = &mut self.ahead else { return Ok(()) };
+        let look = Look::of(self.members.last_header());
+        let Some(mut found) = ahead.arrive(self.members.total_in, look) else { return Ok(()) };
+        if !found.is_bad() {
+            self.take_over(&mut found, output)?;
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.give_back(found);
+        }
+        Ok(())
+    }
+
+    fn take_over(
+        &mut self,
+        ahead: &mut Ahead,
+        output: &mut impl FnMut(&[u8]),
+    ) -> Result<(), GzipError> {
+        ahead.window.put_before(self.window.history());
+        let (before, mut done) = (self.members.total_out, 0);
+        for candidate in &ahead.candidates {
+            if candidate.output > done {
+                output(&ahead.window.output()[done..candidate.output]);
+                done = candidate.output;
+            }
+            let checkpoint = Checkpoint {
+                compressed_offset: candidate.compressed_offset,
+                uncompressed_offset: before + done as u64,
+                bits: candidate.bits,
+            };
+            self.candidate(checkpoint, Some(ahead.window.history_at(done)))?;
+        }
+        if ahead.window.output().len() > done {
+            output(&ahead.window.output()[done..]);
+        }
+        std::mem::swap(&mut self.members, &mut ahead.members);
+        self.members.total_out += before;
+        self.window.set_history(ahead.window.history());
+        self.pending = true;
+        Ok(())
+    }
+
+    /// Makes a checkpoint of a candidate, by the rule; without a window given it is the walker's.
+    fn candidate(
+        &mut self,
+        checkpoint: Checkpoint,
+        window: Option<&[u8; WINDOW_SIZE]>,
+    ) -> Result<(), GzipError> {
+        match &mut self.wanted {
+            Wanted::Spans(rule, zinfo) => {
+                if rule.take(checkpoint.uncompressed_offset) {
+                    if zinfo.len() == MAX_CHECKPOINTS {
+                        let offset = checkpoint.compressed_offset;
+                        return Err(GzipError { offset, kind: GzipErrorKind::TooManyCheckpoints });
+                    }
+                    zinfo.push(&checkpoint, window.unwrap_or_else(|| self.window.history()));
+                    self.later.push_back(checkpoint);
+                }
+            }
+            Wanted::Claims(claims) => claims.meet(&checkpoint),
+        }
+        Ok(())
+    }
+
+    /// For each claim whether it was met; none for a walker that has no claims.
+    pub(crate) fn met(&self) -> &[bool] {
+        match &self.wanted {
+            Wanted::Spans(..) => &[],
+            Wanted::Claims(claims) => claims.met(),
+        }
+    }
+
+    /// Where the first member's header ends.
+    pub(crate) fn header(&self) -> Option<u64> {
+        self.header
+    }
+
+    /// The blob has ended: all checkpoints, and the length of all output.
+    ///
+    /// # Errors
+    /// [`GzipErrorKind::Truncated`].
+    pub(crate) fn finish(self) -> Result<(GzipZinfo, u64), GzipError> {
+        self.members.end()?;
+        let zinfo = match self.wanted {
+            Wanted::Spans(_, zinfo) => zinfo,
+            Wanted::Claims(_) => GzipZinfo::new(0),
+        };
+        Ok((zinfo, self.members.total_out))
+    }
+}

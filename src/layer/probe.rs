@@ -1,0 +1,270 @@
+//! Holds a zTOC's claims about a layer against the layer.
+//!
+//! [`straight`] reads the blob once, as a runtime that unpacks it would, and notes what is true at the
+//! places that the zTOC names; [`resume`] begins at a checkpoint, as a reader of the zTOC would. Where a
+//! checkpoint may lie is not judged: another builder may have chosen otherwise, and a place is right when
+//! inflating from it gives the bytes of the straight pass.
+
+use std::io::Read;
+
+use super::gzip::GzipWalker;
+use super::source::Source;
+use super::span::SpanStart;
+use super::splitter::Splitter;
+use super::tar::{TarSummary, TarWalker};
+use super::walk::Halt;
+use super::{ScanError, ScanObserver, threads, unpack};
+use crate::oci::digest::{Digest, Hasher};
+use crate::oci::media_type::Compression;
+use crate::ztoc::zinfo::{Checkpoint, WINDOW_SIZE};
+use crate::ztoc::{Zinfo, Ztoc};
+
+/// What is true of a layer.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    /// Digest of the blob.
+    pub(crate) blob: Digest,
+    /// Digest of its uncompressed content, if it could be read to its end.
+    pub(crate) diff_id: Digest,
+    /// Bytes of uncompressed content.
+    pub(crate) output: u64,
+    /// The archive, or why it is none.
+    pub(crate) tar: Result<TarSummary, NoArchive>,
+    /// Where the first gzip member's header ends, in the blob.
+    pub(crate) header: Option<u64>,
+    /// Digest of each span that begins inside the blob.
+    pub(crate) spans: Vec<Digest>,
+    /// For each checkpoint that lies inside the content.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Why a layer's content could not be read to its end.
+#[derive(Debug)]
+pub(crate) struct NoArchive {
+    /// For people.
+    pub(crate) problem: String,
+    /// Offset in the blob.
+    pub(crate) offset: Option<u64>,
+}
+
+impl From<Halt> for NoArchive {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Unsupported(problem) => Self { problem, offset: None },
+            Halt::Content(error) => {
+                let offset = match &error {
+                    ScanError::Content { offset, .. } => *offset,
+                    _ => None,
+                };
+                Self { problem: error.to_string(), offset }
+            }
+        }
+    }
+}
+
+/// What is true at a checkpoint's uncompressed offset.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Whether inflating went through this very place, with no bit of difference.
+    pub(crate) met: bool,
+    /// Where the stored window first differs from the content before it: position in the window, what is
+    /// there, what should be.
+    pub(crate) window: Option<(usize, u8, u8)>,
+    /// CRC-32 of the content from here to the next checkpoint or the end.
+    pub(crate) crc: u32,
+    /// Bytes of it.
+    pub(crate) length: u64,
+}
+
+/// Where the spans of a zTOC begin, by what it says.
+fn span_starts(ztoc: &Ztoc) -> Vec<SpanStart> {
+    match &ztoc.zinfo {
+        Zinfo::Gzip(gzip) => gzip
+            .checkpoints()
+            .map(|c| SpanStart { offset: c.compressed_offset, shares_byte: c.bits != 0 })
+            .collect(),
+        Zinfo::Tar(tar) => (0..ztoc.zinfo.span_count())
+            .map(|n| SpanStart { offset: n * tar.span_size, shares_byte: false })
+            .collect(),
+    }
+}
+
+/// Watches the uncompressed content go by.
+struct Content<'a> {
+    tar: TarWalker,
+    halted: Option<Halt>,
+    diff_id: Hasher,
+    position: u64,
+    /// The last bytes, at most [`WINDOW_SIZE`].
+    tail: Vec<u8>,
+    claims: Vec<(u64, &'a [u8])>,
+    places: Vec<Place>,
+    crc: crc32fast::Hasher,
+}
+
+impl Content<'_> {
+    fn take(&mut self, bytes: &[u8]) {
+        if self.halted.is_none()
+            && let Err(error) = self.tar.feed(bytes)
+        {
+            self.halted = Some(error.into());
+        }
+        self.diff_id.update(bytes);
+        let mut from = 0;
+        while let Some((offset, window)) = self.claims.get(self.places.len()).copied()
+            && offset <= self.position + bytes.len() as u64
+        {
+            let at = offset.saturating_sub(self.position) as usize;
+            self.advance(&bytes[from..at]);
+            from = at;
+            self.close();
+            let differs = self.compare(&bytes[..at], window);
+            self.places.push(Place { met: false, window: differs, crc: 0, length: 0 });
+        }
+        self.advance(&bytes[from..]);
+        self.position += bytes.len() as u64;
+        let keep = WINDOW_SIZE.saturating_sub(bytes.len()).min(self.tail.len());
+        self.tail.drain(..self.tail.len() - keep);
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(WINDOW_SIZE)..]);
+    }
+
+    fn advance(&mut self, bytes: &[u8]) {
+        self.crc.update(bytes);
+        if let Some(place) = self.places.last_mut() {
+            place.length += bytes.len() as u64;
+        }
+    }
+
+    /// Ends the stretch behind the last checkpoint.
+    fn close(&mut self) {
+        let crc = std::mem::take(&mut self.crc).finalize();
+        if let Some(place) = self.places.last_mut() {
+            place.crc = crc;
+        }
+    }
+
+    /// Compares a window with the content in front of it: `fresh` and, before that, the tail.
+    fn compare(&self, fresh: &[u8], window: &[u8]) -> Option<(usize, u8, u8)> {
+        let content = fresh.iter().rev().chain(self.tail.iter().rev());
+        // Before the first byte of content a window holds zeros.
+        let right = content.copied().chain(std::iter::repeat(0));
+        let mut differs = None;
+        for (back, (stored, right)) in window.iter().rev().zip(right).enumerate() {
+            if *stored != right {
+                differs = Some((window.len() - 1 - back, *stored, right));
+            }
+        }
+        differs
+    }
+}
+
+/// A layer's blob and what is said of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimed<'a> {
+    /// Bytes of the blob.
+    pub(crate) size: u64,
+    /// By the layer's media type.
+    pub(crate) compression: Compression,
+    pub(crate) ztoc: Option<&'a Ztoc>,
+    /// Whether a second thread may read and hash.
+    pub(crate) second_thread: bool,
+}
+
+/// Reads the blob from end to end, and compares what its zTOC claims.
+///
+/// # Errors
+/// [`ScanError::Read`], [`ScanError::Cancelled`], [`ScanError::Size`]. All else is in the [`Truth`].
+pub(crate) fn straight(
+    blob: &mut (dyn Read + Send),
+    claimed: &Claimed<'_>,
+    observer: &dyn ScanObserver,
+) -> Result<Truth, ScanError> {
+    let starts = claimed.ztoc.map_or_else(Vec::new, span_starts);
+    let mut starts = starts.as_slice();
+    let gzip = match claimed.ztoc.map(|ztoc| &ztoc.zinfo) {
+        Some(Zinfo::Gzip(gzip)) => Some(gzip),
+        Some(Zinfo::Tar(_)) | None => None,
+    };
+    let checkpoints: Vec<Checkpoint> =
+        gzip.map_or_else(Vec::new, |gzip| gzip.checkpoints().collect());
+    let offsets = checkpoints.iter().map(|checkpoint| checkpoint.uncompressed_offset);
+    let windows = gzip.into_iter().flat_map(|gzip| (0..gzip.len()).map(|n| gzip.window(n)));
+    let mut content = Content {
+        tar: TarWalker::new(),
+        halted: None,
+        diff_id: Hasher::new(),
+        position: 0,
+        tail: Vec::new(),
+        claims: offsets.zip(windows.map(<[u8; WINDOW_SIZE]>::as_slice)).collect(),
+        places: Vec::new(),
+        crc: crc32fast::Hasher::new(),
+    };
+    let mut walker = GzipWalker::judge(checkpoints);
+    let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
+    let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
+        read += chunk.len() as u64;
+        let (here, later) = starts.split_at(starts.partition_point(|start| start.offset <= read));
+        begun.extend_from_slice(here);
+        starts = later;
+        match claimed.compression {
+            Compression::None => content.take(chunk),
+            Compression::Gzip if broken.is_none() => {
+                broken = walker.feed(chunk, |bytes| content.take(bytes), &mut ignored).err();
+            }
+            Compression::Gzip => {}
+        }
+    };
+    let mut source = Source::new(blob, claimed.size);
+    let hasher = if claimed.second_thread {
+        // Nothing is read ahead: the claims are about what the walk comes through.
+        let (division, splitter) = (threads::DIVISION, Splitter::new(threads::DIVISION.split));
+        threads::together(&mut source, walk, observer, division, &splitter)?
+    } else {
+        threads::alone(&mut source, walk, observer)?
+    };
+    content.close();
+    let header = walker.header();
+    for (place, met) in content.places.iter_mut().zip(walker.met()) {
+        place.met = *met;
+    }
+    if claimed.compression == Compression::Gzip && broken.is_none() {
+        broken = walker.finish().err();
+    }
+    let (blob, spans) = hasher.finish();
+    let tar = match (broken, content.halted) {
+        (Some(error), _) => Err(Halt::from(error).into()),
+        (None, Some(halt)) => Err(halt.into()),
+        (None, None) => content.tar.finish().map_err(|error| Halt::from(error).into()),
+    };
+    let (output, places) = (content.position, content.places);
+    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, header, spans, places })
+}
+
+/// Inflates from a checkpoint to the end of `span`, the bytes of the blob from the checkpoint's
+/// `compressed_offset` to that of the next one. `byte` is the one before them. Gives the CRC-32 of the first
+/// `wanted` bytes of output and the length of all.
+///
+/// # Errors
+/// What a reader would stumble over, for people.
+pub(crate) fn resume(
+    checkpoint: &Checkpoint,
+    byte: u8,
+    window: &[u8; WINDOW_SIZE],
+    wanted: u64,
+    span: &mut dyn Read,
+) -> Result<(u32, u64), String> {
+    let (mut crc, mut length) = (crc32fast::Hasher::new(), 0_u64);
+    let resumed = unpack::resume(checkpoint, byte, window, span, &mut |bytes| {
+        let left = usize::try_from(wanted.saturating_sub(length)).unwrap_or(usize::MAX);
+        crc.update(&bytes[..bytes.len().min(left)]);
+        length += bytes.len() as u64;
+        true
+    });
+    match resumed {
+        Ok(_) => Ok((crc.finalize(), length)),
+        Err(ScanError::Content { problem, offset: Some(offset), .. }) => {
+            Err(format!("{problem} at offset {offset} of the blob"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}

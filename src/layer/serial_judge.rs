@@ -1,0 +1,286 @@
+//! The walk by one thread as the judge of the one that is read ahead of: same zTOC, or same error at the
+//! same place, whatever the members look like and wherever they are damaged.
+
+use proptest::prelude::*;
+use zlib_rs::{Deflate, DeflateFlush};
+
+use super::splitter::{Handle, Split, Splitter};
+use super::threads::Division;
+use super::{Scan, ScanError, ScanObserver, ScanRequest, divided};
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
+
+/// Everything small, so that small blobs are split at many places.
+const SMALL: Division = Division {
+    chunk: 1024,
+    chunks: 3,
+    more_chunks: 9,
+    split: Split { gap: 2048, output: 20_000, dense: u64::MAX, piece: 300 },
+};
+/// Chunks that hold no whole member, and room for less than one.
+const TINY: Division = Division {
+    chunk: 31,
+    chunks: 2,
+    more_chunks: 90,
+    split: Split { gap: 50, output: 700, dense: u64::MAX, piece: 5 },
+};
+
+struct Quiet;
+
+impl ScanObserver for Quiet {
+    fn progress(&self, _: u64) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// The encoded zTOC, or the error with its offsets.
+fn outcome(blob: &[u8], span_size: u64, division: Option<Division>) -> Result<Vec<u8>, String> {
+    let request = ScanRequest {
+        digest: Digest::of(blob),
+        size: blob.len() as u64,
+        compression: Compression::Gzip,
+        span_size,
+        build_tool_identifier: "test",
+        second_thread: division.is_some(),
+    };
+    match divided(&mut &*blob, &request, &Quiet, division.unwrap_or(SMALL)) {
+        Ok(Scan::Indexed(ztoc)) => Ok(ztoc.encode().expect("small")),
+        Ok(Scan::Unsupported { reason }) => Err(reason),
+        Err(error @ ScanError::Content { .. }) => Err(format!("{error:?}")),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn compare(blob: &[u8], span_size: u64) -> Result<Vec<u8>, String> {
+    let judge = outcome(blob, span_size, None);
+    for division in [SMALL, TINY] {
+        let split = outcome(blob, span_size, Some(division));
+        assert!(split == judge, "{:?} instead of {:?}", split.err(), judge.err());
+    }
+    judge
+}
+
+/// How one member is written.
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    /// Ten bytes, as Go writes them.
+    Plain,
+    /// With the extra field of bgzip, which holds the member's size.
+    Bgzip,
+    /// With name, comment, extra field and header checksum, and a time.
+    Full,
+}
+
+fn member(out: &mut Vec<u8>, style: Style, level: i32, content: &[u8]) {
+    let mut deflate = Deflate::new(level, false, 15);
+    let mut body = vec![0; content.len() + content.len() / 8 + 1000];
+    deflate.compress(content, &mut body, DeflateFlush::Finish).expect("room enough");
+    body.truncate(deflate.total_out() as usize);
+    let header = match style {
+        Style::Plain => b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec(),
+        Style::Bgzip => {
+            let size = (18 + body.len() + 8 - 1) as u16;
+            let header = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0";
+            [&header[..], &size.to_le_bytes()].concat()
+        }
+        Style::Full => {
+            let mut header =
+                b"\x1f\x8b\x08\x1eTIME\x02\x03\x05\0extraname\0a \x1f\x8b\x08\x1ecomment\0"
+                    .to_vec();
+            let checksum = crc32fast::hash(&header) as u16;
+            header.extend(checksum.to_le_bytes());
+            header
+        }
+    };
+    out.extend(header);
+    out.extend(body);
+    out.extend(crc32fast::hash(content).to_le_bytes());
+    out.extend((content.len() as u32).to_le_bytes());
+}
+
+/// Bytes that look random and cannot be compressed.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| byte()).collect()
+}
+
+fn text(seed: u64, length: usize) -> Vec<u8> {
+    noise(seed, length).iter().map(|byte| b"etaoin shrdlu\n"[usize::from(byte % 14)]).collect()
+}
+
+fn entry(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    let size = format!("{:011o}", content.len());
+    let fields: [(usize, &[u8]); 5] = [
+        (0, name.as_bytes()),
+        (124, size.as_bytes()),
+        (156, b"0"),
+        (257, b"ustar\x0000"),
+        (148, b"        "),
+    ];
+    for (offset, bytes) in fields {
+        header[offset..][..bytes.len()].copy_from_slice(bytes);
+    }
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..][..8].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header.extend(content);
+    header.resize(header.len().next_multiple_of(512), 0);
+    header
+}
+
+/// Entries of a tar; its end is the last of them. Some of the content looks like members.
+fn entries() -> Vec<Vec<u8>> {
+    let mut false_members = noise(5, 3000);
+    for at in (100..2900).step_by(97) {
+        false_members[at..at + 10].copy_from_slice(b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
+    }
+    let mut archive = Vec::new();
+    for number in 0..30 {
+        member(&mut archive, Style::Plain, 6, &text(number, 400));
+    }
+    vec![
+        entry("text", &text(1, 9000)),
+        entry("empty", b""),
+        entry("noise", &noise(2, 5000)),
+        entry("false", &false_members),
+        entry("zeros", &vec![0; 60_000]),
+        entry("archive.gz", &archive),
+        entry("small", b"some"),
+        entry("more", &[text(3, 3000), noise(4, 3000), text(6, 9000)].concat()),
+        vec![0; 1024],
+    ]
+}
+
+/// Blobs of many members, as the field writes them.
+fn corpus() -> Vec<(&'static str, Vec<u8>)> {
+    let entries = entries();
+    let tar = entries.concat();
+    let pieces = |style, level, size| {
+        let mut blob = Vec::new();
+        tar.chunks(size).for_each(|piece| member(&mut blob, style, level, piece));
+        blob
+    };
+    let mut estargz = Vec::new();
+    for entry in &entries {
+        member(&mut estargz, Style::Plain, 9, entry);
+    }
+    member(&mut estargz, Style::Full, 0, b"");
+    let mut bgzip = pieces(Style::Bgzip, 6, 4000);
+    member(&mut bgzip, Style::Bgzip, 6, b"");
+    let mut mixed = Vec::new();
+    for (number, piece) in tar.chunks(1500).enumerate() {
+        let style = [Style::Plain, Style::Full, Style::Bgzip][number / 7 % 3];
+        member(&mut mixed, style, [0, 1, 6][number % 3], piece);
+        if number % 5 == 0 {
+            member(&mut mixed, style, 6, b"");
+        }
+    }
+    vec![
+        ("estargz", estargz),
+        ("bgzip", bgzip),
+        ("mixed", mixed),
+        ("tiny", pieces(Style::Plain, 6, 37)),
+        ("stored", pieces(Style::Plain, 0, 2000)),
+        ("few", pieces(Style::Plain, 6, 30_000)),
+        ("one", pieces(Style::Plain, 6, usize::MAX)),
+    ]
+}
+
+#[test]
+fn sound_layers() {
+    for (name, blob) in corpus() {
+        for span_size in [1, 100, 5000, 1 << 20] {
+            assert!(compare(&blob, span_size).is_ok(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn damaged_layers() {
+    let mut errors = std::collections::BTreeSet::new();
+    for (name, blob) in corpus() {
+        let stride = blob.len() / 25 + 1;
+        for at in (0..blob.len()).step_by(stride) {
+            let mut damaged = blob.clone();
+            damaged[at] ^= 1 << (at % 8);
+            errors.extend(compare(&damaged, 3000).err());
+            errors.extend(compare(&blob[..at], 3000).err().filter(|_| at > 0));
+        }
+        // At every place of a member that is surely read ahead: header, body, trailer.
+        let begin = blob.len() * 2 / 3;
+        let magic = |window: &[u8]| window.starts_with(b"\x1f\x8b\x08");
+        let Some(start) = blob[begin..].windows(3).position(magic) else { continue };
+        for at in begin + start - 8..(begin + start + 40).min(blob.len()) {
+            let mut damaged = blob.clone();
+            damaged[at] ^= 0x10;
+            errors.extend(compare(&damaged, 3000).err());
+        }
+        let trailing = [&blob[..], b"garbage"].concat();
+        assert!(compare(&trailing, 3000).is_err_and(|e| e.contains("trailing")), "{name}");
+    }
+    for part in
+        ["header checksum", "CRC-32", "truncated", "invalid deflate", "tar archive", "length"]
+    {
+        assert!(errors.iter().any(|error| error.contains(part)), "no error with {part}");
+    }
+}
+
+#[test]
+fn a_bad_tar_in_good_members() {
+    let mut entries = entries();
+    entries[6][3] ^= 1;
+    let mut blob = Vec::new();
+    for entry in &entries {
+        member(&mut blob, Style::Plain, 6, entry);
+    }
+    assert!(compare(&blob, 3000).is_err_and(|error| error.contains("tar archive")));
+}
+
+/// Without this the other tests could pass with nothing read ahead.
+#[test]
+fn the_walker_meets_what_was_read() {
+    for (name, blob) in corpus() {
+        for division in [SMALL, TINY] {
+            let splitter = std::sync::Arc::new(Splitter::new(division.split));
+            let met = splitter.rehearse(&blob, division.chunk, Handle::new(splitter.clone()));
+            let many = !matches!(name, "few" | "one");
+            assert!(met > 0 || !many, "{name}: {met}");
+            assert!(met == 0 || name != "one");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn members_at_random(
+        sizes in proptest::collection::vec((1..6000usize, 0..3usize, 0..10i32), 1..60),
+        span_size in prop_oneof![Just(1), 1..50_000u64],
+        damage in proptest::option::of((any::<prop::sample::Index>(), 1..=255u8)),
+    ) {
+        let tar = entries().concat();
+        let (mut blob, mut rest) = (Vec::new(), tar.as_slice());
+        for (size, style, level) in sizes.iter().cycle() {
+            let (piece, later) = rest.split_at((*size).min(rest.len()));
+            let style = [Style::Plain, Style::Bgzip, Style::Full][*style];
+            member(&mut blob, style, *level, piece);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        if let Some((place, flip)) = damage {
+            let at = place.index(blob.len());
+            blob[at] ^= flip;
+        }
+        compare(&blob, span_size).ok();
+    }
+}

@@ -1,0 +1,8 @@
+//! The vocabulary of the OCI image specification: digests, media types, platforms, JSON documents.
+
+pub mod digest;
+pub mod json;
+pub mod media_type;
+pub(crate) mod platform;
+pub(crate) mod sha256;
+pub(crate) mod soci_version;

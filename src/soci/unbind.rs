@@ -1,0 +1,198 @@
+//! The documents of a layout without SOCI indexes: the way back from [`crate::soci::bind`].
+//!
+//! Where a superseded manifest or index still lies in the layout it takes its place again, so digests
+//! are exactly those from before. Otherwise the document is written that says the same, in Go's form.
+//! A root that indexing put an index around (an image without an image index) is unwrapped again.
+
+use super::manifest::{member, remove_annotation};
+use super::{ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::tree::{Content, Image, Node, Tree};
+use crate::limits::MAX_MANIFEST_SIZE;
+use crate::oci::digest::Digest;
+use crate::oci::json::canonical::{self, MANIFEST};
+use crate::oci::json::edit::set_member;
+use crate::oci::json::{elements, members};
+use crate::oci::soci_version::{IndexVersion, V1Shape};
+use crate::soci::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, images, point_at};
+use crate::soci::index::{ManifestRef, head};
+
+/// What is taken from one image.
+#[derive(Clone, Debug)]
+pub(crate) struct Removal {
+    /// The image's manifest before.
+    pub(crate) image: Digest,
+    /// The SOCI indexes that go, V2 first.
+    pub(crate) indexes: Vec<Digest>,
+}
+
+/// Rewrites the tree without the SOCI indexes of these `versions`. `selected` says for each root and
+/// platform whether an image is wanted.
+///
+/// # Errors
+/// [`Error`] when a document cannot be read.
+pub(crate) fn undo(
+    layout: &Layout,
+    tree: &Tree,
+    versions: IndexVersion,
+    selected: &dyn Fn(usize, &Image) -> bool,
+) -> Result<(Rewrite, Vec<Removal>), Error> {
+    let mut rewriter = Rewriter::new(layout, None);
+    let mut removals: Vec<Removal> = Vec::new();
+    for (descriptor, image) in images(tree, selected) {
+        if removals.iter().any(|known| known.image == descriptor.digest) {
+            continue;
+        }
+        let of_image = IndexesOf::find(tree, descriptor, image);
+        if let Some(indexes) = of_image.leave(&mut rewriter, descriptor, image, versions)? {
+            removals.push(Removal { image: descriptor.digest, indexes });
+        }
+    }
+    Ok((rewriter.documents(tree, selected)?, removals))
+}
+
+/// The SOCI indexes of one image, as they stand in the tree.
+struct IndexesOf<'a> {
+    v2: Vec<&'a Descriptor>,
+    v1: Vec<(&'a Descriptor, V1Shape)>,
+}
+
+impl<'a> IndexesOf<'a> {
+    fn find(tree: &'a Tree, descriptor: &Descriptor, image: &Image) -> Self {
+        let mut found = Self { v2: Vec::new(), v1: Vec::new() };
+        for root in &tree.roots {
+            // One in index.json itself or in a list is found by its subject alone, as in a registry.
+            let nested = matches!(root.content, Content::Index { .. });
+            let shape = if nested { V1Shape::Nested } else { V1Shape::Tagged };
+            root.visit(&mut |node: &'a Node| {
+                let (Content::Soci(soci), Some(index)) = (&node.content, node.known()) else {
+                    return;
+                };
+                if soci.version == IndexVersion::V1 {
+                    let known = found.v1.iter().any(|(other, _)| other.digest == index.digest);
+                    if soci.subject == Some(descriptor.digest) && !known {
+                        found.v1.push((index, shape));
+                    }
+                } else {
+                    let known = found.v2.iter().any(|other| other.digest == index.digest);
+                    if is_v2_of(index, descriptor, image) && !known {
+                        found.v2.push(index);
+                    }
+                }
+            });
+        }
+        found
+    }
+
+    /// Decides what becomes of the image without `versions`; `None` when it stays as it is.
+    fn leave(
+        &self,
+        rewriter: &mut Rewriter<'_>,
+        descriptor: &Descriptor,
+        image: &Image,
+        versions: IndexVersion,
+    ) -> Result<Option<Vec<Digest>>, Error> {
+        let v2_goes = versions.has_v2() && (image.soci_v2.is_some() || !self.v2.is_empty());
+        let v1_goes = versions.has_v1() && !self.v1.is_empty();
+        if !v2_goes && !v1_goes {
+            return Ok(None);
+        }
+        let manifest = if v2_goes && image.soci_v2.is_some() {
+            rewriter.unannotated(descriptor, image)?
+        } else {
+            ManifestRef {
+                media_type: descriptor.media_type.clone(),
+                digest: descriptor.digest,
+                size: descriptor.size,
+            }
+        };
+        let stays = self.v2.first().filter(|_| !v2_goes);
+        let v2 = stays.map(|index| SociBlob { digest: index.digest, size: index.size });
+        let v1 = match self.v1.first() {
+            Some((index, shape)) if !v1_goes => Some(follow(rewriter, index, *shape, &manifest)?),
+            _ => None,
+        };
+        rewriter.images.push(NewImage { before: descriptor.digest, manifest, v2, v1 });
+        let mut indexes = Vec::new();
+        if v2_goes {
+            indexes.extend(self.v2.iter().map(|index| index.digest));
+        }
+        if v1_goes {
+            indexes.extend(self.v1.iter().map(|(index, _)| index.digest));
+        }
+        Ok(Some(indexes))
+    }
+}
+
+fn is_v2_of(index: &Descriptor, image: &Descriptor, content: &Image) -> bool {
+    let digest = image.digest.to_string();
+    match index.annotations.get(IMAGE_MANIFEST_DIGEST) {
+        Some(named) => *named == digest,
+        None => content.soci_v2.as_ref() == Some(&index.digest.to_string()),
+    }
+}
+
+/// A V1 index that stays, with the image's new manifest as its subject.
+fn follow(
+    rewriter: &mut Rewriter<'_>,
+    index: &Descriptor,
+    shape: V1Shape,
+    manifest: &ManifestRef,
+) -> Result<V1Index, Error> {
+    let Descriptor { digest, size, .. } = *index;
+    let place = format!("blob {digest}");
+    let bytes = rewriter
+        .layout
+        .read_blob(&digest, size, MAX_MANIFEST_SIZE)?
+        .ok_or_else(|| Error::BlobMissing { digest, referrer: "index.json".to_owned() })?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (moved, tool) = (|| {
+        let subject = head(&manifest.media_type, &manifest.digest, manifest.size);
+        let moved = canonical::encode(&set_member(&text, "subject", &subject)?, &MANIFEST)?;
+        let tool = match member(&text, "annotations")? {
+            Some(annotations) => member(&annotations, BUILD_TOOL)?,
+            None => None,
+        };
+        let tool = tool.map(|raw| serde_json::from_str(&raw)).transpose()?;
+        Ok((moved, tool.unwrap_or_default()))
+    })()
+    .map_err(Error::json(place))?;
+    let (digest, size) = rewriter.put(moved);
+    Ok(V1Index { blob: SociBlob { digest, size }, shape, tool })
+}
+
+/// The root whose index was put around one image: led to the image itself again. `None` when the index
+/// `text` says more than one that was made so.
+pub(super) fn unwrapped(
+    root: &str,
+    text: &str,
+    images: &[NewImage],
+) -> Result<Option<(String, Digest)>, serde_json::Error> {
+    let made = |member: &str| ["schemaVersion", "mediaType", "manifests"].contains(&member);
+    if members(text)?.iter().any(|member| !made(&member.name)) {
+        return Ok(None);
+    }
+    let manifests = member(text, "manifests")?.unwrap_or_else(|| "[]".to_owned());
+    let list = elements(&manifests)?;
+    let [child] = list.as_slice() else { return Ok(None) };
+    if member(child.value, "annotations")?.is_some() {
+        return Ok(None);
+    }
+    let digest: Option<Digest> = member(child.value, "digest")?
+        .and_then(|raw| serde_json::from_str::<String>(&raw).ok())
+        .and_then(|text| text.parse().ok());
+    let image = images.iter().find(|image| Some(image.manifest.digest) == digest);
+    let (Some(image), Some(platform)) = (image, member(child.value, "platform")?) else {
+        return Ok(None);
+    };
+    let root = point_at(root, &image.manifest)?;
+    let annotations = member(&root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
+    let root = if member(&annotations, ADDED_PLATFORM)?.is_some() {
+        remove_annotation(&root, ADDED_PLATFORM)?
+    } else {
+        set_member(&root, "platform", &platform)?
+    };
+    Ok(Some((root, image.manifest.digest)))
+}
