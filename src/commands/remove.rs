@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::RootReport;
-use crate::commands::index::{model_blob, prune, resolve, root_reports, stage_documents};
+use crate::commands::index::{Pruned, model_blob, prune, resolve, root_reports, stage_documents};
 use crate::commands::select::{Selection, select};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -38,6 +38,8 @@ pub struct RemoveOptions {
     pub index_version: IndexVersion,
     /// Remove the blobs that only the removed indexes and replaced manifests referred to.
     pub prune: bool,
+    /// Prune also where the blobs are in a directory outside of the layout, which others may use.
+    pub external_blobs: bool,
     /// Decide, but lock and write nothing.
     pub dry_run: bool,
 }
@@ -49,6 +51,7 @@ impl Default for RemoveOptions {
             platforms: Vec::new(),
             index_version: IndexVersion::Both,
             prune: false,
+            external_blobs: false,
             dry_run: false,
         }
     }
@@ -195,6 +198,9 @@ fn commit(
     options: &RemoveOptions,
     steps: &Steps<'_>,
 ) -> Result<RemoveReport, Error> {
+    if options.prune && !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
     let tree = resolve(layout, layout.path(), steps)?;
     let like = model_blob(layout, &tree);
     let step = steps.plan("[undo] manifests".to_owned(), &format!("undo {options:?}"), &[]);
@@ -213,11 +219,14 @@ fn commit(
         let outcome = if committed.index_json { Outcome::Done } else { Outcome::Cached };
         Ok((committed, outcome))
     })?;
-    let (blobs_pruned, bytes_pruned) =
-        if options.prune { prune(layout, &tree, &removing.rewritten)? } else { (0, 0) };
+    let pruned = match options.prune {
+        true => prune(layout, &tree, &removing.rewritten)?,
+        false => Pruned::default(),
+    };
     let mut report = removing.report(&tree, false);
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
-    (report.blobs_pruned, report.bytes_pruned) = (blobs_pruned, bytes_pruned);
+    (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
+    report.warnings.extend(pruned.warning);
     Ok(report)
 }

@@ -82,7 +82,9 @@ impl Layout {
     /// Temporary files of runs that were interrupted (or, without the lock, are under way), sorted.
     pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>, Error> {
         let mut found = Vec::new();
-        for directory in [self.path().to_owned(), self.blobs()] {
+        // Those in a store that others use may be of a run of theirs.
+        let blobs = self.external_blobs()?.is_none().then(|| self.blobs());
+        for directory in [self.path().to_owned()].into_iter().chain(blobs) {
             let entries = match fs::read_dir(&directory) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,

@@ -13,8 +13,10 @@
 
 mod blob;
 pub(crate) mod commit;
+pub(crate) mod config;
 pub(crate) mod descriptor;
 pub(crate) mod lock;
+mod mentions;
 mod open;
 pub(crate) mod reach;
 mod store;

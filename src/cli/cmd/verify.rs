@@ -53,7 +53,8 @@ fn text(verification: &Verification, quiet: bool) -> String {
             names => names.join(", "),
         };
         let lazy = format!("{} of {} layers lazy", image.lazy_layers, image.layers);
-        let _ = writeln!(out, "{} {}: {lazy}", escape::text(&names), escape::text(&image.platform));
+        let _ =
+            writeln!(out, "{} {}: {lazy}", escape::label(&names), escape::label(&image.platform));
     }
     let Verification { layers, checkpoints, files, seconds, .. } = verification;
     let _ = writeln!(
@@ -75,11 +76,11 @@ fn one(out: &mut String, finding: &Finding) {
     if let Some(blob) = blob {
         let _ = write!(out, "{blob}: ");
     }
-    let _ = write!(out, "{}", escape::text(place));
+    let _ = write!(out, "{}", escape::label(place));
     if let Some(offset) = offset {
         let _ = write!(out, " (offset {offset})");
     }
-    let (expected, found) = (escape::text(expected), escape::text(found));
+    let (expected, found) = (escape::label(expected), escape::label(found));
     let _ = writeln!(
         out,
         "\n  expected {expected}\n  found    {found}\n  gives    {}",

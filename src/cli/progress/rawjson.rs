@@ -99,8 +99,8 @@ struct Failure<'a> {
 /// A line for the error that ended a run.
 pub(crate) fn failure(message: &str, causes: &[String], hint: Option<&str>) -> String {
     let failure = Failure {
-        message: escape::text(message),
-        causes: causes.iter().map(|cause| escape::text(cause)).collect(),
+        message: escape::message(message),
+        causes: causes.iter().map(|cause| escape::message(cause)).collect(),
         hint: hint.map(escape::text),
     };
     write(&Line { version: VERSION, error: Some(failure), ..Line::default() })
@@ -117,7 +117,7 @@ pub(crate) fn warning(message: &str) -> String {
 
 impl Warning {
     fn new(vertex: Option<Digest>, message: &str) -> Self {
-        Self { vertex, level: 1, short: base64(escape::text(message).as_bytes()) }
+        Self { vertex, level: 1, short: base64(escape::message(message).as_bytes()) }
     }
 }
 

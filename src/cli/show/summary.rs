@@ -114,8 +114,8 @@ pub(crate) fn root_digests(roots: &[RootReport]) -> String {
 }
 
 pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
-    let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::text(of)) };
-    let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::text(name));
+    let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::label(of)) };
+    let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::label(name));
 }
 
 pub(crate) fn field(out: &mut String, name: &str, value: &str) {
@@ -156,7 +156,7 @@ fn image(
     }
     for layer in own {
         if let LayerOutcome::Skipped { reason } = &layer.outcome {
-            field(out, "skipped", &format!("{}: {}", layer.digest, escape::text(reason)));
+            field(out, "skipped", &format!("{}: {}", layer.digest, escape::label(reason)));
         }
     }
 }

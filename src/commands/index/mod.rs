@@ -25,9 +25,8 @@ use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
-use crate::layout::reach::reachable;
+use crate::layout::reach::{Reached, Search};
 use crate::layout::tree::{self, Tree};
-use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
 use crate::soci::bind::{Rewrite, rewrite};
@@ -136,6 +135,9 @@ pub(crate) fn run_made(
     options: &Options,
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
+    if options.prune && !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
     let tree = resolve(layout, shown, steps)?;
     let selection = select(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
@@ -168,7 +170,9 @@ pub(crate) fn run_made(
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
-        (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
+        let pruned = prune(layout, &tree, &rewritten)?;
+        (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
+        report.warnings.extend(pruned.warning);
     }
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
@@ -232,30 +236,44 @@ pub(in crate::commands) fn stage_documents(
     Ok(staged)
 }
 
-/// Removes what the old roots led to and the new ones do not; gives the number of blobs and their bytes.
+/// What [`prune`] did.
+#[derive(Debug, Default)]
+pub(in crate::commands) struct Pruned {
+    pub(in crate::commands) blobs: u64,
+    pub(in crate::commands) bytes: u64,
+    /// Why nothing was removed.
+    pub(in crate::commands) warning: Option<String>,
+}
+
+/// Removes what the old roots led to and the new ones do not. Where a document cannot be read, nothing is removed.
 pub(in crate::commands) fn prune(
     layout: &LockedLayout,
     tree: &Tree,
     rewritten: &Rewrite,
-) -> Result<(u64, u64), Error> {
-    let (mut blobs, mut bytes) = (0, 0);
-    let before = reachable(layout, &tree.index_json);
-    let after = reachable(layout, &rewritten.index_json);
+) -> Result<Pruned, Error> {
+    let before = Search::layout(&tree.index_json).tree(tree).run(layout)?;
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
-    let now = layout.read_index_json()?;
-    let now = if now == rewritten.index_json { None } else { Some(reachable(layout, &now)) };
-    let stays = |digest: &Digest| {
-        after.contains_key(digest) || now.as_ref().is_some_and(|now| now.contains_key(digest))
+    let now = tree::read(layout);
+    let after = match &now {
+        Ok(now) => Search::layout(&rewritten.index_json).text(&now.index_json).tree(now),
+        Err(_) => Search::layout(&rewritten.index_json),
     };
-    for (digest, size) in before {
-        if !stays(&digest) {
+    let after = after.careful().run(layout)?;
+    let mut pruned = Pruned::default();
+    if let Some(doubt) = now.err().or(after.doubt) {
+        let why = "nothing was pruned, since nobody knows what a document refers to";
+        pruned.warning = Some(format!("{why}: {doubt}"));
+        return Ok(pruned);
+    }
+    for (digest, Reached { size, .. }) in before.sha256 {
+        if !after.sha256.contains_key(&digest) {
             let path = layout.blob_path(&digest);
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            blobs += 1;
-            bytes += size;
+            pruned.blobs += 1;
+            pruned.bytes += size;
         }
     }
-    Ok((blobs, bytes))
+    Ok(pruned)
 }
 
 /// The selected entries of `index.json` as they are.

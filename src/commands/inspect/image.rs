@@ -186,7 +186,7 @@ impl Look<'_> {
 
     fn configuration(&self, broken: &mut Broken) {
         let manifest: Value = serde_json::from_str(&self.image.text).unwrap_or_default();
-        let config = AnyDescriptor::parse(&manifest["config"].to_string(), "an image manifest");
+        let config = AnyDescriptor::read(&manifest["config"].to_string(), "an image manifest");
         if let Ok(Some(config)) = config.map(AnyDescriptor::into_known) {
             broken.look(self.layout, &config, "configuration", self.digest);
         }

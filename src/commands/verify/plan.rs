@@ -15,12 +15,12 @@ use super::prefetch;
 use crate::commands::select::{SelectedImage, Selection};
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Image, SociIndex, Tree};
 use crate::limits::MAX_CONFIG_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
-use crate::oci::platform::Platform;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
 
@@ -271,10 +271,7 @@ impl<'a> Planner<'a> {
                 return Ok(Vec::new());
             }
         };
-        let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text = |name: &str| config[name].as_str().unwrap_or_default();
-        let platform =
-            Platform::new(text("os"), text("architecture"), text("variant"), text("os.version"));
+        let ImageConfig { platform, diff_ids } = ImageConfig::parse(&bytes, digest)?;
         if (&platform.os, &platform.architecture)
             != (&image.platform.os, &image.platform.architecture)
             && !platform.os.is_empty()
@@ -283,12 +280,7 @@ impl<'a> Planner<'a> {
             let consequence = Consequence::Misleading;
             findings.add(consequence, Some(digest), place, None, platform, &image.platform);
         }
-        let ids: Vec<Digest> = config["rootfs"]["diff_ids"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|id| id.as_str().and_then(|text| text.parse().ok()))
-            .collect();
+        let ids: Vec<Digest> = diff_ids.iter().filter_map(|id| id.parse().ok()).collect();
         let layers = manifest["layers"].as_array().map_or(0, Vec::len);
         if first && ids.len() != layers {
             let place = "the number of its diff IDs";
