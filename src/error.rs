@@ -290,7 +290,7 @@ pub enum Error {
         /// The place.
         path: PathBuf,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
         /// What to do, where that is known.
         hint: Option<&'static str>,
     },

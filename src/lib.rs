@@ -31,6 +31,8 @@ mod limits;
 mod oci;
 mod progress;
 mod soci;
+mod threads;
+mod unfinished;
 pub mod ztoc;
 
 pub use commands::index::options::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, Options};
@@ -48,3 +50,4 @@ pub use oci::soci_version::{IndexVersion, V1Shape};
 pub use oci::{digest, json, media_type};
 pub use progress::event;
 pub use soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
+pub use unfinished::abandon;

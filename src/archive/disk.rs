@@ -4,7 +4,7 @@
 //! synced while the next bytes are written, so that little is left to wait for after the last one.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -17,6 +17,7 @@ use super::follow::Writing;
 use super::policy::BlobName;
 use crate::error::Error;
 use crate::oci::digest::Hasher;
+use crate::threads::{each, spawn};
 
 /// Pieces that wait for the disk.
 const WAITING: usize = 8;
@@ -54,13 +55,17 @@ pub(super) enum Work {
 
 /// Starts the thread; it ends when the sender is gone. `durable` says whether to sync, `cancelled`
 /// whether to give up syncing many small files.
+///
+/// # Errors
+/// When no thread can be had.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     durable: bool,
     cancelled: &'scope (dyn Fn() -> bool + Sync),
-) -> (Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>) {
+) -> io::Result<(Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>)> {
     let (sender, work) = mpsc::channel(WAITING);
-    (sender, scope.spawn(move || write_all(work, durable, cancelled)))
+    let writing = spawn(scope, "write", move || write_all(work, durable, cancelled))?;
+    Ok((sender, writing))
 }
 
 fn write_all(
@@ -70,7 +75,8 @@ fn write_all(
 ) -> Result<(), Failure> {
     std::thread::scope(|scope| {
         let (to_sync, files) = std::sync::mpsc::sync_channel(1);
-        let syncing = scope.spawn(move || sync_each(&files));
+        // Without it large files are synced with the small ones.
+        let syncing = spawn(scope, "sync", move || sync_each(&files)).ok();
         let mut small = Vec::new();
         let mut open: Option<Open> = None;
         let mut result = Ok(());
@@ -89,7 +95,7 @@ fn write_all(
                 }),
                 Work::End => open.take().map_or(Ok(()), |open| {
                     let (file, path, size) = open.finish()?;
-                    if durable && size >= SYNC_AT_ONCE {
+                    if durable && size >= SYNC_AT_ONCE && syncing.is_some() {
                         // A thread that is gone has an error to tell.
                         let _ = to_sync.send((file, path));
                     } else if durable {
@@ -103,7 +109,9 @@ fn write_all(
             }
         }
         drop(to_sync);
-        let synced = syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let synced = syncing.map_or(Ok(()), |syncing| {
+            syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
         result?;
         // An error of the disk belongs to no member.
         synced
@@ -117,9 +125,6 @@ fn sync_each(files: &std::sync::mpsc::Receiver<(File, PathBuf)>) -> Result<(), E
 }
 
 fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), Error> {
-    if paths.is_empty() {
-        return Ok(());
-    }
     let sync = |path: &PathBuf| {
         if cancelled() {
             return Err(Error::Cancelled);
@@ -127,15 +132,7 @@ fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Resul
         let file = File::open(path).map_err(Error::io("open", path))?;
         file.sync_all().map_err(Error::io("sync", path))
     };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = paths
-            .chunks(paths.len().div_ceil(SYNC_THREADS))
-            .map(|part| scope.spawn(move || part.iter().try_for_each(sync)))
-            .collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    })
+    each(SYNC_THREADS, paths.len(), |number| sync(&paths[number])).into_iter().collect()
 }
 
 /// The file that is being written.

@@ -23,6 +23,7 @@ mod pack;
 mod place;
 mod policy;
 mod side;
+mod strangers;
 mod zstd;
 
 use std::fs::File;
@@ -243,9 +244,11 @@ fn take_in(
     let watch = Reading { steps, step, total: input.size.unwrap_or(0) };
     let cancelled = || steps.cancelled();
     let (walked, written) = std::thread::scope(|scope| {
-        let (disk, writing) = disk::start(scope, durable, &cancelled);
+        let (disk, writing) = disk::start(scope, durable, &cancelled)
+            .map_err(Error::io("start a thread for", shown))?;
         let walked = runtime.block_on(async {
-            let feed = Feed::start(input.source, &watch).map_err(Error::io("read", shown));
+            let feed = Feed::start(input.source, &watch);
+            let feed = feed.map_err(Error::io("start a thread for", shown));
             let decoded = decode::decode(feed.map_err(Failure::at_once)?).await;
             let position = Arc::<Position>::default();
             let archive = Arc::clone(&archive);
@@ -263,8 +266,8 @@ fn take_in(
             }
         });
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (walked, written)
-    });
+        Ok::<_, Error>((walked, written))
+    })?;
     // Of several failures the first in the order of the archive counts, whoever noticed it first.
     let mut failure = None;
     for found in [side.failure(), written.err()].into_iter().flatten() {

@@ -11,6 +11,7 @@ pub(crate) mod exit;
 mod progress;
 pub(crate) mod show;
 pub(crate) mod signals;
+mod stdout;
 mod talk;
 
 use std::ffi::OsString;

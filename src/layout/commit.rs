@@ -14,12 +14,14 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::Layout;
 use super::lock::LockedLayout;
 use crate::error::Error;
 use crate::oci::digest::Digest;
+use crate::threads;
+use crate::unfinished::{self, Mark};
 
 /// Beginning of every temporary file's name.
 pub(crate) const PREFIX: &str = ".soci-layout-";
@@ -27,11 +29,14 @@ pub(crate) const PREFIX: &str = ".soci-layout-";
 pub(crate) const SUFFIX: &str = ".tmp";
 
 /// A blob that is written, but not yet in its place. Dropping it removes it.
+///
+/// Its file is closed: a layout may have more blobs than a process may have open files.
 #[derive(Debug)]
 pub(crate) struct StagedBlob {
     digest: Digest,
     size: u64,
-    file: NamedTempFile,
+    path: TempPath,
+    mark: Mark,
     synced: bool,
 }
 
@@ -53,6 +58,7 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) struct BlobWriter {
     file: NamedTempFile,
+    mark: Mark,
     size: u64,
 }
 
@@ -68,12 +74,13 @@ impl BlobWriter {
         if synced {
             sync(&self.file)?;
         }
-        Ok(StagedBlob { digest, size: self.size, file: self.file, synced })
+        let Self { file, mark, size } = self;
+        Ok(StagedBlob { digest, size, path: file.into_temp_path(), mark, synced })
     }
 }
 
 /// Whether a path is that of a temporary file of this program.
-pub(super) fn is_temporary(path: &Path) -> bool {
+pub(crate) fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
@@ -91,8 +98,11 @@ impl Layout {
                 Err(error) => return Err(Error::io("list", &directory)(error)),
             };
             for entry in entries {
-                let path = entry.map_err(Error::io("list", &directory))?.path();
-                if is_temporary(&path) {
+                let entry = entry.map_err(Error::io("list", &directory))?;
+                let path = entry.path();
+                // A directory is none of a layout's: an archive's run may be at work in it.
+                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_temporary(&path) && !is_directory {
                     found.push(path);
                 }
             }
@@ -140,7 +150,8 @@ impl LockedLayout {
     /// Begins a blob whose content comes in parts, and its digest after them. `like` as for
     /// [`Self::stage`].
     pub(crate) fn stage_parts(&self, like: &Path) -> Result<BlobWriter, Error> {
-        Ok(BlobWriter { file: create_temporary(&self.blobs(), like)?, size: 0 })
+        let (mark, file) = create_temporary(&self.blobs(), like)?;
+        Ok(BlobWriter { file, mark, size: 0 })
     }
 
     /// Moves the blobs to their places and replaces `index.json`.
@@ -158,7 +169,9 @@ impl LockedLayout {
         sync_all(&blobs)?;
         for blob in blobs {
             let path = self.blob_path(&blob.digest);
-            blob.file.persist(&path).map_err(|error| Error::io("create", &path)(error.error))?;
+            let (mark, staged) = (blob.mark, blob.path);
+            mark.settle(|| staged.persist(&path))
+                .map_err(|error| Error::io("create", &path)(error.error))?;
             done.blobs += 1;
             done.bytes += blob.size;
         }
@@ -167,23 +180,25 @@ impl LockedLayout {
             sync_path(&self.blobs())?;
         }
         let path = self.index_json();
-        let file = if after == before {
-            None
-        } else {
-            let file = write_temporary(self.path(), after.as_bytes(), &path)?;
-            sync(&file)?;
-            Some(file)
+        let unchanged = || match self.read_index_json()? == before {
+            true => Ok(()),
+            false => Err(Error::Changed { path: path.clone() }),
         };
-        // As late as possible: what others do after this look is lost.
-        if self.read_index_json()? != before {
-            return Err(Error::Changed { path });
+        if after == before {
+            unchanged()?;
+            return Ok(done);
         }
-        if let Some(file) = file {
+        let (_mark, mut file) = create_temporary(self.path(), &path)?;
+        write(&mut file, after.as_bytes())?;
+        sync(&file)?;
+        unfinished::commit(|| {
+            // As late as possible: what others do after this look is lost.
+            unchanged()?;
             file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
-            sync_path(self.path())?;
-            done.bytes += after.len() as u64;
-            done.index_json = true;
-        }
+            sync_path(self.path())
+        })?;
+        done.bytes += after.len() as u64;
+        done.index_json = true;
         Ok(done)
     }
 }
@@ -191,19 +206,9 @@ impl LockedLayout {
 /// Syncs what is not synced yet.
 fn sync_all(blobs: &[StagedBlob]) -> Result<(), Error> {
     let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
-    if waiting.is_empty() {
-        return Ok(());
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = waiting
-            .chunks(waiting.len().div_ceil(SYNC_THREADS))
-            .map(|part| scope.spawn(|| part.iter().try_for_each(|blob| sync(&blob.file))))
-            .collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
+    threads::each(SYNC_THREADS, waiting.len(), |number| sync_path(&waiting[number].path))
+        .into_iter()
+        .collect()
 }
 
 fn sync(file: &NamedTempFile) -> Result<(), Error> {
@@ -215,20 +220,11 @@ fn write(file: &mut NamedTempFile, bytes: &[u8]) -> Result<(), Error> {
     written.map_err(|error| Error::io("write", file.path())(error))
 }
 
-/// A temporary file with this content, and with the mode and owner of `like` as
-/// [`create_temporary`] has it.
-fn write_temporary(directory: &Path, bytes: &[u8], like: &Path) -> Result<NamedTempFile, Error> {
-    let mut file = create_temporary(directory, like)?;
-    write(&mut file, bytes)?;
-    Ok(file)
-}
-
 /// An empty temporary file with the mode and (where that is possible) owner of `like`.
-fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Error> {
-    let file = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .suffix(SUFFIX)
-        .tempfile_in(directory)
+fn create_temporary(directory: &Path, like: &Path) -> Result<(Mark, NamedTempFile), Error> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    let (mark, file) = Mark::make(|| builder.tempfile_in(directory), NamedTempFile::path)
         .map_err(Error::io("create a file in", directory))?;
     let path = file.path();
     let model = fs::metadata(like).map_err(Error::io("read", like))?;
@@ -239,7 +235,7 @@ fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Erro
     }
     let mode = Permissions::from_mode(model.mode() & 0o777);
     file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", path))?;
-    Ok(file)
+    Ok((mark, file))
 }
 
 /// Syncs a directory, or a file that is there already.

@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Layout;
 use crate::error::Error;
+use crate::unfinished::Mark;
 
 /// How long another holder is waited for. An export holds the lock for as long as it writes
 /// `index.json`, which is short; another run of this program may take longer and is then reported.
@@ -28,6 +29,7 @@ pub(crate) struct LockedLayout {
     _directory: File,
     _lock: File,
     lock_path: PathBuf,
+    _mark: Mark,
 }
 
 impl std::ops::Deref for LockedLayout {
@@ -58,7 +60,15 @@ impl LockedLayout {
             let held = lock.metadata().map_err(Error::io("read", &lock_path))?;
             match fs::symlink_metadata(&lock_path) {
                 Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
-                    return Ok(Self { layout, _directory: directory, _lock: lock, lock_path });
+                    let held = || Ok::<_, Error>(lock_path);
+                    let (mark, lock_path) = Mark::make(held, PathBuf::as_path)?;
+                    return Ok(Self {
+                        layout,
+                        _directory: directory,
+                        _lock: lock,
+                        lock_path,
+                        _mark: mark,
+                    });
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

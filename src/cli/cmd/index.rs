@@ -37,16 +37,17 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
         match Printer::out_bytes() {
-            Ok(file) => stdout = Some(file),
-            Err(error) => {
+            Ok(Some(file)) => stdout = Some(file),
+            Ok(None) => {
                 let hint =
                     "redirect standard output, or write the archive to a file: --output x.tar";
-                talk.error(
-                    "no archive is written to standard output",
-                    &[error.to_string()],
-                    Some(hint),
-                );
+                let cause = "it is a terminal".to_owned();
+                talk.error("no archive is written to standard output", &[cause], Some(hint));
                 return Exit::Usage;
+            }
+            Err(error) => {
+                talk.error("failed to write to standard output", &[error.to_string()], None);
+                return Exit::Error;
             }
         }
     }
@@ -129,14 +130,7 @@ fn data(report: &Report, json: bool) -> String {
     if report.dry_run {
         return String::new();
     }
-    let mut lines: Vec<String> = Vec::new();
-    for root in &report.roots {
-        let line = format!("{}\n", root.after);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+    summary::root_digests(&report.roots)
 }
 
 #[cfg(test)]

@@ -126,8 +126,11 @@ impl Progress {
 
     /// Ends the display and gives the warnings that it has shown.
     pub(crate) fn finish(mut self) -> Vec<String> {
+        // Without a thread none was shown.
+        let shown = self.thread.is_some();
         self.stop();
-        std::mem::take(&mut self.shared.lock().warned)
+        let warned = std::mem::take(&mut self.shared.lock().warned);
+        if shown { warned } else { Vec::new() }
     }
 
     fn stop(&mut self) {

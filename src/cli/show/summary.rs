@@ -103,14 +103,9 @@ pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
 /// The digests of the entries of `index.json` as they are after a run, each once and on a line of its own,
 /// so that a single image gives a single line however many names it has.
 pub(crate) fn root_digests(roots: &[RootReport]) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for root in roots {
-        let line = format!("{}\n", root.after);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+    let mut seen = BTreeSet::new();
+    let distinct = roots.iter().filter(|root| seen.insert(root.after));
+    distinct.map(|root| format!("{}\n", root.after)).collect()
 }
 
 pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
