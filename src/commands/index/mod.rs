@@ -249,8 +249,7 @@ pub(in crate::commands) fn prune(
     };
     for (digest, size) in before {
         if !stays(&digest) {
-            let path = layout.blob_path(&digest);
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            layout.remove_blob(&digest)?;
             blobs += 1;
             bytes += size;
         }
