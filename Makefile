@@ -4,11 +4,12 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help build demo test quick bench check lint msrv unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
+	@echo "make quick  format, lints, unit and integration tests: before each commit, needs Rust only"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
@@ -18,6 +19,7 @@ help:
 	@echo "make hostile  ten million tar entries: up to 4 GiB of memory"
 	@echo "make determinism  the same bytes on emulated processors, aarch64, in other surroundings"
 	@echo "make miri   what Miri can run (nightly)"
+	@echo "make msrv   build with the oldest Rust that Cargo.toml promises"
 	@echo "make advisories  known vulnerabilities of the dependencies"
 	@echo "parts of make test: check unit peer push e2e determinism faults fuzz-smoke"
 
@@ -35,9 +37,15 @@ setup:
 # In this order a mistake is told as early as possible.
 test: setup check unit peer push e2e determinism faults fuzz-smoke
 
-check:
+# What needs nothing but Rust, before each commit.
+quick: lint unit
+
+lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+check: lint
+	typos
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 	cargo deny --locked check bans licenses sources
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; \
@@ -45,6 +53,13 @@ check:
 
 unit:
 	cargo test --locked
+
+# The oldest Rust, read from where it is promised. The lint clippy::incompatible_msrv runs with every `make lint`.
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv:
+	@if rustup toolchain install $(MSRV) --profile minimal >/dev/null 2>&1; then \
+	  cargo +$(MSRV) check --locked --target-dir target/msrv; \
+	else echo "msrv: left out: there is no rustup here that could get Rust $(MSRV)"; fi
 
 # Not part of the tests: what it finds depends on the machine.
 bench: build

@@ -21,11 +21,19 @@
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make their own files"))]
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "writes into a directory of its own, renames the result"
+)]
 pub mod archive;
+#[expect(clippy::disallowed_methods, reason = "writes entries, renames them to their names")]
 pub mod cache;
 mod commands;
 mod error;
 pub mod layer;
+#[expect(clippy::disallowed_methods, reason = "the room that writes layouts")]
 mod layout;
 mod limits;
 mod oci;

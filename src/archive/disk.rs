@@ -13,7 +13,6 @@ use sha2::Digest as _;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Failure;
-use super::follow::Writing;
 use super::policy::BlobName;
 use crate::error::Error;
 use crate::oci::digest::Hasher;
@@ -38,8 +37,6 @@ pub(super) struct Begin {
     pub(super) path: PathBuf,
     /// What the content must hash to, unless somebody else sees to it.
     pub(super) check: Option<BlobName>,
-    /// Who reads the file while it is written.
-    pub(super) follow: Option<Writing>,
     /// For errors.
     pub(super) at: super::At,
 }
@@ -160,11 +157,8 @@ impl Open {
     }
 
     fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        let Begin { file, path, at, follow, .. } = &mut self.begin;
+        let Begin { file, path, at, .. } = &mut self.begin;
         file.write_all(piece).map_err(|error| at.failure(write_error(path, error)))?;
-        if let Some(follow) = follow {
-            follow.advance(piece.len() as u64);
-        }
         match &mut self.hashing {
             Hashing::None => {}
             Hashing::Sha256(hasher) => hasher.update(piece),
@@ -185,10 +179,7 @@ impl Open {
     }
 
     fn finish(self) -> Result<(File, PathBuf, u64), Failure> {
-        let Begin { file, path, check, follow, at } = self.begin;
-        if let Some(follow) = follow {
-            follow.complete();
-        }
+        let Begin { file, path, check, at } = self.begin;
         match (self.hashing, check) {
             (Hashing::Sha256(hasher), Some(BlobName::Sha256(expected))) => {
                 let found = hasher.finish();

@@ -16,10 +16,9 @@ mod bounded;
 mod decode;
 mod disk;
 mod feed;
-mod follow;
-mod lag;
 mod members;
 mod pack;
+mod pieces;
 mod place;
 mod policy;
 mod side;
@@ -240,7 +239,7 @@ fn take_in(
         .enable_time()
         .build()
         .map_err(Error::io("read", shown))?;
-    let side = Side::new(layout, options, steps, cache, input.size.is_none());
+    let side = Side::new(layout, options, steps, cache);
     let watch = Reading { steps, step, total: input.size.unwrap_or(0) };
     let cancelled = || steps.cancelled();
     let (walked, written) = std::thread::scope(|scope| {

@@ -7,7 +7,6 @@
 //! An export writes its blobs before `index.json` and locks only the latter, so blobs that are younger
 //! than [`GcOptions::min_age`] stay: they may belong to one that is under way.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -171,8 +170,7 @@ fn execute(
         return Err(Error::Changed { path: layout.index_json() });
     }
     for blob in &report.removed {
-        let path = layout.blob_path(&blob.digest);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        layout.remove_blob(&blob.digest)?;
     }
     Ok(())
 }

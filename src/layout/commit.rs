@@ -121,6 +121,15 @@ impl LockedLayout {
         Ok(())
     }
 
+    /// Removes a blob that nothing refers to any more.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
+        let path = self.blob_path(digest);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))
+    }
+
     /// Brings `index.json` to the disk as it is now, whoever wrote it: before blobs go that only an older one
     /// leads to.
     ///

@@ -267,8 +267,7 @@ pub(in crate::commands) fn prune(
     }
     for (digest, Reached { size, .. }) in before.sha256 {
         if !after.sha256.contains_key(&digest) {
-            let path = layout.blob_path(&digest);
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            layout.remove_blob(&digest)?;
             pruned.blobs += 1;
             pruned.bytes += size;
         }
