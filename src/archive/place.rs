@@ -15,8 +15,9 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::commit::{PREFIX, SUFFIX, sync_path};
+use crate::layout::commit::{PREFIX, SUFFIX};
 use crate::layout::lock::LockedLayout;
+use crate::layout::sync::sync_path;
 
 /// In a directory of our own: what is about to be replaced, where that takes two steps.
 const OLD: &str = "old";

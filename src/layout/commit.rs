@@ -9,7 +9,7 @@
 //! Until the rename in 4 readers see the old layout; whatever an interrupted run leaves are blobs that
 //! nothing refers to and temporary files, which the next run removes.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 
 use super::Layout;
 use super::lock::LockedLayout;
+use super::sync::{SYNC_AT_ONCE, sync_path, sync_together};
 use crate::error::Error;
 use crate::oci::digest::Digest;
 
@@ -34,12 +35,6 @@ pub(crate) struct StagedBlob {
     file: NamedTempFile,
     synced: bool,
 }
-
-/// Blobs from this size in bytes are synced at once, while other layers are still being scanned.
-const SYNC_AT_ONCE: u64 = 1 << 20;
-/// Threads that sync small blobs. A file system answers many waiting syncs with one write of its
-/// journal, so this is about waiting together, not about processors.
-const SYNC_THREADS: usize = 8;
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,7 +157,8 @@ impl LockedLayout {
         after: &str,
     ) -> Result<Committed, Error> {
         let mut done = Committed::default();
-        sync_all(&blobs)?;
+        let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
+        sync_together(&waiting, |blob| sync(&blob.file))?;
         for blob in blobs {
             let path = self.blob_path(&blob.digest);
             blob.file.persist(&path).map_err(|error| Error::io("create", &path)(error.error))?;
@@ -193,24 +189,6 @@ impl LockedLayout {
         }
         Ok(done)
     }
-}
-
-/// Syncs what is not synced yet.
-fn sync_all(blobs: &[StagedBlob]) -> Result<(), Error> {
-    let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
-    if waiting.is_empty() {
-        return Ok(());
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = waiting
-            .chunks(waiting.len().div_ceil(SYNC_THREADS))
-            .map(|part| scope.spawn(|| part.iter().try_for_each(|blob| sync(&blob.file))))
-            .collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
 }
 
 fn sync(file: &NamedTempFile) -> Result<(), Error> {
@@ -247,16 +225,4 @@ fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Erro
     let mode = Permissions::from_mode(model.mode() & 0o777);
     file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", path))?;
     Ok(file)
-}
-
-/// Syncs a directory, or a file that is there already.
-pub(crate) fn sync_path(path: &Path) -> Result<(), Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    match file.sync_all() {
-        // Some network and FUSE file systems cannot sync a directory; there is nothing more to be had.
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        result => result.map_err(Error::io("sync", path)),
-    }
 }
