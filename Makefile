@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test quick bench check lint msrv unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help build demo test quick bench check lint features msrv unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -44,7 +44,13 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
-check: lint
+# The library as others embed it: without features, and with each.
+features:
+	cargo clippy --locked --lib --no-default-features -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features --features archives -- -D warnings
+	cargo clippy --locked --lib --bins --no-default-features --features cli -- -D warnings
+
+check: lint features
 	typos
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 	cargo deny --locked check bans licenses sources

@@ -20,9 +20,14 @@
 //! documentation point into the notes of that name in `docs/`.
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
+//!
+//! **Features**, both on by default: `archives` adds the module `archive` (layouts in tar archives and pipes;
+//! tokio), `cli` the program and what it alone needs. A library that works on directories is
+//! `soci-layout = { default-features = false }`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make their own files"))]
 
+#[cfg(feature = "archives")]
 #[expect(
     clippy::disallowed_methods,
     reason = "writes into a directory of its own, renames the result"

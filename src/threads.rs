@@ -18,8 +18,8 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     Builder::new().name(name.to_owned()).spawn_scoped(scope, work)
 }
 
-/// Calls `work` with each number below `count`, in order, on up to `threads` threads, this one among them. The
-/// results come in the order in which the calls ended.
+/// Calls `work` with each number below `count`, in order, on up to `threads` threads. The results come in the
+/// order in which the calls ended.
 pub(crate) fn each<T: Send>(
     threads: usize,
     count: usize,
@@ -36,16 +36,23 @@ pub(crate) fn each<T: Send>(
             results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
         }
     };
-    std::thread::scope(|scope| {
-        for number in 1..threads.min(count) {
-            // Those that are there do the work of the others.
-            if spawn(scope, &format!("work-{number}"), loops).is_err() {
-                break;
-            }
-        }
-        loops();
-    });
+    match pool(threads.min(count)) {
+        Some(pool) => drop(pool.broadcast(|_| loops())),
+        None => loops(),
+    }
     results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A pool of so many threads, or of the most that can be had; none for less than two.
+fn pool(mut threads: usize) -> Option<rayon::ThreadPool> {
+    while threads > 1 {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        if let Ok(pool) = builder.thread_name(|number| format!("work-{number}")).build() {
+            return Some(pool);
+        }
+        threads /= 2;
+    }
+    None
 }
 
 #[cfg(test)]

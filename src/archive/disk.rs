@@ -12,20 +12,17 @@ use std::thread::{Scope, ScopedJoinHandle};
 use sha2::Digest as _;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::Failure;
+use super::failure::{At, Failure};
 use super::policy::BlobName;
 use crate::error::Error;
+use crate::layout::sync::{SYNC_AT_ONCE, sync_together};
 use crate::oci::digest::Hasher;
-use crate::threads::{each, spawn};
+use crate::threads::spawn;
 
 /// Pieces that wait for the disk.
 const WAITING: usize = 8;
 /// Bytes of one file between two syncs: seconds of a slow disk, tens of milliseconds of a fast one.
 const SYNC_EVERY: u64 = 32 << 20;
-/// Files from this size in bytes are synced while others are written; smaller ones together at the end.
-const SYNC_AT_ONCE: u64 = 1 << 20;
-/// Threads that sync small files; they wait together for one write of the journal.
-const SYNC_THREADS: usize = 8;
 
 /// A piece of a member's content.
 pub(super) type Piece = Arc<Vec<u8>>;
@@ -38,7 +35,7 @@ pub(super) struct Begin {
     /// What the content must hash to, unless somebody else sees to it.
     pub(super) check: Option<BlobName>,
     /// For errors.
-    pub(super) at: super::At,
+    pub(super) at: At,
 }
 
 /// What the thread is told.
@@ -122,14 +119,13 @@ fn sync_each(files: &std::sync::mpsc::Receiver<(File, PathBuf)>) -> Result<(), E
 }
 
 fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), Error> {
-    let sync = |path: &PathBuf| {
+    sync_together(paths, |path| {
         if cancelled() {
             return Err(Error::Cancelled);
         }
         let file = File::open(path).map_err(Error::io("open", path))?;
         file.sync_all().map_err(Error::io("sync", path))
-    };
-    each(SYNC_THREADS, paths.len(), |number| sync(&paths[number])).into_iter().collect()
+    })
 }
 
 /// The file that is being written.

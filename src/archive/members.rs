@@ -14,10 +14,10 @@ use tokio_tar::{Archive, Entry};
 
 use super::bounded::{Bounded, Position};
 use super::disk::{Begin, Piece, Work};
+use super::failure::{At, Failure};
 use super::feed::Stop;
 use super::policy::{self, BlobName, DOCKER_ARCHIVE, Document, Header, Member};
 use super::side::{self, Passing, Side};
-use super::{At, Failure};
 use crate::error::Error;
 use crate::layer::CHUNK;
 use crate::layout::Layout;

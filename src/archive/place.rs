@@ -16,8 +16,9 @@ use tempfile::TempDir;
 use super::strangers::{self, Directory};
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::commit::{PREFIX, SUFFIX, sync_path};
+use crate::layout::commit::{PREFIX, SUFFIX};
 use crate::layout::lock::LockedLayout;
+use crate::layout::sync::sync_path;
 use crate::unfinished;
 use crate::unfinished::Mark;
 

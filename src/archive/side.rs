@@ -11,8 +11,8 @@ use std::thread::Scope;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::failure::{At, Failure};
 use super::pieces::{self, PieceReader, PieceSender};
-use super::{At, Failure};
 use crate::cache::CacheKey;
 use crate::commands::index::cached::{self, CacheUse};
 use crate::commands::index::early::{self, Early, EarlyScans, Keeper};

@@ -9,7 +9,7 @@
 //! Until the rename in 4 readers see the old layout; whatever an interrupted run leaves are blobs that
 //! nothing refers to and temporary files, which the next run removes.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::Layout;
 use super::lock::LockedLayout;
+use super::sync::{SYNC_AT_ONCE, sync_path, sync_together};
 use crate::error::Error;
 use crate::oci::digest::Digest;
-use crate::threads;
 use crate::unfinished::{self, Mark};
 
 /// Beginning of every temporary file's name.
@@ -39,12 +39,6 @@ pub(crate) struct StagedBlob {
     mark: Mark,
     synced: bool,
 }
-
-/// Blobs from this size in bytes are synced at once, while other layers are still being scanned.
-const SYNC_AT_ONCE: u64 = 1 << 20;
-/// Threads that sync small blobs. A file system answers many waiting syncs with one write of its
-/// journal, so this is about waiting together, not about processors.
-const SYNC_THREADS: usize = 8;
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,7 +169,8 @@ impl LockedLayout {
         after: &str,
     ) -> Result<Committed, Error> {
         let mut done = Committed::default();
-        sync_all(&blobs)?;
+        let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
+        sync_together(&waiting, |blob| sync_path(&blob.path))?;
         for blob in blobs {
             let path = self.blob_path(&blob.digest);
             let (mark, staged) = (blob.mark, blob.path);
@@ -212,14 +207,6 @@ impl LockedLayout {
     }
 }
 
-/// Syncs what is not synced yet.
-fn sync_all(blobs: &[StagedBlob]) -> Result<(), Error> {
-    let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
-    threads::each(SYNC_THREADS, waiting.len(), |number| sync_path(&waiting[number].path))
-        .into_iter()
-        .collect()
-}
-
 fn sync(file: &NamedTempFile) -> Result<(), Error> {
     file.as_file().sync_all().map_err(Error::io("sync", file.path()))
 }
@@ -245,16 +232,4 @@ fn create_temporary(directory: &Path, like: &Path) -> Result<(Mark, NamedTempFil
     let mode = Permissions::from_mode(model.mode() & 0o777);
     file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", path))?;
     Ok((mark, file))
-}
-
-/// Syncs a directory, or a file that is there already.
-pub(crate) fn sync_path(path: &Path) -> Result<(), Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    match file.sync_all() {
-        // Some network and FUSE file systems cannot sync a directory; there is nothing more to be had.
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        result => result.map_err(Error::io("sync", path)),
-    }
 }

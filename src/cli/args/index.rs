@@ -284,6 +284,7 @@ mod tests {
             strict: true,
             trust_blobs: true,
             cache_dir: Some("C".into()),
+            external_blobs: false,
             dry_run: true,
             jobs: NonZeroUsize::new(3),
         };

@@ -12,7 +12,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::printer::Printer;
-use crate::cli::show::{escape, summary};
+use crate::cli::show::{escape, json, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
@@ -123,9 +123,7 @@ fn exit(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
 /// dry run does not know the digests, so it gives none.
 fn data(report: &Report, json: bool) -> String {
     if json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(report).unwrap_or_default();
-        return escape::json(&document).into_owned() + "\n";
+        return json::document(report);
     }
     if report.dry_run {
         return String::new();

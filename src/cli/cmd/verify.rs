@@ -9,6 +9,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
@@ -24,13 +25,8 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
         Ok(verification) => verification,
         Err(error) => return talk.failed(&error),
     };
-    let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&verification).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
-    } else {
-        text(&verification, args.quiet)
-    };
+    let data =
+        if args.json { json::document(&verification) } else { text(&verification, args.quiet) };
     if let Err(error) = printer.out(&data) {
         talk.error("failed to write to standard output", &[error.to_string()], None);
         return Exit::Error;

@@ -14,8 +14,9 @@ use soci_layout::Digest;
 use soci_layout::event::StepId;
 
 use super::Display;
-use super::encode::{base64, rfc3339};
+use super::encode::rfc3339;
 use super::state::{Changes, StepState, Verdict};
+use crate::cli::show::base64::base64;
 use crate::cli::show::escape;
 
 /// Version of the lines; members are only ever added under the same one.
