@@ -137,7 +137,7 @@ mod tests {
         put("blobs/sha256/.soci-layout-y.tmp");
         fs::create_dir(temp.path().join("ingest")).expect("temporary");
         assert!(matches!(found(), Directory::Layout));
-        let mut shared = |name: &str, expected: &str| {
+        let shared = |name: &str, expected: &str| {
             put(name);
             match found() {
                 Directory::Shared(names) => assert_eq!(names, expected),

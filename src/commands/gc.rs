@@ -162,6 +162,9 @@ fn execute(
         return Err(Error::Changed { path: layout.index_json() });
     }
     for blob in &report.removed {
+        if observer.cancelled() {
+            return Err(Error::Cancelled);
+        }
         let path = layout.blob_path(&blob.digest);
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;
     }

@@ -1,5 +1,7 @@
 //! Blobs that no SOCI reader looks at must be whole all the same: they are pushed and pulled.
 
+use std::collections::BTreeSet;
+
 use super::Findings;
 use super::finding::Consequence;
 use super::plan::Plan;
@@ -17,8 +19,9 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let read = &plan.read;
     // SOCI indexes were read, but they lead on.
-    let leads_on =
-        |digest: &Digest| plan.images.iter().any(|image| image.soci_indexes.contains(digest));
+    let indexes: BTreeSet<&Digest> =
+        plan.images.iter().flat_map(|image| &image.soci_indexes).collect();
+    let leads_on = |digest: &Digest| indexes.contains(digest);
     for (digest, reached) in reach::find(layout, index_json, |d| read.contains(d) && !leads_on(d)) {
         if read.contains(&digest) || findings.has(digest) {
             continue;
