@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test quick bench check lint features msrv unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
+	@echo "make growth the work of each command grows as its input does, counted in instructions"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
 	@echo "make fuzz-smoke  seeds and a few random mutations of them, on stable Rust"
 	@echo "make fuzz TARGET=gzip  one target with coverage and AddressSanitizer (nightly, cargo-fuzz)"
@@ -70,6 +71,10 @@ msrv:
 # Not part of the tests: what it finds depends on the machine.
 bench: build
 	tests/bench/bench.py $(BENCH)
+
+# Instructions of each command on inputs of 1, 2 and 4 parts (valgrind).
+growth: build
+	python3 -B tests/growth.py --binary $(BIN)
 
 # The real binary killed, failed, interrupted and disturbed at every writing call (Linux, strace).
 faults: build

@@ -170,6 +170,9 @@ fn execute(
         return Err(Error::Changed { path: layout.index_json() });
     }
     for blob in &report.removed {
+        if observer.cancelled() {
+            return Err(Error::Cancelled);
+        }
         layout.remove_blob(&blob.digest)?;
     }
     Ok(())

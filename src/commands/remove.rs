@@ -3,6 +3,7 @@
 //! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use crate::oci::platform::Platform;
 use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::Rewrite;
+use crate::soci::bind::{NewImage, Rewrite};
 use crate::soci::unbind::{Removal, undo};
 
 /// Version of the JSON form of a [`RemoveReport`].
@@ -176,12 +177,15 @@ fn images(
     rewritten: &Rewrite,
     removals: &[Removal],
 ) -> Vec<RemovedImage> {
+    let news: BTreeMap<Digest, &NewImage> =
+        rewritten.images.iter().map(|new| (new.before, new)).collect();
+    let removals: BTreeMap<Digest, &Removal> =
+        removals.iter().map(|removal| (removal.image, removal)).collect();
     let images = selection.images.iter();
     images
         .map(|selected| {
             let before = selected.digest;
-            let new = rewritten.images.iter().find(|new| new.before == before);
-            let removal = removals.iter().find(|removal| removal.image == before);
+            let (new, removal) = (news.get(&before), removals.get(&before));
             RemovedImage {
                 names: selected.names.clone(),
                 platform: selected.image.platform.to_string(),

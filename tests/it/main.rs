@@ -17,6 +17,7 @@ mod files;
 mod gc;
 mod hostile;
 mod inspect;
+mod limits;
 mod ls;
 mod plan;
 mod properties;

@@ -24,10 +24,13 @@ const SHOWN: usize = 10;
 
 /// The whole text.
 pub(crate) fn text(inspection: &Inspection, verbose: bool) -> String {
+    let mut attested = HashMap::new();
+    statements(&inspection.roots, &mut attested);
     let show = Show {
         inspection,
         images: inspection.images.iter().map(|image| (image.digest, image)).collect(),
         soci: inspection.soci_indexes.iter().map(|soci| (soci.digest, soci)).collect(),
+        statements: attested,
         verbose,
     };
     let mut out = String::new();
@@ -55,7 +58,23 @@ struct Show<'a> {
     inspection: &'a Inspection,
     images: HashMap<Digest, &'a Image>,
     soci: HashMap<Digest, &'a SociIndex>,
+    /// By the digests of the attestations.
+    statements: HashMap<&'a str, &'a [String]>,
     verbose: bool,
+}
+
+fn statements<'a>(entries: &'a [Entry], found: &mut HashMap<&'a str, &'a [String]>) {
+    for entry in entries {
+        match &entry.content {
+            Content::Attestation { statements, .. } => {
+                found.entry(&entry.digest).or_insert(statements);
+            }
+            Content::Index { entries } | Content::Referrers { entries, .. } => {
+                statements(entries, found);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Show<'_> {
@@ -243,18 +262,8 @@ impl Show<'_> {
     }
 
     fn statements(&self, attestation: &Digest) -> String {
-        fn find<'a>(entries: &'a [Entry], digest: &str) -> Option<&'a [String]> {
-            entries.iter().find_map(|entry| match &entry.content {
-                Content::Attestation { statements, .. } if entry.digest == digest => {
-                    Some(statements.as_slice())
-                }
-                Content::Index { entries } | Content::Referrers { entries, .. } => {
-                    find(entries, digest)
-                }
-                _ => None,
-            })
-        }
-        let found = find(&self.inspection.roots, &attestation.to_string()).unwrap_or_default();
+        let found = self.statements.get(attestation.to_string().as_str()).copied();
+        let found = found.unwrap_or_default();
         let words: Vec<_> = found.iter().map(|statement| escape::label(statement)).collect();
         if words.is_empty() { String::new() } else { format!("  {}", words.join(", ")) }
     }

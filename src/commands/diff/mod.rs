@@ -9,7 +9,7 @@ mod pair;
 mod report;
 mod ztoc;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -70,6 +70,8 @@ struct Side {
     found: Inspection,
     /// Positions of the images.
     images: HashMap<String, usize>,
+    /// And of the SOCI indexes.
+    soci_indexes: HashMap<Digest, usize>,
     /// Digest and size of each image's configuration.
     configs: HashMap<Digest, (Digest, u64)>,
 }
@@ -127,7 +129,9 @@ impl Side {
         let places = found.images.iter().enumerate();
         let images = places.map(|(place, image)| (image.digest.to_string(), place)).collect();
         let configs = configs(&tree);
-        Ok((Self { layout, tree, found, images, configs }, missing))
+        let places = found.soci_indexes.iter().enumerate();
+        let soci_indexes = places.map(|(place, soci)| (soci.digest, place)).collect();
+        Ok((Self { layout, tree, found, images, soci_indexes, configs }, missing))
     }
 
     fn image(&self, digest: &str) -> Option<&Image> {
@@ -136,7 +140,7 @@ impl Side {
 
     fn side(&self, image: &Image) -> ImageSide {
         let soci = |digest: &Digest| {
-            let soci = self.found.soci_indexes.iter().find(|soci| soci.digest == *digest)?;
+            let soci = &self.found.soci_indexes[*self.soci_indexes.get(digest)?];
             Some(SociRef { soci_version: soci.soci_version, digest: soci.digest })
         };
         ImageSide {
@@ -233,11 +237,13 @@ impl Both {
         let (a, b) = (pair::groups(&self.a.found), pair::groups(&self.b.found));
         let mut list: Vec<ImageDifference> = Vec::new();
         let mut places: HashMap<(Option<&str>, Option<&str>), usize> = HashMap::new();
+        let mut named: HashSet<(usize, &str)> = HashSet::new();
         let empty = pair::Group { names: Vec::new(), digest: "", images: Vec::new() };
         for (old, new) in pair::pair_groups(&a, &b) {
             let (old, new) = (old.map_or(&empty, |at| &a[at]), new.map_or(&empty, |at| &b[at]));
             let mut names: Vec<&str> = old.names.clone();
-            names.extend(new.names.iter().filter(|name| !old.names.contains(name)));
+            let known: HashSet<&str> = names.iter().copied().collect();
+            names.extend(new.names.iter().filter(|name| !known.contains(*name)));
             for (was, is) in pair::pair_images(old, new) {
                 let (was, is) = (was.map(|at| old.images[at].1), is.map(|at| new.images[at].1));
                 let place = *places.entry((was, is)).or_insert_with(|| {
@@ -246,12 +252,8 @@ impl Both {
                     list.push(self.image(was, is));
                     list.len() - 1
                 });
-                let known = &mut list[place].names;
-                for name in &names {
-                    if !known.iter().any(|other| other == name) {
-                        known.push((*name).to_owned());
-                    }
-                }
+                let new = names.iter().filter(|name| named.insert((place, *name)));
+                list[place].names.extend(new.map(|name| (*name).to_owned()));
             }
         }
         list

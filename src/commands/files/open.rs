@@ -148,7 +148,7 @@ impl ImageFiles {
         let selected = choose(&selection.images)?;
         let left_out = selection.images.iter().filter(|i| i.digest != selected.digest);
         let left_out = left_out.map(|image| image.image.platform.to_string()).collect();
-        let indexes = find::indexes(&tree, selected.digest, selected.image);
+        let indexes = find::SociIndexes::of(&tree).distinct(selected.digest, selected.image);
         let ztocs = find::ztocs(&indexes);
         let chosen = chosen_layer(&selected.image.layers, options.layer.as_ref())?;
         let steps = Steps::new(observer);

@@ -12,6 +12,7 @@ pub mod report;
 mod reuse;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -27,9 +28,10 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
 use crate::layout::reach::{Reached, Search};
 use crate::layout::tree::{self, Tree};
+use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::{Rewrite, rewrite};
+use crate::soci::bind::{NewImage, Rewrite, rewrite};
 use crate::soci::index::ZtocEntry;
 use cached::CacheUse;
 use early::EarlyScans;
@@ -183,8 +185,10 @@ pub(crate) fn run_made(
             root.name = Some(name.clone());
         }
     }
+    let by_before: BTreeMap<Digest, &NewImage> =
+        rewritten.images.iter().map(|new| (new.before, new)).collect();
     for image in &mut report.images {
-        if let Some(new) = rewritten.images.iter().find(|new| new.before == image.before) {
+        if let Some(new) = by_before.get(&image.before) {
             image.after = new.manifest.digest;
             image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
             image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);

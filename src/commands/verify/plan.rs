@@ -46,7 +46,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, Error> {
         let mut planner = Planner {
             layout,
-            tree,
+            soci: find::SociIndexes::of(tree),
             documents: Documents::default(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
@@ -75,7 +75,7 @@ struct Used<'a> {
 
 struct Planner<'a> {
     layout: &'a Layout,
-    tree: &'a Tree,
+    soci: find::SociIndexes<'a>,
     documents: Documents,
     layers: Vec<Layer<'a>>,
     layer_at: BTreeMap<Digest, usize>,
@@ -131,7 +131,7 @@ impl<'a> Planner<'a> {
         image: &Image,
         findings: &mut Findings,
     ) -> Vec<(Digest, &'a SociIndex)> {
-        for place in find::places(self.tree, digest, image) {
+        for place in self.soci.places(digest, image) {
             if place.found_as == IndexVersion::V2 {
                 back_reference(place.descriptor, digest, findings);
                 if place.soci.version == IndexVersion::V1 {
@@ -142,7 +142,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let found = find::indexes(self.tree, digest, image);
+        let found = self.soci.distinct(digest, image);
         let named = found.iter().any(|index| index.found_as == IndexVersion::V2);
         if let Some(text) = &image.soci_v2
             && !named
