@@ -48,6 +48,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The documents that a run would write could not be read again. Nothing was written.
+    #[error(
+        "the layout could not be read any more after this run, so nothing was changed: {problem}"
+    )]
+    Unreadable {
+        /// Why not.
+        problem: String,
+    },
     /// A JSON document cannot be read.
     #[error("{place} is not valid: {source}")]
     Json {

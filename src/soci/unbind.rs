@@ -1,11 +1,11 @@
 //! The documents of a layout without SOCI indexes: the way back from [`crate::soci::bind`].
 //!
-//! Where a superseded manifest or index still lies in the layout it takes its place again, so digests
-//! are exactly those from before. Otherwise the document is written that says the same, in Go's form.
+//! Where it is known what an entry of `index.json` was ([`super::originals`]), it is put back as it stood.
+//! Otherwise the documents are written that say the same, in Go's form.
 //! A root that indexing put an index around (an image without an image index) is unwrapped again.
 
 use super::manifest::{member, remove_annotation};
-use super::{ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
+use super::{ADDED_INDEX, ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -16,7 +16,8 @@ use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::edit::set_member;
 use crate::oci::json::{elements, members};
 use crate::oci::soci_version::{IndexVersion, V1Shape};
-use crate::soci::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, images, point_at};
+use crate::soci::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, as_listed, images};
+use crate::soci::documents::point_at;
 use crate::soci::index::{ManifestRef, head};
 
 /// What is taken from one image.
@@ -39,7 +40,7 @@ pub(crate) fn undo(
     versions: IndexVersion,
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
-    let mut rewriter = Rewriter::new(layout, None);
+    let mut rewriter = Rewriter::new(layout, tree, None, true)?;
     let mut removals: Vec<Removal> = Vec::new();
     for (descriptor, image) in images(tree, selected) {
         if removals.iter().any(|known| known.image == descriptor.digest) {
@@ -50,7 +51,7 @@ pub(crate) fn undo(
             removals.push(Removal { image: descriptor.digest, indexes });
         }
     }
-    Ok((rewriter.documents(tree, selected)?, removals))
+    Ok((rewriter.documents(selected)?, removals))
 }
 
 /// The SOCI indexes of one image, as they stand in the tree.
@@ -102,11 +103,7 @@ impl<'a> IndexesOf<'a> {
         let manifest = if v2_goes && image.soci_v2.is_some() {
             rewriter.unannotated(descriptor, image)?
         } else {
-            ManifestRef {
-                media_type: descriptor.media_type.clone(),
-                digest: descriptor.digest,
-                size: descriptor.size,
-            }
+            as_listed(descriptor)
         };
         let stays = self.v2.first().filter(|_| !v2_goes);
         let v2 = stays.map(|index| SociBlob { digest: index.digest, size: index.size });
@@ -114,7 +111,7 @@ impl<'a> IndexesOf<'a> {
             Some((index, shape)) if !v1_goes => Some(follow(rewriter, index, *shape, &manifest)?),
             _ => None,
         };
-        rewriter.images.push(NewImage { before: descriptor.digest, manifest, v2, v1 });
+        rewriter.add(NewImage { before: descriptor.digest, manifest, v2, v1 });
         let mut indexes = Vec::new();
         if v2_goes {
             indexes.extend(self.v2.iter().map(|index| index.digest));
@@ -163,13 +160,17 @@ fn follow(
     Ok(V1Index { blob: SociBlob { digest, size }, shape, tool })
 }
 
-/// The root whose index was put around one image: led to the image itself again. `None` when the index
-/// `text` says more than one that was made so.
+/// The root whose index was put around one image: led to the image itself again. `None` when it was not, or the
+/// index `text` says more by now than one that was made so.
 pub(super) fn unwrapped(
     root: &str,
     text: &str,
     images: &[NewImage],
 ) -> Result<Option<(String, Digest)>, serde_json::Error> {
+    let annotations = member(root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
+    if member(&annotations, ADDED_INDEX)?.is_none() {
+        return Ok(None);
+    }
     let made = |member: &str| ["schemaVersion", "mediaType", "manifests"].contains(&member);
     if members(text)?.iter().any(|member| !made(&member.name)) {
         return Ok(None);
@@ -188,11 +189,25 @@ pub(super) fn unwrapped(
         return Ok(None);
     };
     let root = point_at(root, &image.manifest)?;
-    let annotations = member(&root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
-    let root = if member(&annotations, ADDED_PLATFORM)?.is_some() {
-        remove_annotation(&root, ADDED_PLATFORM)?
-    } else {
-        set_member(&root, "platform", &platform)?
-    };
+    let without_platform = member(&annotations, ADDED_PLATFORM)?.is_some();
+    let root = without_marks(&root)?;
+    let root = if without_platform { root } else { set_member(&root, "platform", &platform)? };
     Ok(Some((root, image.manifest.digest)))
+}
+
+/// The root `text`, led back to what it was, `original`, whose own text has other names or annotations.
+pub(super) fn led_back(
+    text: &str,
+    target: &ManifestRef,
+    original: &str,
+) -> Result<String, serde_json::Error> {
+    let text = without_marks(&point_at(text, target)?)?;
+    match member(original, "platform")? {
+        Some(platform) => set_member(&text, "platform", &platform),
+        None => Ok(text),
+    }
+}
+
+fn without_marks(root: &str) -> Result<String, serde_json::Error> {
+    remove_annotation(&remove_annotation(root, ADDED_PLATFORM)?, ADDED_INDEX)
 }

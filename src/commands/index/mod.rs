@@ -12,6 +12,7 @@ pub mod report;
 mod reuse;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -168,7 +169,8 @@ pub(crate) fn run_made(
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
-        (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
+        (report.blobs_pruned, report.bytes_pruned) =
+            prune(layout, &[&tree.index_json], &[&rewritten.index_json])?;
     }
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
@@ -232,23 +234,26 @@ pub(in crate::commands) fn stage_documents(
     Ok(staged)
 }
 
-/// Removes what the old roots led to and the new ones do not; gives the number of blobs and their bytes.
+/// Removes what the texts `before` led to and those of `after` do not; gives the number of blobs and their bytes.
+/// The first of `after` is the `index.json` that was written.
 pub(in crate::commands) fn prune(
     layout: &LockedLayout,
-    tree: &Tree,
-    rewritten: &Rewrite,
+    before: &[&str],
+    after: &[&str],
 ) -> Result<(u64, u64), Error> {
     let (mut blobs, mut bytes) = (0, 0);
-    let before = reachable(layout, &tree.index_json);
-    let after = reachable(layout, &rewritten.index_json);
+    let all = |texts: &[&str]| -> BTreeMap<Digest, u64> {
+        texts.iter().flat_map(|text| reachable(layout, text)).collect()
+    };
+    let before = all(before);
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
     let now = layout.read_index_json()?;
-    let now = if now == rewritten.index_json { None } else { Some(reachable(layout, &now)) };
-    let stays = |digest: &Digest| {
-        after.contains_key(digest) || now.as_ref().is_some_and(|now| now.contains_key(digest))
-    };
+    let mut stays = all(after);
+    if Some(&now.as_str()) != after.first() {
+        stays.extend(reachable(layout, &now));
+    }
     for (digest, size) in before {
-        if !stays(&digest) {
+        if !stays.contains_key(&digest) {
             let path = layout.blob_path(&digest);
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             blobs += 1;
