@@ -212,6 +212,21 @@ pub enum Error {
         /// The layout.
         path: PathBuf,
     },
+    /// None of the manifests is there.
+    #[error(
+        "none of the {count} image manifests that index.json leads to is in the layout ({digest} …)"
+    )]
+    AllMissing {
+        /// The first of them.
+        digest: Digest,
+        /// How many.
+        count: usize,
+    },
+    /// V1 in the tagged shape for an `index.json` that is itself an image's index.
+    #[error(
+        "index.json is itself the index of a multi-platform image and has no name, and the tagged V1 shape needs one"
+    )]
+    TaggedImageIndex,
     /// V1 in the tagged shape for an image without a name.
     #[error("the image {digest} has no name in index.json, and the tagged V1 shape needs one")]
     NeedsName {
@@ -385,6 +400,12 @@ impl Error {
             Self::NoImage { .. } => {
                 "was it exported with an image? A build cache or an artifact alone cannot be indexed".to_owned()
             }
+            Self::AllMissing { .. } => {
+                "the layout is incomplete: export or copy the image again, with all that it leads to \
+                 (skopeo copy --all, crane pull --format oci)"
+                    .to_owned()
+            }
+            Self::TaggedImageIndex => "use --v1-shape nested".to_owned(),
             Self::NeedsName { .. } => {
                 "give it one with --name NAME, or use --v1-shape nested".to_owned()
             }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::RootReport;
 use crate::commands::index::{model_blob, prune, resolve, root_reports, stage_documents};
-use crate::commands::select::{Selection, select};
+use crate::commands::select::{Selection, select_any};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
@@ -140,7 +140,7 @@ impl Removing {
             platforms: options.platforms.clone(),
             ..Options::default()
         };
-        let selection = select(tree, &selecting, layout.path())?;
+        let selection = select_any(tree, &selecting)?;
         let wanted = |position, image: &_| selection.wants(position, image);
         let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
         let images = images(&selection, &rewritten, &removals);

@@ -17,7 +17,7 @@ use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, INDEX};
 use crate::oci::json::edit::{edit_array, remove_member, set_member};
 use crate::oci::json::string;
-use crate::oci::media_type::OCI_INDEX;
+use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX};
 
 /// Whether the image below the root at this place is wanted.
 pub(super) type Selected<'a> = &'a dyn Fn(usize, &Image) -> bool;
@@ -53,7 +53,6 @@ impl Rewriter<'_> {
             replacements[position] = new.map(|(text, _)| text);
         }
         let mut appended = referrers::update(&mut self, tree, &mut replacements)?;
-        let lists = appended.len();
         if is_image_index {
             appended.extend(self.soci_entries(selected, &mut replacements));
         }
@@ -70,7 +69,7 @@ impl Rewriter<'_> {
             tree.index_json.clone()
         };
         if index_json != tree.index_json {
-            self.record(&replacements, &appended[..lists])?;
+            self.record(&replacements, &appended)?;
         }
         let Rewriter { layout, images, blobs, .. } = self;
         if index_json != tree.index_json {
@@ -129,7 +128,11 @@ impl Rewriter<'_> {
         };
         let (Some(text), Some(node)) = (&original.text, &original.node) else { return Ok(None) };
         let Some(target) = node.known().map(as_listed) else { return Ok(None) };
-        if !self.loses_all(root, wanted) {
+        let loses = match &root.content {
+            Content::Attestation { .. } => self.follows_back(descriptor),
+            _ => self.loses_all(root, wanted),
+        };
+        if !loses {
             return Ok(None);
         }
         let text = if original.exact {
@@ -149,6 +152,15 @@ impl Rewriter<'_> {
             }
         }
         Ok(Some((text, target.digest)))
+    }
+
+    /// Whether an attestation's image becomes what it was.
+    fn follows_back(&self, attestation: &Descriptor) -> bool {
+        let image = attestation.annotations.get(REFERENCE_DIGEST).and_then(|d| d.parse().ok());
+        image.is_some_and(|image| {
+            let new = self.new_image(&image).map(|new| &new.manifest);
+            new.is_some() && new == self.earlier.get(&image)
+        })
     }
 
     /// Whether a root has SOCI indexes and none of them stays.
@@ -240,7 +252,9 @@ impl Rewriter<'_> {
                 let index = self.wrap(node, descriptor, image, &new)?;
                 let (digest, size) = self.put(index);
                 let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
+                // The type of an image's configuration, where tools write it, is the child's.
                 let text = point_at(&text, &target)
+                    .and_then(|text| remove_member(&text, "artifactType"))
                     .and_then(|text| set_annotation(&text, ADDED_INDEX, "true"))
                     .and_then(|text| match descriptor.platform {
                         Some(_) => remove_member(&text, "platform"),
@@ -435,7 +449,14 @@ fn repoint_image(text: &str, new: &NewImage, annotated: bool) -> Result<String, 
     let text = if new.manifest.digest == new.before {
         text.to_owned()
     } else {
-        point_at(text, &new.manifest)?
+        let text = point_at(text, &new.manifest)?;
+        // Some tools write the configuration's type there.
+        match member(&text, "artifactType")? {
+            Some(kind) if new.v2.is_some() && kind == string(DOCKER_CONFIG) => {
+                set_member(&text, "artifactType", &string(OCI_CONFIG))?
+            }
+            _ => text,
+        }
     };
     match &new.v2 {
         Some(soci) => set_annotation(&text, INDEX_DIGEST, &soci.digest.to_string()),

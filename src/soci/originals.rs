@@ -146,10 +146,12 @@ impl Originals {
         found
     }
 
-    /// What the roots of `tree` were before they had SOCI indexes, as far as they have any and it is known.
+    /// What the roots of `tree` were before they had SOCI indexes, or followed an image that has one, as far as
+    /// it is known.
     pub(super) fn of_roots(&self, layout: &Layout, tree: &Tree) -> Vec<Option<Original>> {
         let original = |(root, before): (&Node, Option<Option<&str>>)| {
-            let before = before.filter(|_| has_soci(root))?;
+            let follows = matches!(root.content, Content::Attestation { .. });
+            let before = before.filter(|_| follows || has_soci(root))?;
             let whole = |node: &Node| {
                 !has_soci(node) && images_below(node).len() == images_below(root).len()
             };

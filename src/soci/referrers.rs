@@ -34,7 +34,14 @@ pub(super) fn update(
         drop_bare_entries(rewriter, tree, replacements);
     }
     let referrers = Referrers::find(tree);
+    // Several manifests, written in different ways, can become one; it has one list.
+    let mut same: HashMap<Digest, Vec<Digest>> = HashMap::new();
     for image in &images {
+        same.entry(image.manifest.digest).or_default().push(image.before);
+    }
+    for image in &images {
+        let befores = same.get(&image.manifest.digest).map_or(&[][..], Vec::as_slice);
+        let is_first = befores.first() == Some(&image.before);
         let wanted = image.tagged_v1().map(|_| image.manifest.digest);
         let mut listed = false;
         for &position in referrers.lists_of(image) {
@@ -43,15 +50,15 @@ pub(super) fn update(
             let Some(descriptor) = root.known() else { continue };
             if wanted == Some(*subject) {
                 listed = true;
-                let entries = referrers.entries(rewriter, image, children)?;
+                let entries = referrers.entries(rewriter, image, befores, children)?;
                 replacements[position] = relist(rewriter, descriptor, text, &entries)?;
             } else {
                 let list = (position, descriptor, text.as_str());
                 replacements[position] = without_soci(rewriter, list, children, &elsewhere)?;
             }
         }
-        if let (Some(subject), false) = (wanted, listed) {
-            let entries = referrers.entries(rewriter, image, &[])?;
+        if let (Some(subject), false, true) = (wanted, listed, is_first) {
+            let entries = referrers.entries(rewriter, image, befores, &[])?;
             let list = index_of(&entries).map_err(Error::json("a list"))?;
             let (digest, size) = rewriter.put(list);
             let mut text = String::new();
@@ -162,6 +169,7 @@ impl<'a> Referrers<'a> {
         &self,
         rewriter: &Rewriter<'_>,
         image: &NewImage,
+        befores: &[Digest],
         listed: &[Node],
     ) -> Result<Vec<String>, Error> {
         let mut out = Vec::new();
@@ -186,7 +194,7 @@ impl<'a> Referrers<'a> {
         }
         let of = |subject: &Digest| self.artifacts.get(subject).map_or(&[][..], Vec::as_slice);
         let mut found: Vec<(usize, &Descriptor, &Artifact, (Digest, u64))> = Vec::new();
-        for &(number, descriptor, artifact) in of(&image.before) {
+        for &(number, descriptor, artifact) in befores.iter().flat_map(of) {
             if let Some(moved) = rewriter.attestations.get(&descriptor.digest) {
                 found.push((number, descriptor, artifact, *moved));
             }

@@ -191,6 +191,10 @@ pub(super) fn unwrapped(
     let root = point_at(root, &image.manifest)?;
     let without_platform = member(&annotations, ADDED_PLATFORM)?.is_some();
     let root = without_marks(&root)?;
+    let root = match member(child.value, "artifactType")? {
+        Some(kind) => set_member(&root, "artifactType", &kind)?,
+        None => root,
+    };
     let root = if without_platform { root } else { set_member(&root, "platform", &platform)? };
     Ok(Some((root, image.manifest.digest)))
 }

@@ -4,6 +4,7 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
+mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
 mod layers;
@@ -12,15 +13,15 @@ pub mod report;
 mod reuse;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{
-    ImageReport, LayerOutcome, REPORT_VERSION, Report, RootReport,
+    ImageReport, LayerOutcome, LayerReport, REPORT_VERSION, Report, RootReport,
 };
-use crate::commands::select::{Selection, name, select};
+use crate::commands::select::{Selection, name, select_indexable};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -109,7 +110,7 @@ pub(in crate::commands) fn resolve(
 
 fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, layout.path(), steps)?;
-    let selection = select(&tree, options, layout.path())?;
+    let selection = select_indexable(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);
@@ -120,6 +121,11 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     for (image, selected) in report.images.iter_mut().zip(&selection.images) {
         image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
     }
+    let skipped = |report: &&LayerReport| matches!(report.outcome, LayerOutcome::Skipped { .. });
+    let indexed: HashSet<Digest> =
+        reports.iter().filter(|report| !skipped(report)).map(|report| report.digest).collect();
+    let indexed = |layer: &Digest| indexed.contains(layer);
+    report.warnings.extend(attached::foreseen(&tree, &selection, options, &indexed));
     report.changed = reports
         .iter()
         .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
@@ -138,7 +144,7 @@ pub(crate) fn run_made(
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
     let tree = resolve(layout, shown, steps)?;
-    let selection = select(&tree, options, shown)?;
+    let selection = select_indexable(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
@@ -172,6 +178,7 @@ pub(crate) fn run_made(
         (report.blobs_pruned, report.bytes_pruned) =
             prune(layout, &[&tree.index_json], &[&rewritten.index_json])?;
     }
+    report.warnings.extend(attached::orphaned(&tree, &rewritten));
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
