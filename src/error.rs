@@ -214,7 +214,7 @@ pub enum Error {
     },
     /// None of the manifests is there.
     #[error(
-        "none of the {count} image manifests that index.json leads to is in the layout ({digest} …)"
+        "all image manifests that index.json leads to are missing ({count}, the first is {digest})"
     )]
     AllMissing {
         /// The first of them.

@@ -82,7 +82,7 @@ impl Platform {
             ("variant", string(&self.variant), self.variant.is_empty()),
         ] {
             if !empty {
-                out.push_str(&format!(",\"{name}\":{value}"));
+                out.extend([",\"", name, "\":", value.as_str()]);
             }
         }
         out.push('}');

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{annotate, member, strip};
-use super::originals::{Original, Originals, Replaced, has_soci};
+use super::originals::{Original, Originals, Replaced, has_soci, images_below};
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -124,6 +124,8 @@ pub(super) struct Rewriter<'a> {
     pub(super) originals: Vec<Option<Original>>,
     /// By digest, manifests and nested indexes as they were before they had SOCI indexes.
     pub(super) earlier: HashMap<Digest, ManifestRef>,
+    /// By the digest of a manifest, the types that its layers had then.
+    earlier_types: HashMap<Digest, Vec<String>>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -138,10 +140,18 @@ impl<'a> Rewriter<'a> {
         } else {
             tree.roots.iter().map(|_| None).collect()
         };
-        let mut earlier = HashMap::new();
+        let (mut earlier, mut earlier_types) = (HashMap::new(), HashMap::new());
         for (root, original) in tree.roots.iter().zip(&originals) {
             if let Some(node) = original.as_ref().and_then(|original| original.node.as_ref()) {
                 earlier.extend(pairs(root, node));
+                for ((now, image), (_, before)) in images_below(root).iter().zip(images_below(node))
+                {
+                    let types: Vec<String> =
+                        before.layers.iter().map(|layer| layer.media_type.clone()).collect();
+                    if types.len() == image.layers.len() {
+                        earlier_types.extend(now.known().map(|now| (now.digest, types)));
+                    }
+                }
             }
         }
         Ok(Self {
@@ -155,6 +165,7 @@ impl<'a> Rewriter<'a> {
             blobs: BTreeMap::new(),
             originals,
             earlier,
+            earlier_types,
         })
     }
 
@@ -191,7 +202,9 @@ impl<'a> Rewriter<'a> {
         if self.new_image(&descriptor.digest).is_some() {
             return Ok(());
         }
-        let mut entries: Vec<ZtocEntry> = image.layers.iter().filter_map(ztoc).collect();
+        let of_layer = |(at, layer): (usize, &Descriptor)| Some((at, ztoc(layer)?));
+        let (places, mut entries): (Vec<usize>, Vec<ZtocEntry>) =
+            image.layers.iter().enumerate().filter_map(of_layer).unzip();
         if entries.is_empty() {
             return Ok(());
         }
@@ -213,6 +226,11 @@ impl<'a> Rewriter<'a> {
             manifest = ManifestRef { media_type: OCI_MANIFEST.to_owned(), digest, size };
         } else if image.soci_v2.is_some() {
             manifest = self.unannotated(descriptor, image)?;
+            if let Some(types) = self.earlier_types.get(&descriptor.digest) {
+                for (entry, place) in entries.iter_mut().zip(places) {
+                    entry.layer_media_type.clone_from(&types[place]);
+                }
+            }
         }
         let v1 = options.index_version.has_v1().then(|| {
             let (digest, size) = self.put(index::encode(&entries, Some(&manifest), tool));
@@ -255,15 +273,18 @@ impl<'a> Rewriter<'a> {
                 None if has_soci(root) || !self.keeps => continue,
                 None => Some(root.text().to_owned()),
             };
-            // One that is put back needs no way back.
-            if before.as_ref() != Some(now) {
+            // One that is put back needs no way back, and what is pruned has none.
+            if before.as_ref() != Some(now) && (before.is_some() || self.keeps) {
                 entries.push(Replaced { now: now.clone(), before });
             }
         }
-        let added = appended.iter().map(|now| Replaced { now: now.clone(), before: None });
-        entries.extend(added);
-        if !entries.is_empty() {
-            let record = Originals::read(self.layout)?.record(entries)?;
+        if self.keeps || !entries.is_empty() {
+            let added = appended.iter().map(|now| Replaced { now: now.clone(), before: None });
+            entries.extend(added);
+        }
+        if !entries.is_empty()
+            && let Some(record) = Originals::read(self.layout)?.record(entries)?
+        {
             self.put(record);
         }
         Ok(())

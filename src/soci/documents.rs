@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::bind::{NewImage, Rewrite, Rewriter, as_listed};
+use super::bind::{NewImage, Rewrite, Rewriter, as_listed, media_type};
 use super::index::ManifestRef;
 use super::manifest::{member, remove_annotation, set_annotation};
 use super::order::{Listed, is_annotated, tail};
 use super::originals::{has_soci, images_below};
-use super::{ADDED_INDEX, ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST, INDEX_DIGEST, referrers, unbind};
+use super::{ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST, INDEX_DIGEST, referrers, unbind};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::{AnyDescriptor, Descriptor};
@@ -17,7 +17,7 @@ use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, INDEX};
 use crate::oci::json::edit::{edit_array, remove_member, set_member};
 use crate::oci::json::string;
-use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX};
+use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX, is_index};
 
 /// Whether the image below the root at this place is wanted.
 pub(super) type Selected<'a> = &'a dyn Fn(usize, &Image) -> bool;
@@ -31,21 +31,15 @@ impl Rewriter<'_> {
         let is_image_index = tree.is_image_index();
         for (position, root) in tree.roots.iter().enumerate() {
             let wanted = |image: &Image| selected(position, image);
-            let new = match self.restored(position, root, &wanted)? {
-                Some(restored) => Some(restored),
-                None => {
-                    self.attestations(root)?;
-                    if is_image_index {
-                        let text = self.child(root, &wanted)?;
-                        let digest = root.known().and_then(|d| self.new_image(&d.digest));
-                        let digest = digest.map(|new| new.manifest.digest);
-                        let digest = digest.or(root.known().map(|d| d.digest));
-                        digest.filter(|_| text != root.text()).map(|digest| (text, digest))
-                    } else {
-                        self.root(root, &wanted)?
-                    }
-                }
-            };
+            let mut new = self.restored(position, root, &wanted)?;
+            if new.is_none() {
+                self.attestations(root)?;
+                new = if is_image_index {
+                    self.image_index_entry(root, &wanted)?
+                } else {
+                    self.root(position, root, &wanted)?
+                };
+            }
             roots.push(match &new {
                 Some((_, digest)) => Some(*digest),
                 None => root.known().map(|descriptor| descriptor.digest),
@@ -76,6 +70,22 @@ impl Rewriter<'_> {
             check_readable(layout, tree, &index_json, &blobs)?;
         }
         Ok(Rewrite { index_json, blobs, images, roots })
+    }
+
+    /// The new text of an entry of an `index.json` that is itself an image's index, and the digest it leads to;
+    /// `None` when it stays.
+    fn image_index_entry(
+        &mut self,
+        root: &Node,
+        wanted: &dyn Fn(&Image) -> bool,
+    ) -> Result<Option<(String, Digest)>, Error> {
+        let text = self.child(root, wanted)?;
+        let Some(descriptor) = root.known().filter(|_| text != root.text()) else {
+            return Ok(None);
+        };
+        let new = self.new_image(&descriptor.digest).map(|new| new.manifest.digest);
+        let moved = self.attestations.get(&descriptor.digest).map(|(digest, _)| *digest);
+        Ok(Some((text, new.or(moved).unwrap_or(descriptor.digest))))
     }
 
     /// The SOCI entries of an `index.json` that is itself the image's index; those that are there are taken out
@@ -225,6 +235,7 @@ impl Rewriter<'_> {
     /// The new text of a root and the digest it leads to; `None` when it stays.
     fn root(
         &mut self,
+        position: usize,
         node: &Node,
         wanted: &dyn Fn(&Image) -> bool,
     ) -> Result<Option<(String, Digest)>, Error> {
@@ -255,7 +266,6 @@ impl Rewriter<'_> {
                 // The type of an image's configuration, where tools write it, is the child's.
                 let text = point_at(&text, &target)
                     .and_then(|text| remove_member(&text, "artifactType"))
-                    .and_then(|text| set_annotation(&text, ADDED_INDEX, "true"))
                     .and_then(|text| match descriptor.platform {
                         Some(_) => remove_member(&text, "platform"),
                         None => set_annotation(&text, ADDED_PLATFORM, "true"),
@@ -275,7 +285,7 @@ impl Rewriter<'_> {
                 let root = named(&descriptor.text, any).map_err(Error::json(place))?;
                 let (root, digest) = match self.index(descriptor, text, children, wanted)? {
                     Some(text) if children.iter().any(has_soci) && is_bare(&text) => {
-                        self.unindexed_root(&root, text)?
+                        self.unindexed_root(position, &root, text)?
                     }
                     Some(text) => {
                         let target = self.put_index(text);
@@ -296,11 +306,20 @@ impl Rewriter<'_> {
     }
 
     /// The root of an index that had SOCI indexes and is now `text`, without them.
-    fn unindexed_root(&mut self, root: &str, text: String) -> Result<(String, Digest), Error> {
+    fn unindexed_root(
+        &mut self,
+        position: usize,
+        root: &str,
+        text: String,
+    ) -> Result<(String, Digest), Error> {
         let place = "index.json";
-        let images = &self.images;
-        if let Some(unwrapped) =
-            unbind::unwrapped(root, &text, images).map_err(Error::json(place))?
+        let original = self.originals[position].as_ref().and_then(|known| known.text.as_deref());
+        let original = original.map(media_type).transpose().map_err(Error::json(place))?;
+        // An index of one image may have been there before.
+        let was_index = original.flatten().is_some_and(|kind| is_index(&kind));
+        if !was_index
+            && let Some(unwrapped) =
+                unbind::unwrapped(root, &text, &self.images).map_err(Error::json(place))?
         {
             return Ok(unwrapped);
         }

@@ -24,9 +24,6 @@ pub(crate) const LAYER_MEDIA_TYPE: &str = "com.amazon.soci.image-layer-mediaType
 pub(crate) const SPAN_SIZE: &str = "com.amazon.soci.span-size";
 /// Annotation of a zTOC's descriptor: the layer has no extended attributes.
 pub(crate) const DISABLE_XATTRS: &str = "com.amazon.soci.disable-xattrs";
-/// Annotation of an entry of `index.json` whose image stood alone and got an image index from us. Only [`unbind`]
-/// looks at it; push tools do not carry it.
-pub(crate) const ADDED_INDEX: &str = "soci-layout.added-index";
 /// Annotation of an entry of `index.json` whose image got its index from us and its platform from the
 /// image's configuration: the entry had none. Only [`unbind`] looks at it; push tools do not carry it.
 pub(crate) const ADDED_PLATFORM: &str = "soci-layout.added-platform";

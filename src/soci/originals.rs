@@ -126,50 +126,54 @@ impl Originals {
         Ok(originals)
     }
 
-    /// What each of the entries was. The inner `None`: it was added.
-    fn of<'a>(&'a self, entries: &[Node]) -> Vec<Option<Option<&'a str>>> {
+    /// What the roots of `tree` were before they had SOCI indexes, or followed an image that has one, as far as
+    /// it is known.
+    pub(super) fn of_roots(&self, layout: &Layout, tree: &Tree) -> Vec<Option<Original>> {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut found = Vec::with_capacity(entries.len());
-        for entry in entries {
-            found.push(match self.by_text.get(entry.text()) {
-                Some(known) => {
-                    let position = seen.entry(entry.text()).or_insert(0);
-                    *position += 1;
-                    known.get(*position - 1).or(known.last()).map(Option::as_deref)
-                }
-                None => entry
-                    .known()
-                    .and_then(|descriptor| self.by_digest.get(&descriptor.digest))
-                    .map(|before| Some(before.as_str())),
-            });
+        let mut found = Vec::with_capacity(tree.roots.len());
+        for root in &tree.roots {
+            let place = seen.entry(root.text()).or_insert(0);
+            *place += 1;
+            let place = *place - 1;
+            let follows = matches!(root.content, Content::Attestation { .. });
+            found.push(if follows || has_soci(root) { self.of(layout, root, place) } else { None });
         }
         found
     }
 
-    /// What the roots of `tree` were before they had SOCI indexes, or followed an image that has one, as far as
-    /// it is known.
-    pub(super) fn of_roots(&self, layout: &Layout, tree: &Tree) -> Vec<Option<Original>> {
-        let original = |(root, before): (&Node, Option<Option<&str>>)| {
-            let follows = matches!(root.content, Content::Attestation { .. });
-            let before = before.filter(|_| follows || has_soci(root))?;
-            let whole = |node: &Node| {
-                !has_soci(node) && images_below(node).len() == images_below(root).len()
-            };
-            // One that cannot be read any more (pruned, collected) is not taken.
-            let node = before.and_then(|text| tree::read_entry(layout, text).ok()).filter(whole);
-            let exact = self.by_text.contains_key(root.text());
-            Some(Original { text: before.map(str::to_owned), node, exact })
+    /// What a root was, of those with the same text the one at `place`.
+    fn of(&self, layout: &Layout, root: &Node, place: usize) -> Option<Original> {
+        let (text, exact) = match self.by_text.get(root.text()) {
+            Some(known) => (known.get(place).or(known.last())?.clone(), true),
+            None => (Some(self.by_digest.get(&root.known()?.digest)?.clone()), false),
         };
-        tree.roots.iter().zip(self.of(&tree.roots)).map(original).collect()
+        // One that cannot be read any more (pruned, collected) is not taken.
+        let node = text.as_ref().and_then(|text| tree::read_entry(layout, text).ok());
+        let images = images_below(root).len();
+        let node = node.filter(|node| !has_soci(node) && images_below(node).len() == images);
+        Some(Original { text, node, exact })
     }
 
-    /// The record of a run that wrote these entries.
+    /// The record of a run that wrote these entries; `None` when the records say it already.
     ///
     /// # Errors
     /// None that can happen: it is made of strings.
-    pub(super) fn record(&self, entries: Vec<Replaced>) -> Result<String, Error> {
+    pub(super) fn record(&self, entries: Vec<Replaced>) -> Result<Option<String>, Error> {
+        let mut by_text: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+        for Replaced { now, before } in &entries {
+            by_text.entry(now).or_default().push(before.as_deref());
+        }
+        let known = |(now, before): (&&str, &Vec<Option<&str>>)| {
+            self.by_text
+                .get(*now)
+                .is_some_and(|known| known.iter().map(Option::as_deref).eq(before.iter().copied()))
+        };
+        if by_text.iter().all(known) {
+            return Ok(None);
+        }
         let record = Record { media_type: MEDIA_TYPE.to_owned(), run: self.run + 1, entries };
-        serde_json::to_string(&record).map_err(Error::json("the record of replaced entries"))
+        let text = serde_json::to_string(&record);
+        text.map(Some).map_err(Error::json("the record of replaced entries"))
     }
 
     /// Texts of all entries that runs wrote, and of those that they replaced.

@@ -96,13 +96,11 @@ fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, replacements: &mut [O
             continue;
         };
         let named = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST);
-        let drops = match soci.subject.or_else(|| named?.parse().ok()) {
-            Some(image) => rewriter.new_image(&image).is_some(),
-            None => {
-                let digest = descriptor.digest.to_string();
-                gone.contains(digest.as_str()) && !kept.contains(digest.as_str())
-            }
-        };
+        let digest = descriptor.digest.to_string();
+        let drops = soci.subject.or_else(|| named?.parse().ok()).map_or_else(
+            || gone.contains(digest.as_str()) && !kept.contains(digest.as_str()),
+            |image| rewriter.new_image(&image).is_some(),
+        );
         if drops && bare(root) {
             *replacement = Some(String::new());
         }

@@ -5,7 +5,7 @@
 //! A root that indexing put an index around (an image without an image index) is unwrapped again.
 
 use super::manifest::{member, remove_annotation};
-use super::{ADDED_INDEX, ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
+use super::{ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -160,17 +160,14 @@ fn follow(
     Ok(V1Index { blob: SociBlob { digest, size }, shape, tool })
 }
 
-/// The root whose index was put around one image: led to the image itself again. `None` when it was not, or the
-/// index `text` says more by now than one that was made so.
+/// The root whose index was put around one image: led to the image itself again. `None` when the index
+/// `text` says more than one that was made so.
 pub(super) fn unwrapped(
     root: &str,
     text: &str,
     images: &[NewImage],
 ) -> Result<Option<(String, Digest)>, serde_json::Error> {
     let annotations = member(root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
-    if member(&annotations, ADDED_INDEX)?.is_none() {
-        return Ok(None);
-    }
     let made = |member: &str| ["schemaVersion", "mediaType", "manifests"].contains(&member);
     if members(text)?.iter().any(|member| !made(&member.name)) {
         return Ok(None);
@@ -190,7 +187,7 @@ pub(super) fn unwrapped(
     };
     let root = point_at(root, &image.manifest)?;
     let without_platform = member(&annotations, ADDED_PLATFORM)?.is_some();
-    let root = without_marks(&root)?;
+    let root = remove_annotation(&root, ADDED_PLATFORM)?;
     let root = match member(child.value, "artifactType")? {
         Some(kind) => set_member(&root, "artifactType", &kind)?,
         None => root,
@@ -205,13 +202,9 @@ pub(super) fn led_back(
     target: &ManifestRef,
     original: &str,
 ) -> Result<String, serde_json::Error> {
-    let text = without_marks(&point_at(text, target)?)?;
+    let text = remove_annotation(&point_at(text, target)?, ADDED_PLATFORM)?;
     match member(original, "platform")? {
         Some(platform) => set_member(&text, "platform", &platform),
         None => Ok(text),
     }
-}
-
-fn without_marks(root: &str) -> Result<String, serde_json::Error> {
-    remove_annotation(&remove_annotation(root, ADDED_PLATFORM)?, ADDED_INDEX)
 }
