@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::RootReport;
 use crate::commands::index::{Pruned, model_blob, prune, resolve, root_reports, stage_documents};
-use crate::commands::select::{Selection, select};
+use crate::commands::select::{Selection, select_any};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
@@ -23,6 +23,7 @@ use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
 use crate::soci::bind::{NewImage, Rewrite};
+use crate::soci::originals::Originals;
 use crate::soci::unbind::{Removal, undo};
 
 /// Version of the JSON form of a [`RemoveReport`].
@@ -103,8 +104,8 @@ pub struct RemovedImage {
 /// Removes the SOCI indexes of the images of the layout directory at `path`. An image without one is
 /// left alone.
 ///
-/// When the manifests that indexing superseded are still in the layout, `index.json` and all digests are
-/// those from before it; otherwise documents are written that say the same.
+/// When the documents that indexing replaced are still in the layout, `index.json` and all that it leads to are
+/// those from before it, byte for byte; otherwise documents are written that say the same.
 ///
 /// # Errors
 /// [`Error`]; the layout is then as before.
@@ -143,7 +144,7 @@ impl Removing {
             platforms: options.platforms.clone(),
             ..Options::default()
         };
-        let selection = select(tree, &selecting, layout.path())?;
+        let selection = select_any(tree, &selecting)?;
         let wanted = |position, image: &_| selection.wants(position, image);
         let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
         let images = images(&selection, &rewritten, &removals);
@@ -223,14 +224,32 @@ fn commit(
         let outcome = if committed.index_json { Outcome::Done } else { Outcome::Cached };
         Ok((committed, outcome))
     })?;
-    let pruned = match options.prune {
-        true => prune(layout, &tree, &removing.rewritten)?,
-        false => Pruned::default(),
-    };
+    let pruned = if options.prune { prune_all(layout, &tree, after)? } else { Pruned::default() };
     let mut report = removing.report(&tree, false);
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
     (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
     report.warnings.extend(pruned.warning);
     Ok(report)
+}
+
+/// Removes what only the SOCI indexes that are gone led to: those of `tree`, and of all runs whose record is
+/// there, together with the records.
+fn prune_all(layout: &LockedLayout, tree: &Tree, after: &str) -> Result<Pruned, Error> {
+    let originals = Originals::read(layout)?;
+    let (written, replaced) = originals.entries();
+    let stand = |entries: Vec<&str>| format!("{{\"manifests\":[{}]}}", entries.join(","));
+    let (written, replaced) = (stand(written), stand(replaced));
+    let mut pruned = prune(layout, tree, &[&tree.index_json, &written], &[after, &replaced])?;
+    if pruned.warning.is_some() || originals.is_of_any_entry(after) {
+        return Ok(pruned);
+    }
+    for digest in originals.blobs() {
+        let path = layout.blob_path(digest);
+        let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        layout.remove_blob(digest)?;
+        pruned.blobs += 1;
+        pruned.bytes += size;
+    }
+    Ok(pruned)
 }

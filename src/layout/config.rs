@@ -13,6 +13,8 @@ use crate::oci::platform::Platform;
 pub(crate) struct ImageConfig {
     /// In normal form; its texts are empty where the configuration has none.
     pub(crate) platform: Platform,
+    /// Its `os.features`.
+    pub(crate) os_features: Vec<String>,
     /// As they stand there, bottom first.
     pub(crate) diff_ids: Vec<String>,
 }
@@ -45,7 +47,14 @@ impl ImageConfig {
             Some(rootfs) => rootfs.get("diff_ids")?,
             None => None,
         };
+        let os_features: Option<Vec<Option<String>>> = object.get("os.features")?;
+        let os_features =
+            os_features.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
         let ids = ids.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
-        Ok(Self { platform: object.platform()?, diff_ids: ids.collect() })
+        Ok(Self {
+            platform: object.platform()?,
+            os_features: os_features.collect(),
+            diff_ids: ids.collect(),
+        })
     }
 }

@@ -61,6 +61,11 @@ impl<'a> Search<'a> {
         Self { texts: vec![index_json], docker: true, ..Self::default() }
     }
 
+    /// From several texts of `index.json`.
+    pub(crate) fn texts(index_json: &[&'a str]) -> Self {
+        Self { texts: index_json.to_vec(), docker: true, ..Self::default() }
+    }
+
     /// From blobs.
     pub(crate) fn digests(digests: Vec<Digest>) -> Self {
         Self { digests, ..Self::default() }

@@ -9,7 +9,9 @@ use super::Layout;
 use super::config::ImageConfig;
 use super::descriptor::{AnyDescriptor, Descriptor, Object};
 use crate::error::Error;
-use crate::limits::{MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE};
+use crate::limits::{
+    MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE,
+};
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, INDEX, MANIFEST};
 use crate::oci::json::{Element, elements, excerpt, members};
@@ -38,6 +40,41 @@ pub(crate) struct Tree {
     pub(crate) roots: Vec<Node>,
     /// What the user should know.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Tree {
+    /// Whether `index.json` is itself the index of a multi-platform image, as apko, Bazel's rules and all others
+    /// that call go-containerregistry's `layout.Write` make it, and not a list of images.
+    ///
+    /// Then it stands for the image as a whole (`crane push --index`, `ctr image import --index-name`), and who
+    /// pulls it chooses by the `platform` of its entries. A list of images has names, or entries without
+    /// platform, or two for the same one. A single image is no such index, unless a SOCI index stands beside it:
+    /// push tools take it as the image of the layout.
+    pub(crate) fn is_image_index(&self) -> bool {
+        let mut platforms = Vec::new();
+        let mut soci = false;
+        for root in &self.roots {
+            let Some(descriptor) = root.known() else { continue };
+            match &root.content {
+                Content::Image(_) | Content::Missing => {
+                    let Some(platform) = &descriptor.platform else { return false };
+                    if descriptor.names().next().is_some() {
+                        return false;
+                    }
+                    platforms.push(platform);
+                }
+                Content::Soci(index) => {
+                    soci |= index.version != IndexVersion::V1 && descriptor.platform.is_some();
+                }
+                // An image that stands alone or is chosen by its name.
+                Content::Index { .. } => return false,
+                _ => {}
+            }
+        }
+        let count = platforms.len();
+        let distinct: std::collections::HashSet<&Platform> = platforms.into_iter().collect();
+        distinct.len() == count && (count > 1 || (count == 1 && soci))
+    }
 }
 
 /// A descriptor and what it leads to.
@@ -171,7 +208,32 @@ impl Descriptor {
 
 /// Reads all documents of the layout.
 pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
-    Reader::new(layout, false).tree()
+    Reader::new(layout, false).tree(layout.read_index_json()?)
+}
+
+/// Reads the layout as it would be with this `index.json` and these `documents` besides its own blobs.
+///
+/// # Errors
+/// What [`read`] would then say.
+pub(crate) fn read_as_if(
+    layout: &Layout,
+    index_json: &str,
+    documents: &BTreeMap<Digest, Vec<u8>>,
+) -> Result<Tree, Error> {
+    let found = index_json.len() as u64;
+    if found > MAX_INDEX_JSON_SIZE {
+        let (place, what) = (layout.index_json().display().to_string(), "its size in bytes");
+        return Err(Error::Limit { place, what, limit: MAX_INDEX_JSON_SIZE, found });
+    }
+    let mut reader = Reader::new(layout, false);
+    reader.documents = Some(documents);
+    reader.tree(index_json.to_owned())
+}
+
+/// Reads what the entry `text` of `index.json` leads to.
+pub(crate) fn read_entry(layout: &Layout, text: &str) -> Result<Node, Error> {
+    let any = AnyDescriptor::parse(text, 0, "an entry of index.json")?;
+    Reader::new(layout, false).node(any, "index.json", 0)
 }
 
 /// Reads what can be read of the layout, to be shown: a document that cannot be becomes
@@ -180,11 +242,13 @@ pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
 /// # Errors
 /// For `index.json` itself.
 pub(crate) fn read_all(layout: &Layout) -> Result<Tree, Error> {
-    Reader::new(layout, true).tree()
+    Reader::new(layout, true).tree(layout.read_index_json()?)
 }
 
 struct Reader<'a> {
     layout: &'a Layout,
+    /// Documents that are not written yet.
+    documents: Option<&'a BTreeMap<Digest, Vec<u8>>>,
     /// Whether to go on after what cannot be read.
     tolerant: bool,
     /// Descriptors of other digest algorithms.
@@ -192,8 +256,10 @@ struct Reader<'a> {
     visited: usize,
     /// Bytes of documents so far.
     kept: u64,
-    /// Platforms of the configurations that were read; each is read once.
-    configs: HashMap<Digest, Platform>,
+    /// Platforms of the configurations that were read, and as they go into a descriptor; each is read once.
+    configs: HashMap<Digest, (Platform, String)>,
+    /// Whether the entries of a list of referrers are being read.
+    in_list: bool,
 }
 
 /// One entry of an index.
@@ -219,16 +285,17 @@ impl<'a> Reader<'a> {
     fn new(layout: &'a Layout, tolerant: bool) -> Self {
         Self {
             layout,
+            documents: None,
             tolerant,
             foreign: Warnings::default(),
             visited: 0,
             kept: 0,
             configs: HashMap::new(),
+            in_list: false,
         }
     }
 
-    fn tree(mut self) -> Result<Tree, Error> {
-        let index_json = self.layout.read_index_json()?;
+    fn tree(mut self, index_json: String) -> Result<Tree, Error> {
         let place = self.layout.index_json().display().to_string();
         let roots = self.children(&index_json, &place, 0)?;
         let others = |more| format!("left alone: {more} more (only sha256 is supported)");
@@ -313,7 +380,15 @@ impl<'a> Reader<'a> {
         let size = descriptor.size;
         // Looked at before as well: who goes on after errors must come to an end.
         self.check_kept(place)?;
-        let blob = self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE);
+        let blob = match self.documents.and_then(|new| new.get(&descriptor.digest)) {
+            Some(_) if size > MAX_MANIFEST_SIZE => {
+                let place = format!("blob {}", descriptor.digest);
+                let (what, limit) = ("its size in bytes", MAX_MANIFEST_SIZE);
+                Err(Error::Limit { place, what, limit, found: size })
+            }
+            Some(bytes) => Ok(Some(bytes.clone())),
+            None => self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE),
+        };
         let read = matches!(&blob, Ok(Some(_)) | Err(Error::BlobDigest { .. }));
         self.kept += if read { size } else { 0 };
         let blob = blob?;
@@ -331,10 +406,14 @@ impl<'a> Reader<'a> {
         if !index {
             return self.manifest(descriptor, text, &place);
         }
-        let children = self.children(&text, &place, depth + 1)?;
-        Ok(match descriptor.referrers_of() {
-            Some(subject) if depth == 0 => Content::Referrers { subject, text, children },
-            _ => Content::Index { text, children },
+        let subject = descriptor.referrers_of().filter(|_| depth == 0);
+        let outer = std::mem::replace(&mut self.in_list, subject.is_some());
+        let children = self.children(&text, &place, depth + 1);
+        self.in_list = outer;
+        let children = children?;
+        Ok(match subject {
+            Some(subject) => Content::Referrers { subject, text, children },
+            None => Content::Index { text, children },
         })
     }
 
@@ -396,8 +475,10 @@ impl<'a> Reader<'a> {
         } else {
             Vec::new()
         };
-        // Signatures have an image's configuration, but no layer that is one.
-        if !image || (layers.is_empty() && layer_count > 0) {
+        // Signatures have an image's configuration, but no layer that is one. What refers to a manifest is no
+        // image either, whatever its configuration: the list's entries do not have the annotations and
+        // platforms by which an image index tells them apart.
+        if !image || (layers.is_empty() && layer_count > 0) || self.in_list {
             let kind = artifact_type.unwrap_or(config.media_type);
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
@@ -414,10 +495,7 @@ impl<'a> Reader<'a> {
                 }
                 (platform, member_text(&descriptor.text, "platform", place)?)
             }
-            (None, Ok(platform)) => {
-                let text = platform.to_json();
-                (platform, text)
-            }
+            (None, Ok(platform)) => platform,
             (None, Err(error)) if self.tolerant && !matches!(error, Error::Document { .. }) => {
                 (Platform::new("", "", "", ""), "{}".to_owned())
             }
@@ -431,15 +509,32 @@ impl<'a> Reader<'a> {
         Ok(Content::Image(Image { text, platform, platform_text, layers, soci_v2 }))
     }
 
-    /// The platform that an image's configuration says.
-    fn config_platform(&mut self, config: &Descriptor, place: &str) -> Result<Platform, Error> {
+    /// The platform that an image's configuration says, and as it goes into a descriptor.
+    fn config_platform(
+        &mut self,
+        config: &Descriptor,
+        place: &str,
+    ) -> Result<(Platform, String), Error> {
         if let Some(known) = self.configs.get(&config.digest) {
             return Ok(known.clone());
         }
+        let found = self.layout.config_platform(config, place)?;
+        self.configs.insert(config.digest, found.clone());
+        Ok(found)
+    }
+}
+
+impl Layout {
+    /// The platform that an image's configuration names, and as it goes into a descriptor.
+    pub(crate) fn config_platform(
+        &self,
+        config: &Descriptor,
+        place: &str,
+    ) -> Result<(Platform, String), Error> {
         let missing = || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() };
-        let read = ImageConfig::read(self.layout, config)?.ok_or_else(missing)?;
-        self.configs.insert(config.digest, read.platform.clone());
-        Ok(read.platform)
+        let read = ImageConfig::read(self, config)?.ok_or_else(missing)?;
+        let text = read.platform.to_json(&read.os_features);
+        Ok((read.platform, text))
     }
 }
 

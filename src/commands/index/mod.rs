@@ -4,6 +4,7 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
+mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
 mod layers;
@@ -12,15 +13,15 @@ pub mod report;
 mod reuse;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{
-    ImageReport, LayerOutcome, REPORT_VERSION, Report, RootReport,
+    ImageReport, LayerOutcome, LayerReport, REPORT_VERSION, Report, RootReport,
 };
-use crate::commands::select::{Selection, name, select};
+use crate::commands::select::{Selection, name, select_indexable};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -109,7 +110,7 @@ pub(in crate::commands) fn resolve(
 
 fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, layout.path(), steps)?;
-    let selection = select(&tree, options, layout.path())?;
+    let selection = select_indexable(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);
@@ -120,6 +121,11 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     for (image, selected) in report.images.iter_mut().zip(&selection.images) {
         image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
     }
+    let skipped = |report: &&LayerReport| matches!(report.outcome, LayerOutcome::Skipped { .. });
+    let indexed: HashSet<Digest> =
+        reports.iter().filter(|report| !skipped(report)).map(|report| report.digest).collect();
+    let indexed = |layer: &Digest| indexed.contains(layer);
+    report.warnings.extend(attached::foreseen(&tree, &selection, options, &indexed));
     report.changed = reports
         .iter()
         .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
@@ -141,7 +147,7 @@ pub(crate) fn run_made(
         layout.refuse_external_blobs()?;
     }
     let tree = resolve(layout, shown, steps)?;
-    let selection = select(&tree, options, shown)?;
+    let selection = select_indexable(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
@@ -172,10 +178,11 @@ pub(crate) fn run_made(
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
-        let pruned = prune(layout, &tree, &rewritten)?;
+        let pruned = prune(layout, &tree, &[&tree.index_json], &[&rewritten.index_json])?;
         (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
         report.warnings.extend(pruned.warning);
     }
+    report.warnings.extend(attached::orphaned(&tree, &rewritten));
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
@@ -249,18 +256,20 @@ pub(in crate::commands) struct Pruned {
     pub(in crate::commands) warning: Option<String>,
 }
 
-/// Removes what the old roots led to and the new ones do not. Where a document cannot be read, nothing is removed.
+/// Removes what `tree` and the texts `before` led to and those of `after` do not. Where a document cannot be read,
+/// nothing is removed.
 pub(in crate::commands) fn prune(
     layout: &LockedLayout,
     tree: &Tree,
-    rewritten: &Rewrite,
+    before: &[&str],
+    after: &[&str],
 ) -> Result<Pruned, Error> {
-    let before = Search::layout(&tree.index_json).tree(tree).run(layout)?;
+    let before = Search::texts(before).tree(tree).run(layout)?;
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
     let now = tree::read(layout);
     let after = match &now {
-        Ok(now) => Search::layout(&rewritten.index_json).text(&now.index_json).tree(now),
-        Err(_) => Search::layout(&rewritten.index_json),
+        Ok(now) => Search::texts(after).text(&now.index_json).tree(now),
+        Err(_) => Search::texts(after),
     };
     let after = after.careful().run(layout)?;
     let mut pruned = Pruned::default();
