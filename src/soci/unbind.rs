@@ -41,6 +41,7 @@ pub(crate) fn undo(
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
     let mut rewriter = Rewriter::new(layout, tree, None, true)?;
+    rewriter.undoing = true;
     let mut removals: Vec<Removal> = Vec::new();
     for (descriptor, image) in images(tree, selected) {
         if removals.iter().any(|known| known.image == descriptor.digest) {
