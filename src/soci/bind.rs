@@ -114,6 +114,8 @@ pub(super) struct Rewriter<'a> {
     pub(super) name: Option<&'a str>,
     /// Whether the documents that are replaced stay, so that the way back can be written down.
     keeps: bool,
+    /// Whether SOCI indexes are taken away, and not made.
+    pub(super) undoing: bool,
     pub(super) images: Vec<NewImage>,
     /// Their places in `images`, by the manifest they had.
     places: HashMap<Digest, usize>,
@@ -159,6 +161,7 @@ impl<'a> Rewriter<'a> {
             tree,
             name,
             keeps,
+            undoing: false,
             images: Vec::new(),
             places: HashMap::new(),
             attestations: BTreeMap::new(),

@@ -176,7 +176,13 @@ impl Rewriter<'_> {
     /// Whether a root has SOCI indexes and none of them stays.
     fn loses_all(&self, root: &Node, wanted: &dyn Fn(&Image) -> bool) -> bool {
         let (mut images, mut v2) = (HashSet::new(), HashSet::new());
-        let mut loses = has_soci(root);
+        // The tagged shape leaves the root alone, but for a name that it may have got.
+        let mut loses = has_soci(root)
+            || (self.undoing
+                && images_below(root).iter().any(|(node, image)| {
+                    wanted(image)
+                        && node.known().is_some_and(|d| self.new_image(&d.digest).is_some())
+                }));
         root.visit(&mut |node| {
             let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
                 return;

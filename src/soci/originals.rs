@@ -136,7 +136,13 @@ impl Originals {
             *place += 1;
             let place = *place - 1;
             let follows = matches!(root.content, Content::Attestation { .. });
-            found.push(if follows || has_soci(root) { self.of(layout, root, place) } else { None });
+            // Without SOCI indexes it may have got a name.
+            let known = self.by_text.contains_key(root.text());
+            found.push(if follows || known || has_soci(root) {
+                self.of(layout, root, place)
+            } else {
+                None
+            });
         }
         found
     }

@@ -43,6 +43,7 @@ pub(crate) fn undo(
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
     let mut rewriter = Rewriter::new(layout, tree, None, true)?;
+    rewriter.undoing = true;
     let mut removals: Vec<Removal> = Vec::new();
     let indexes = SociIndexes::of(tree);
     for (descriptor, image) in images(tree, selected) {

@@ -543,6 +543,23 @@ fn a_layout_whose_manifests_are_all_absent_is_incomplete() {
 }
 
 #[test]
+fn a_name_that_index_gave_goes_with_the_index() {
+    for (index_version, v1_shape) in ALL {
+        let context = empty();
+        let image = Maker { context: &context, dice: Dice(11) }.image(0, false);
+        write(&context, &[image]);
+        let before = contents(&context);
+        let options =
+            Options { index_version, v1_shape, name: Some("n".into()), ..Context::options() };
+        context.index(&options).unwrap();
+        assert!(!context.index(&options).unwrap().changed);
+        let prune = RemoveOptions { prune: true, ..RemoveOptions::default() };
+        remove(&context.layout(), &prune, &Silent).unwrap();
+        same(&contents(&context), &before, "named");
+    }
+}
+
+#[test]
 fn an_unknown_name_is_answered_with_all_names() {
     let context = Context::fixture("single");
     let mut index = context.index_json();
