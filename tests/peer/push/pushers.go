@@ -57,6 +57,8 @@ func (p Push) do(t testing.TB, tool string) error {
 		return p.oras(t, program)
 	case regctl:
 		return p.regctl(t, program)
+	case imagetools:
+		return p.imagetools(t, program)
 	}
 	return fmt.Errorf("no tool %s", tool)
 }
@@ -144,6 +146,22 @@ func (p Push) regctl(t testing.TB, program string) error {
 		args = append(args, "--referrers")
 	}
 	return failure(run(t, program, append(args, "ocidir://"+p.source(), p.to.Ref(p.target()))...))
+}
+
+// imagetools copies what its source names; a lone manifest would get an index around it.
+func (p Push) imagetools(t testing.TB, program string) error {
+	t.Helper()
+	for _, tag := range p.tags() {
+		from, to := "oci-layout://"+p.layout.Dir+":"+tag, tag
+		if tag == "" {
+			from, to = "oci-layout://"+p.source(), p.target()
+		}
+		args := []string{"imagetools", "create", "--prefer-index=false", "-t", p.to.Ref(to), from}
+		if err := failure(run(t, program, args...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // source names the entry for oras and regctl: by tag, else by digest.

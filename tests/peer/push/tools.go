@@ -22,11 +22,13 @@ const (
 	crane  = "crane"
 	oras   = "oras"
 	regctl = "regctl"
+	// imagetools is docker buildx imagetools, which needs neither Docker nor a builder.
+	imagetools = "buildx"
 
 	distribution = "docker-registry"
 )
 
-var tools = []string{skopeo, crane, oras, regctl}
+var tools = []string{skopeo, crane, oras, regctl, imagetools}
 
 // commandTimeout is far beyond what any single push of a small layout takes.
 const commandTimeout = 60 * time.Second
