@@ -97,6 +97,10 @@ var emptyHome = sync.OnceValue(func() string {
 	if err != nil {
 		panic(err)
 	}
+	// podman and buildah want the file that the environment names.
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o600); err != nil {
+		panic(err)
+	}
 	return dir
 })
 
