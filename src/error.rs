@@ -59,6 +59,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The documents that a run would write could not be read again. Nothing was written.
+    #[error(
+        "the layout could not be read any more after this run, so nothing was changed: {problem}"
+    )]
+    Unreadable {
+        /// Why not.
+        problem: String,
+    },
     /// A JSON document cannot be read.
     #[error("{place} is not valid: {source}")]
     Json {
@@ -215,6 +223,21 @@ pub enum Error {
         /// The layout.
         path: PathBuf,
     },
+    /// None of the manifests is there.
+    #[error(
+        "all image manifests that index.json leads to are missing ({count}, the first is {digest})"
+    )]
+    AllMissing {
+        /// The first of them.
+        digest: Digest,
+        /// How many.
+        count: usize,
+    },
+    /// V1 in the tagged shape for an `index.json` that is itself an image's index.
+    #[error(
+        "index.json is itself the index of a multi-platform image and has no name, and the tagged V1 shape needs one"
+    )]
+    TaggedImageIndex,
     /// V1 in the tagged shape for an image without a name.
     #[error("the image {digest} has no name in index.json, and the tagged V1 shape needs one")]
     NeedsName {
@@ -393,6 +416,12 @@ impl Error {
             Self::NoImage { .. } => {
                 "was it exported with an image? A build cache or an artifact alone cannot be indexed".to_owned()
             }
+            Self::AllMissing { .. } => {
+                "the layout is incomplete: export or copy the image again, with all that it leads to \
+                 (skopeo copy --all, crane pull --format oci)"
+                    .to_owned()
+            }
+            Self::TaggedImageIndex => "use --v1-shape nested".to_owned(),
             Self::NeedsName { .. } => {
                 "give it one with --name NAME, or use --v1-shape nested".to_owned()
             }

@@ -48,3 +48,4 @@ pub use oci::soci_version::{IndexVersion, V1Shape};
 pub use oci::{digest, json, media_type};
 pub use progress::event;
 pub use soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
+pub use soci::manifest::LayerTypes;

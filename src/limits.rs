@@ -38,9 +38,6 @@ pub(crate) const MAX_PREFETCH_SIZE: u64 = 4 << 20;
 /// Largest zTOC blob that is read back, in bytes: no reader takes a larger one (`soci-formats` 1.3).
 pub(crate) const MAX_ZTOC_SIZE: u64 = 1 << 30;
 
-/// Largest file that is looked at when a superseded manifest is searched for, in bytes.
-pub(crate) const MAX_SUPERSEDED_SIZE: u64 = 1 << 20;
-
 /// Longest path of a file in an image, in bytes, and longest target of a symbolic link: Linux's `PATH_MAX`, so
 /// no runtime can unpack a longer one.
 pub(crate) const MAX_PATH: usize = 4096;

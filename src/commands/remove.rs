@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::RootReport;
 use crate::commands::index::{model_blob, prune, resolve, root_reports, stage_documents};
-use crate::commands::select::{Selection, select};
+use crate::commands::select::{Selection, select_any};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
@@ -22,6 +22,7 @@ use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
 use crate::soci::bind::Rewrite;
+use crate::soci::originals::Originals;
 use crate::soci::unbind::{Removal, undo};
 
 /// Version of the JSON form of a [`RemoveReport`].
@@ -99,8 +100,8 @@ pub struct RemovedImage {
 /// Removes the SOCI indexes of the images of the layout directory at `path`. An image without one is
 /// left alone.
 ///
-/// When the manifests that indexing superseded are still in the layout, `index.json` and all digests are
-/// those from before it; otherwise documents are written that say the same.
+/// When the documents that indexing replaced are still in the layout, `index.json` and all that it leads to are
+/// those from before it, byte for byte; otherwise documents are written that say the same.
 ///
 /// # Errors
 /// [`Error`]; the layout is then as before.
@@ -139,7 +140,7 @@ impl Removing {
             platforms: options.platforms.clone(),
             ..Options::default()
         };
-        let selection = select(tree, &selecting, layout.path())?;
+        let selection = select_any(tree, &selecting)?;
         let wanted = |position, image: &_| selection.wants(position, image);
         let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
         let images = images(&selection, &rewritten, &removals);
@@ -214,10 +215,31 @@ fn commit(
         Ok((committed, outcome))
     })?;
     let (blobs_pruned, bytes_pruned) =
-        if options.prune { prune(layout, &tree, &removing.rewritten)? } else { (0, 0) };
+        if options.prune { prune_all(layout, &tree.index_json, after)? } else { (0, 0) };
     let mut report = removing.report(&tree, false);
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
     (report.blobs_pruned, report.bytes_pruned) = (blobs_pruned, bytes_pruned);
     Ok(report)
+}
+
+/// Removes what only the SOCI indexes that are gone led to: those of `before`, and of all runs whose record is
+/// there, together with the records.
+fn prune_all(layout: &LockedLayout, before: &str, after: &str) -> Result<(u64, u64), Error> {
+    let originals = Originals::read(layout)?;
+    let (written, replaced) = originals.entries();
+    let stand = |entries: Vec<&str>| format!("{{\"manifests\":[{}]}}", entries.join(","));
+    let (written, replaced) = (stand(written), stand(replaced));
+    let (mut blobs, mut bytes) = prune(layout, &[before, &written], &[after, &replaced])?;
+    if originals.is_of_any_entry(after) {
+        return Ok((blobs, bytes));
+    }
+    for digest in originals.blobs() {
+        let path = layout.blob_path(digest);
+        let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        blobs += 1;
+        bytes += size;
+    }
+    Ok((blobs, bytes))
 }

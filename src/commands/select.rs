@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image, Node, REF_NAME, Tree};
 use crate::oci::digest::Digest;
-use crate::oci::soci_version::V1Shape;
+use crate::oci::soci_version::{IndexVersion, V1Shape};
 use crate::progress::warnings::Warnings;
 
 /// The images that are wanted.
@@ -17,6 +17,8 @@ pub(crate) struct Selection<'a> {
     /// For each root whether it is wanted.
     roots: Vec<bool>,
     options: &'a Options,
+    /// Whether images whose platform nobody knows are left alone.
+    needs_platform: bool,
     /// Distinct wanted images in the order in which they are found.
     pub(crate) images: Vec<SelectedImage<'a>>,
     /// What the user should know.
@@ -35,7 +37,9 @@ pub(crate) struct SelectedImage<'a> {
 impl Selection<'_> {
     /// Whether the image below the root at `position` is wanted.
     pub(crate) fn wants(&self, position: usize, image: &Image) -> bool {
-        self.roots[position] && wants_platform(self.options, image)
+        self.roots[position]
+            && wants_platform(self.options, image)
+            && !(self.needs_platform && image.platform.is_incomplete())
     }
 
     /// Positions of the wanted roots.
@@ -54,20 +58,68 @@ pub(crate) fn select<'a>(
     options: &'a Options,
     layout: &Path,
 ) -> Result<Selection<'a>, Error> {
+    let selection = select_any(tree, options)?;
+    if selection.images.is_empty() {
+        return Err(Error::NoImage { path: layout.to_owned() });
+    }
+    Ok(selection)
+}
+
+/// As [`select`], without the images that could not be pulled any more if they were indexed as the options say.
+pub(crate) fn select_indexable<'a>(
+    tree: &'a Tree,
+    options: &'a Options,
+    layout: &Path,
+) -> Result<Selection<'a>, Error> {
+    let mut selection = select(tree, options, layout)?;
+    // The tagged shape changes nothing but the list of referrers.
+    let tagged = options.index_version == IndexVersion::V1 && options.v1_shape == V1Shape::Tagged;
+    if tagged {
+        return Ok(selection);
+    }
+    selection.needs_platform = true;
+    let mut left_alone = Warnings::default();
+    selection.images.retain(|selected| {
+        let incomplete = selected.image.platform.is_incomplete();
+        if incomplete {
+            left_alone.add(|| {
+                format!(
+                    "left alone: {} names no operating system or no architecture, so nobody could choose it from an \
+                     image index; set its platform (crane mutate --set-platform linux/amd64), or use \
+                     --index-version v1 --v1-shape tagged",
+                    selected.digest
+                )
+            });
+        }
+        !incomplete
+    });
+    let others = |more| format!("left alone: {more} more images without a platform");
+    selection.warnings.extend(left_alone.finish(others));
+    Ok(selection)
+}
+
+/// As [`select`], also when there is no image.
+pub(crate) fn select_any<'a>(tree: &'a Tree, options: &'a Options) -> Result<Selection<'a>, Error> {
     let mut selection = Selection {
         roots: wanted_roots(tree, options)?,
         options,
+        needs_platform: false,
         images: Vec::new(),
         warnings: Vec::new(),
     };
     let mut by_digest: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut left_alone = Warnings::default();
     let mut platforms = Vec::new();
+    let mut absent = Vec::new();
+    let is_image_index = tree.is_image_index();
+    let any_image = tree.roots.iter().any(has_image);
     for position in selection.roots().collect::<Vec<_>>() {
         let root = &tree.roots[position];
         let names: Vec<String> =
             root.known().and_then(name).into_iter().map(str::to_owned).collect();
-        if let (Content::Missing, Some(descriptor)) = (&root.content, root.known()) {
+        if let (Content::Missing, Some(descriptor), false) =
+            (&root.content, root.known(), is_image_index || !any_image)
+        {
             let referrer = "index.json".to_owned();
             return Err(Error::BlobMissing { digest: descriptor.digest, referrer });
         }
@@ -79,6 +131,7 @@ pub(crate) fn select<'a>(
             _ => {}
         });
         for descriptor in missing {
+            absent.push(descriptor.digest);
             let platform =
                 descriptor.platform.as_ref().map_or_else(String::new, |p| format!(" ({p})"));
             let digest = descriptor.digest;
@@ -103,14 +156,14 @@ pub(crate) fn select<'a>(
     }
     let others = |more| format!("left alone: {more} more that are not in the layout");
     selection.warnings = left_alone.finish(others);
+    if let (Some(digest), true) = (absent.first(), platforms.is_empty()) {
+        return Err(Error::AllMissing { digest: *digest, count: absent.len() });
+    }
     for platform in &options.platforms {
         if !selection.images.iter().any(|i| platform.matches(&i.image.platform)) {
             let platform = platform.to_string();
             return Err(Error::NoSuchPlatform { platform, found: platforms });
         }
-    }
-    if selection.images.is_empty() {
-        return Err(Error::NoImage { path: layout.to_owned() });
     }
     check_names(tree, &selection, options)?;
     Ok(selection)
@@ -151,16 +204,23 @@ fn wanted_roots(tree: &Tree, options: &Options) -> Result<Vec<bool>, Error> {
             })
         {
             let images = tree.roots.iter().filter(|root| has_image(root));
-            let found =
-                images.filter_map(|root| root.known().and_then(name)).map(str::to_owned).collect();
+            let mut found: Vec<String> = Vec::new();
+            for name in images.filter_map(Node::known).flat_map(Descriptor::names) {
+                if found.last().is_none_or(|last| last != name) {
+                    found.push(name.to_owned());
+                }
+            }
             return Err(Error::NoSuchRef { name: wanted.clone(), found });
         }
     }
     Ok(tree.roots.iter().map(|r| r.known().is_some_and(|d| digests.contains(&d.digest))).collect())
 }
 
+/// Whether a manifest is absent that the root is or leads to.
 fn is_missing(root: &Node) -> bool {
-    matches!(root.content, Content::Missing)
+    let mut any = false;
+    root.visit(&mut |node| any |= matches!(node.content, Content::Missing));
+    any
 }
 
 /// `--name`, and the tagged shape's need of names.
@@ -196,7 +256,11 @@ fn check_names(tree: &Tree, selection: &Selection<'_>, options: &Options) -> Res
         && options.name.is_none()
         && let Some(root) = roots.iter().find(|root| !root.annotations.contains_key(REF_NAME))
     {
-        return Err(Error::NeedsName { digest: root.digest });
+        return Err(if tree.is_image_index() {
+            Error::TaggedImageIndex
+        } else {
+            Error::NeedsName { digest: root.digest }
+        });
     }
     Ok(())
 }

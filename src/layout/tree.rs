@@ -9,7 +9,8 @@ use super::Layout;
 use super::descriptor::{AnyDescriptor, Descriptor};
 use crate::error::Error;
 use crate::limits::{
-    MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE,
+    MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_INDEX_JSON_SIZE,
+    MAX_MANIFEST_SIZE,
 };
 use crate::oci::digest::Digest;
 use crate::oci::json::{elements, members};
@@ -38,6 +39,41 @@ pub(crate) struct Tree {
     pub(crate) roots: Vec<Node>,
     /// What the user should know.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Tree {
+    /// Whether `index.json` is itself the index of a multi-platform image, as apko, Bazel's rules and all others
+    /// that call go-containerregistry's `layout.Write` make it, and not a list of images.
+    ///
+    /// Then it stands for the image as a whole (`crane push --index`, `ctr image import --index-name`), and who
+    /// pulls it chooses by the `platform` of its entries. A list of images has names, or entries without
+    /// platform, or two for the same one. A single image is no such index, unless a SOCI index stands beside it:
+    /// push tools take it as the image of the layout.
+    pub(crate) fn is_image_index(&self) -> bool {
+        let mut platforms = Vec::new();
+        let mut soci = false;
+        for root in &self.roots {
+            let Some(descriptor) = root.known() else { continue };
+            match &root.content {
+                Content::Image(_) | Content::Missing => {
+                    let Some(platform) = &descriptor.platform else { return false };
+                    if descriptor.names().next().is_some() {
+                        return false;
+                    }
+                    platforms.push(platform);
+                }
+                Content::Soci(index) => {
+                    soci |= index.version != IndexVersion::V1 && descriptor.platform.is_some();
+                }
+                // An image that stands alone or is chosen by its name.
+                Content::Index { .. } => return false,
+                _ => {}
+            }
+        }
+        let count = platforms.len();
+        let distinct: std::collections::HashSet<&Platform> = platforms.into_iter().collect();
+        distinct.len() == count && (count > 1 || (count == 1 && soci))
+    }
 }
 
 /// A descriptor and what it leads to.
@@ -171,7 +207,32 @@ impl Descriptor {
 
 /// Reads all documents of the layout.
 pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
-    Reader::new(layout, false).tree()
+    Reader::new(layout, false).tree(layout.read_index_json()?)
+}
+
+/// Reads the layout as it would be with this `index.json` and these `documents` besides its own blobs.
+///
+/// # Errors
+/// What [`read`] would then say.
+pub(crate) fn read_as_if(
+    layout: &Layout,
+    index_json: &str,
+    documents: &BTreeMap<Digest, Vec<u8>>,
+) -> Result<Tree, Error> {
+    let found = index_json.len() as u64;
+    if found > MAX_INDEX_JSON_SIZE {
+        let (place, what) = (layout.index_json().display().to_string(), "its size in bytes");
+        return Err(Error::Limit { place, what, limit: MAX_INDEX_JSON_SIZE, found });
+    }
+    let mut reader = Reader::new(layout, false);
+    reader.documents = Some(documents);
+    reader.tree(index_json.to_owned())
+}
+
+/// Reads what the entry `text` of `index.json` leads to.
+pub(crate) fn read_entry(layout: &Layout, text: &str) -> Result<Node, Error> {
+    let any = AnyDescriptor::parse(text, "an entry of index.json")?;
+    Reader::new(layout, false).node(any, "index.json", 0)
 }
 
 /// Reads what can be read of the layout, to be shown: a document that cannot be becomes
@@ -180,11 +241,13 @@ pub(crate) fn read(layout: &Layout) -> Result<Tree, Error> {
 /// # Errors
 /// For `index.json` itself.
 pub(crate) fn read_all(layout: &Layout) -> Result<Tree, Error> {
-    Reader::new(layout, true).tree()
+    Reader::new(layout, true).tree(layout.read_index_json()?)
 }
 
 struct Reader<'a> {
     layout: &'a Layout,
+    /// Documents that are not written yet.
+    documents: Option<&'a BTreeMap<Digest, Vec<u8>>>,
     /// Whether to go on after what cannot be read.
     tolerant: bool,
     /// Descriptors of other digest algorithms.
@@ -192,6 +255,8 @@ struct Reader<'a> {
     visited: usize,
     /// Bytes of documents so far.
     kept: u64,
+    /// Whether the entries of a list of referrers are being read.
+    in_list: bool,
 }
 
 /// One entry of an index.
@@ -215,11 +280,11 @@ impl Entry {
 
 impl<'a> Reader<'a> {
     fn new(layout: &'a Layout, tolerant: bool) -> Self {
-        Self { layout, tolerant, foreign: Warnings::default(), visited: 0, kept: 0 }
+        let foreign = Warnings::default();
+        Self { layout, documents: None, tolerant, foreign, visited: 0, kept: 0, in_list: false }
     }
 
-    fn tree(mut self) -> Result<Tree, Error> {
-        let index_json = self.layout.read_index_json()?;
+    fn tree(mut self, index_json: String) -> Result<Tree, Error> {
         let place = self.layout.index_json().display().to_string();
         let roots = self.children(&index_json, &place, 0)?;
         let others = |more| format!("left alone: {more} more (only sha256 is supported)");
@@ -301,7 +366,15 @@ impl<'a> Reader<'a> {
         let size = descriptor.size;
         // Looked at before as well: who goes on after errors must come to an end.
         self.check_kept(place)?;
-        let blob = self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE);
+        let blob = match self.documents.and_then(|new| new.get(&descriptor.digest)) {
+            Some(_) if size > MAX_MANIFEST_SIZE => {
+                let place = format!("blob {}", descriptor.digest);
+                let (what, limit) = ("its size in bytes", MAX_MANIFEST_SIZE);
+                Err(Error::Limit { place, what, limit, found: size })
+            }
+            Some(bytes) => Ok(Some(bytes.clone())),
+            None => self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE),
+        };
         let read = matches!(&blob, Ok(Some(_)) | Err(Error::BlobDigest { .. }));
         self.kept += if read { size } else { 0 };
         let blob = blob?;
@@ -321,10 +394,14 @@ impl<'a> Reader<'a> {
         if !index {
             return self.manifest(descriptor, text, &place);
         }
-        let children = self.children(&text, &place, depth + 1)?;
-        Ok(match descriptor.referrers_of() {
-            Some(subject) if depth == 0 => Content::Referrers { subject, text, children },
-            _ => Content::Index { text, children },
+        let subject = descriptor.referrers_of().filter(|_| depth == 0);
+        let outer = std::mem::replace(&mut self.in_list, subject.is_some());
+        let children = self.children(&text, &place, depth + 1);
+        self.in_list = outer;
+        let children = children?;
+        Ok(match subject {
+            Some(subject) => Content::Referrers { subject, text, children },
+            None => Content::Index { text, children },
         })
     }
 
@@ -366,6 +443,8 @@ impl<'a> Reader<'a> {
             Some(value) => serde_json::from_str(value).map_err(Error::json(place))?,
             None => None,
         };
+        // As for Go, which cannot tell an empty string from none.
+        let artifact_type = artifact_type.filter(|kind| !kind.is_empty());
         if descriptor.annotations.contains_key(REFERENCE_TYPE) {
             let kind = artifact_type.unwrap_or(config.media_type);
             let manifest = Some(Artifact { text, subject, kind, annotations });
@@ -392,8 +471,10 @@ impl<'a> Reader<'a> {
         } else {
             Vec::new()
         };
-        // Signatures have an image's configuration, but no layer that is one.
-        if !image || (layers.is_empty() && layer_count > 0) {
+        // Signatures have an image's configuration, but no layer that is one. What refers to a manifest is no
+        // image either, whatever its configuration: the list's entries do not have the annotations and
+        // platforms by which an image index tells them apart.
+        if !image || (layers.is_empty() && layer_count > 0) || self.in_list {
             let kind = artifact_type.unwrap_or(config.media_type);
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
@@ -403,7 +484,7 @@ impl<'a> Reader<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         let (platform, platform_text) = match descriptor.platform.clone() {
             Some(platform) => (platform, member_text(&descriptor.text, "platform", place)?),
-            None => match self.config_platform(&config, place) {
+            None => match self.layout.config_platform(&config, place) {
                 Err(_) if self.tolerant => (Platform::new("", "", "", ""), "{}".to_owned()),
                 platform => platform?,
             },
@@ -415,17 +496,19 @@ impl<'a> Reader<'a> {
         let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
         Ok(Content::Image(Image { text, platform, platform_text, layers, soci_v2 }))
     }
+}
 
-    /// The platform of an image whose descriptor has none.
-    fn config_platform(
+impl Layout {
+    /// The platform that an image's configuration names, and as it goes into a descriptor.
+    pub(crate) fn config_platform(
         &self,
         config: &Descriptor,
         place: &str,
     ) -> Result<(Platform, String), Error> {
         let bytes =
-            self.layout.read_blob(&config.digest, config.size, MAX_CONFIG_SIZE)?.ok_or_else(
-                || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() },
-            )?;
+            self.read_blob(&config.digest, config.size, MAX_CONFIG_SIZE)?.ok_or_else(|| {
+                Error::BlobMissing { digest: config.digest, referrer: place.to_owned() }
+            })?;
         let config: Config = serde_json::from_slice(&bytes)
             .map_err(Error::json(format!("image configuration {}", config.digest)))?;
         let platform = Platform::new(
@@ -434,7 +517,8 @@ impl<'a> Reader<'a> {
             config.variant.as_deref().unwrap_or(""),
             config.os_version.as_deref().unwrap_or(""),
         );
-        let text = platform.to_json();
+        let features = config.os_features.unwrap_or_default();
+        let text = platform.to_json(&features);
         Ok((platform, text))
     }
 }
@@ -442,11 +526,15 @@ impl<'a> Reader<'a> {
 /// The members of an image configuration that make its platform.
 #[derive(serde::Deserialize)]
 struct Config {
+    #[serde(default)]
     architecture: String,
+    #[serde(default)]
     os: String,
     variant: Option<String>,
     #[serde(rename = "os.version")]
     os_version: Option<String>,
+    #[serde(rename = "os.features")]
+    os_features: Option<Vec<String>>,
 }
 
 fn member_text(text: &str, name: &str, place: &str) -> Result<String, Error> {

@@ -48,6 +48,30 @@ pub fn is_nondistributable(media_type: &str) -> bool {
         || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
 }
 
+/// The OCI type for what a Docker layer type means; other types are given back.
+#[must_use]
+pub fn oci_layer_type(media_type: &str) -> &str {
+    match media_type {
+        "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
+            "application/vnd.oci.image.layer.v1.tar+gzip"
+        }
+        "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+            "application/vnd.oci.image.layer.v1.tar+zstd"
+        }
+        "application/vnd.docker.image.rootfs.diff.tar" => "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => {
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+        }
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.zstd" => {
+            "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
+        }
+        "application/vnd.docker.image.rootfs.foreign.diff.tar" => {
+            "application/vnd.oci.image.layer.nondistributable.v1.tar"
+        }
+        other => other,
+    }
+}
+
 /// How a layer that can be indexed is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compression {
@@ -86,6 +110,11 @@ pub fn layer_kind(media_type: &str) -> LayerKind {
     let (base, suffixes) =
         media_type.split_once('+').map_or((media_type, None), |(b, s)| (b, Some(s)));
     if let Some(kind) = base.strip_prefix("application/vnd.docker.image.rootfs.") {
+        if kind == "foreign.diff.tar" {
+            // The same content under its OCI type cannot be indexed, and an index must not depend on which of
+            // the two an earlier run has left.
+            return LayerKind::Unsupported(suffixes.map_or(BARE_NONDISTRIBUTABLE, |_| SUFFIX));
+        }
         let kind = kind.strip_prefix("foreign.").unwrap_or(kind);
         return match (kind, suffixes) {
             ("diff.tar.gzip", None) => LayerKind::Indexable(Compression::Gzip),

@@ -65,23 +65,35 @@ impl Platform {
             && (self.os_version.is_empty() || self.os_version == image.os_version)
     }
 
-    /// The JSON of an OCI platform object, as Go writes it.
+    /// The JSON of an OCI platform object with these `os.features`, as Go writes it.
     #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut out = String::from("{\"architecture\":");
-        crate::oci::json::write_string(&mut out, &self.architecture);
-        for (name, value) in
-            [("os", &self.os), ("os.version", &self.os_version), ("variant", &self.variant)]
-        {
-            if !value.is_empty() || name == "os" {
-                out.push(',');
-                crate::oci::json::write_string(&mut out, name);
-                out.push(':');
-                crate::oci::json::write_string(&mut out, value);
+    pub fn to_json(&self, os_features: &[String]) -> String {
+        use crate::oci::json::string;
+        let mut out = format!(
+            "{{\"architecture\":{},\"os\":{}",
+            string(&self.architecture),
+            string(&self.os)
+        );
+        let features: Vec<String> = os_features.iter().map(|feature| string(feature)).collect();
+        let features = format!("[{}]", features.join(","));
+        for (name, value, empty) in [
+            ("os.version", string(&self.os_version), self.os_version.is_empty()),
+            ("os.features", features, os_features.is_empty()),
+            ("variant", string(&self.variant), self.variant.is_empty()),
+        ] {
+            if !empty {
+                out.extend([",\"", name, "\":", value.as_str()]);
             }
         }
         out.push('}');
         out
+    }
+
+    /// Whether it says neither operating system nor architecture, or only one of them: nobody can choose an
+    /// image by it.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.os.is_empty() || self.architecture.is_empty()
     }
 
     /// Whether it is `BuildKit`'s `unknown/unknown`, the mark of what is not an image.

@@ -3,20 +3,58 @@
 use super::INDEX_DIGEST;
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
-use crate::oci::json::edit::{remove_member, set_member};
-use crate::oci::json::{members, string};
-use crate::oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
+use crate::oci::json::edit::{edit_array, remove_member, set_member};
+use crate::oci::json::{elements, members, parse_string, string};
+use crate::oci::media_type::{OCI_CONFIG, OCI_MANIFEST, oci_layer_type};
 
 type Result<T> = std::result::Result<T, serde_json::Error>;
 
-/// The manifest with the annotation, as the reference's conversion writes it (`soci-formats` 6.1):
-/// canonical, manifest and configuration with their OCI types, layers as they were.
-pub(super) fn annotate(text: &str, soci_index: &Digest) -> Result<String> {
+/// What becomes of Docker's media types of the layers when a manifest becomes an OCI manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LayerTypes {
+    /// They become the OCI types for the same content, as in a conversion to OCI.
+    #[default]
+    Oci,
+    /// They stay, as the reference leaves them.
+    Keep,
+}
+
+impl LayerTypes {
+    /// The type that a layer of `media_type` then has.
+    pub(super) fn of(self, media_type: &str) -> &str {
+        match self {
+            Self::Oci => oci_layer_type(media_type),
+            Self::Keep => media_type,
+        }
+    }
+}
+
+/// The manifest with the annotation: canonical and with the OCI types of manifest and configuration, as the
+/// reference's conversion writes it (`soci-formats` 6.1).
+///
+/// The reference leaves Docker's layer types in it. Tools that convert images (skopeo, podman, builders) know
+/// no such mixture and fail, so `layers` are converted by default.
+pub(super) fn annotate(text: &str, soci_index: &Digest, layers: LayerTypes) -> Result<String> {
     let text = set_annotation(text, INDEX_DIGEST, &soci_index.to_string())?;
     let text = set_member(&text, "mediaType", &string(OCI_MANIFEST))?;
     let config = member(&text, "config")?.unwrap_or_else(|| "{}".to_owned());
     let config = set_member(&config, "mediaType", &string(OCI_CONFIG))?;
-    canonical::encode(&set_member(&text, "config", &config)?, &MANIFEST)
+    let text = set_member(&text, "config", &config)?;
+    canonical::encode(&with_layer_types(&text, layers)?, &MANIFEST)
+}
+
+fn with_layer_types(text: &str, types: LayerTypes) -> Result<String> {
+    let Some(layers) = member(text, "layers")? else { return Ok(text.to_owned()) };
+    let mut replacements = Vec::new();
+    for layer in elements(&layers)? {
+        let media_type = member(layer.value, "mediaType")?.map(|raw| parse_string(&raw));
+        let media_type = media_type.transpose()?.unwrap_or_default();
+        let new = types.of(&media_type);
+        let changed = new != media_type;
+        let layer = changed.then(|| set_member(layer.value, "mediaType", &string(new)));
+        replacements.push(layer.transpose()?);
+    }
+    set_member(text, "layers", &edit_array(&layers, &replacements, &[])?)
 }
 
 /// The manifest without the annotation, canonical.

@@ -2,12 +2,13 @@
 //! it (V2, V1 nested, V1 as a tagged list).
 
 pub(crate) mod bind;
+mod documents;
 pub(crate) mod find;
 pub(crate) mod index;
-mod manifest;
+pub(crate) mod manifest;
 mod order;
+pub(crate) mod originals;
 mod referrers;
-mod superseded;
 pub(crate) mod unbind;
 
 /// Annotation of an image manifest: digest of its SOCI V2 index. The consumer looks here and nowhere

@@ -1,7 +1,7 @@
 //! The documents of a layout without SOCI indexes: the way back from [`crate::soci::bind`].
 //!
-//! Where a superseded manifest or index still lies in the layout it takes its place again, so digests
-//! are exactly those from before. Otherwise the document is written that says the same, in Go's form.
+//! Where it is known what an entry of `index.json` was ([`super::originals`]), it is put back as it stood.
+//! Otherwise the documents are written that say the same, in Go's form.
 //! A root that indexing put an index around (an image without an image index) is unwrapped again.
 
 use super::manifest::{member, remove_annotation};
@@ -16,7 +16,8 @@ use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::edit::set_member;
 use crate::oci::json::{elements, members};
 use crate::oci::soci_version::{IndexVersion, V1Shape};
-use crate::soci::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, images, point_at};
+use crate::soci::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, as_listed, images};
+use crate::soci::documents::point_at;
 use crate::soci::index::{ManifestRef, head};
 
 /// What is taken from one image.
@@ -39,7 +40,8 @@ pub(crate) fn undo(
     versions: IndexVersion,
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
-    let mut rewriter = Rewriter::new(layout, None);
+    let mut rewriter = Rewriter::new(layout, tree, None, true)?;
+    rewriter.undoing = true;
     let mut removals: Vec<Removal> = Vec::new();
     for (descriptor, image) in images(tree, selected) {
         if removals.iter().any(|known| known.image == descriptor.digest) {
@@ -50,7 +52,7 @@ pub(crate) fn undo(
             removals.push(Removal { image: descriptor.digest, indexes });
         }
     }
-    Ok((rewriter.documents(tree, selected)?, removals))
+    Ok((rewriter.documents(selected)?, removals))
 }
 
 /// The SOCI indexes of one image, as they stand in the tree.
@@ -102,11 +104,7 @@ impl<'a> IndexesOf<'a> {
         let manifest = if v2_goes && image.soci_v2.is_some() {
             rewriter.unannotated(descriptor, image)?
         } else {
-            ManifestRef {
-                media_type: descriptor.media_type.clone(),
-                digest: descriptor.digest,
-                size: descriptor.size,
-            }
+            as_listed(descriptor)
         };
         let stays = self.v2.first().filter(|_| !v2_goes);
         let v2 = stays.map(|index| SociBlob { digest: index.digest, size: index.size });
@@ -114,7 +112,7 @@ impl<'a> IndexesOf<'a> {
             Some((index, shape)) if !v1_goes => Some(follow(rewriter, index, *shape, &manifest)?),
             _ => None,
         };
-        rewriter.images.push(NewImage { before: descriptor.digest, manifest, v2, v1 });
+        rewriter.add(NewImage { before: descriptor.digest, manifest, v2, v1 });
         let mut indexes = Vec::new();
         if v2_goes {
             indexes.extend(self.v2.iter().map(|index| index.digest));
@@ -170,6 +168,7 @@ pub(super) fn unwrapped(
     text: &str,
     images: &[NewImage],
 ) -> Result<Option<(String, Digest)>, serde_json::Error> {
+    let annotations = member(root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
     let made = |member: &str| ["schemaVersion", "mediaType", "manifests"].contains(&member);
     if members(text)?.iter().any(|member| !made(&member.name)) {
         return Ok(None);
@@ -188,11 +187,25 @@ pub(super) fn unwrapped(
         return Ok(None);
     };
     let root = point_at(root, &image.manifest)?;
-    let annotations = member(&root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
-    let root = if member(&annotations, ADDED_PLATFORM)?.is_some() {
-        remove_annotation(&root, ADDED_PLATFORM)?
-    } else {
-        set_member(&root, "platform", &platform)?
+    let without_platform = member(&annotations, ADDED_PLATFORM)?.is_some();
+    let root = remove_annotation(&root, ADDED_PLATFORM)?;
+    let root = match member(child.value, "artifactType")? {
+        Some(kind) => set_member(&root, "artifactType", &kind)?,
+        None => root,
     };
+    let root = if without_platform { root } else { set_member(&root, "platform", &platform)? };
     Ok(Some((root, image.manifest.digest)))
+}
+
+/// The root `text`, led back to what it was, `original`, whose own text has other names or annotations.
+pub(super) fn led_back(
+    text: &str,
+    target: &ManifestRef,
+    original: &str,
+) -> Result<String, serde_json::Error> {
+    let text = remove_annotation(&point_at(text, target)?, ADDED_PLATFORM)?;
+    match member(original, "platform")? {
+        Some(platform) => set_member(&text, "platform", &platform),
+        None => Ok(text),
+    }
 }

@@ -190,8 +190,8 @@ fn removing_and_collecting_say_what_they_did() {
     let collected = run("gc", &context.layout(), &["--min-age", "0"]);
     assert_eq!(planned.stdout, collected.stdout);
     assert!(String::from_utf8_lossy(&collected.stdout).contains(soci));
-    assert!(stderr(&planned).contains("would remove 8 blobs"), "{}", stderr(&planned));
-    assert!(stderr(&collected).contains("removed 8 blobs"), "{}", stderr(&collected));
+    assert!(stderr(&planned).contains("would remove 9 blobs"), "{}", stderr(&planned));
+    assert!(stderr(&collected).contains("removed 9 blobs"), "{}", stderr(&collected));
     assert_eq!(
         context.files().into_keys().collect::<Vec<_>>(),
         before.into_keys().collect::<Vec<_>>()

@@ -13,6 +13,7 @@ mod determinism;
 mod diff;
 mod errors;
 mod files;
+mod foreign;
 mod gc;
 mod hostile;
 mod inspect;

@@ -95,7 +95,8 @@ fn meaning(context: &Context, document: &Value) -> Value {
         &text
             .replace("vnd.docker.distribution.manifest.list.v2", "vnd.oci.image.index.v1")
             .replace("vnd.docker.distribution.manifest.v2", "vnd.oci.image.manifest.v1")
-            .replace("vnd.docker.container.image.v1", "vnd.oci.image.config.v1"),
+            .replace("vnd.docker.container.image.v1", "vnd.oci.image.config.v1")
+            .replace("vnd.docker.image.rootfs.diff.tar.gzip", "vnd.oci.image.layer.v1.tar+gzip"),
     )
     .unwrap();
     for list in ["manifests"] {

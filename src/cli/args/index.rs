@@ -92,6 +92,14 @@ pub(crate) struct IndexArgs {
     #[arg(long, value_name = "SHAPE", help_heading = CONTENT, default_value = "nested")]
     pub(crate) v1_shape: V1Shape,
 
+    /// Keep Docker's layer types where a manifest becomes an OCI manifest
+    ///
+    /// A V2 index makes an OCI manifest of an image. All its media types become those of OCI then; blobs and their
+    /// digests stay. With this option layers keep Docker's types, as the reference leaves them: some tools fail
+    /// on such a mixture.
+    #[arg(long, help_heading = CONTENT)]
+    pub(crate) keep_layer_types: bool,
+
     /// Give the image this name; it must have none
     ///
     /// Sets the annotation org.opencontainers.image.ref.name of the selected entry of index.json, by
@@ -215,6 +223,11 @@ impl IndexArgs {
                 V1Shape::Nested => soci_layout::V1Shape::Nested,
                 V1Shape::Tagged => soci_layout::V1Shape::Tagged,
             },
+            layer_types: if self.keep_layer_types {
+                soci_layout::LayerTypes::Keep
+            } else {
+                soci_layout::LayerTypes::Oci
+            },
             name: self.name.clone(),
             refs: self.refs.clone(),
             platforms: self.platforms.clone(),
@@ -256,13 +269,14 @@ mod tests {
     #[test]
     fn everything_reaches_the_library() {
         let args = index(
-            "DIR --index-version both --v1-shape tagged --name n --ref a --ref b -j 3 \
+            "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 \
              --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
             v1_shape: soci_layout::V1Shape::Tagged,
+            layer_types: soci_layout::LayerTypes::Keep,
             name: Some("n".into()),
             refs: vec!["a".into(), "b".into()],
             platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"]

@@ -4,6 +4,7 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
+mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
 mod layers;
@@ -12,14 +13,15 @@ pub mod report;
 mod reuse;
 mod stage;
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{
-    ImageReport, LayerOutcome, REPORT_VERSION, Report, RootReport,
+    ImageReport, LayerOutcome, LayerReport, REPORT_VERSION, Report, RootReport,
 };
-use crate::commands::select::{Selection, name, select};
+use crate::commands::select::{Selection, name, select_indexable};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -108,7 +110,7 @@ pub(in crate::commands) fn resolve(
 
 fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, layout.path(), steps)?;
-    let selection = select(&tree, options, layout.path())?;
+    let selection = select_indexable(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);
@@ -119,6 +121,11 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     for (image, selected) in report.images.iter_mut().zip(&selection.images) {
         image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
     }
+    let skipped = |report: &&LayerReport| matches!(report.outcome, LayerOutcome::Skipped { .. });
+    let indexed: HashSet<Digest> =
+        reports.iter().filter(|report| !skipped(report)).map(|report| report.digest).collect();
+    let indexed = |layer: &Digest| indexed.contains(layer);
+    report.warnings.extend(attached::foreseen(&tree, &selection, options, &indexed));
     report.changed = reports
         .iter()
         .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
@@ -137,7 +144,7 @@ pub(crate) fn run_made(
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
     let tree = resolve(layout, shown, steps)?;
-    let selection = select(&tree, options, shown)?;
+    let selection = select_indexable(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
@@ -168,8 +175,10 @@ pub(crate) fn run_made(
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
-        (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
+        (report.blobs_pruned, report.bytes_pruned) =
+            prune(layout, &[&tree.index_json], &[&rewritten.index_json])?;
     }
+    report.warnings.extend(attached::orphaned(&tree, &rewritten));
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
@@ -232,23 +241,26 @@ pub(in crate::commands) fn stage_documents(
     Ok(staged)
 }
 
-/// Removes what the old roots led to and the new ones do not; gives the number of blobs and their bytes.
+/// Removes what the texts `before` led to and those of `after` do not; gives the number of blobs and their bytes.
+/// The first of `after` is the `index.json` that was written.
 pub(in crate::commands) fn prune(
     layout: &LockedLayout,
-    tree: &Tree,
-    rewritten: &Rewrite,
+    before: &[&str],
+    after: &[&str],
 ) -> Result<(u64, u64), Error> {
     let (mut blobs, mut bytes) = (0, 0);
-    let before = reachable(layout, &tree.index_json);
-    let after = reachable(layout, &rewritten.index_json);
+    let all = |texts: &[&str]| -> BTreeMap<Digest, u64> {
+        texts.iter().flat_map(|text| reachable(layout, text)).collect()
+    };
+    let before = all(before);
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
     let now = layout.read_index_json()?;
-    let now = if now == rewritten.index_json { None } else { Some(reachable(layout, &now)) };
-    let stays = |digest: &Digest| {
-        after.contains_key(digest) || now.as_ref().is_some_and(|now| now.contains_key(digest))
-    };
+    let mut stays = all(after);
+    if Some(&now.as_str()) != after.first() {
+        stays.extend(reachable(layout, &now));
+    }
     for (digest, size) in before {
-        if !stays(&digest) {
+        if !stays.contains_key(&digest) {
             let path = layout.blob_path(&digest);
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             blobs += 1;

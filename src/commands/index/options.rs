@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::oci::platform::Platform;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
 use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
+use crate::soci::manifest::LayerTypes;
 
 /// What to index and how.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Options {
     pub index_version: IndexVersion,
     /// Where a V1 index is hung.
     pub v1_shape: V1Shape,
+    /// What becomes of Docker's layer types in a manifest that becomes an OCI manifest (V2).
+    pub layer_types: LayerTypes,
     /// Name (`org.opencontainers.image.ref.name`) for the selected entry of `index.json`, which must
     /// have none.
     pub name: Option<String>,
@@ -57,6 +60,7 @@ impl Default for Options {
         Self {
             index_version: IndexVersion::default(),
             v1_shape: V1Shape::default(),
+            layer_types: LayerTypes::default(),
             name: None,
             refs: Vec::new(),
             platforms: Vec::new(),

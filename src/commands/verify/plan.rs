@@ -92,6 +92,7 @@ impl<'a> Planner<'a> {
         findings: &mut Findings,
     ) -> Result<VerifiedImage, Error> {
         let image = selected.image;
+        self.choosable(selected, findings);
         let found = self.indexes(selected.digest, image, findings);
         let positions: Vec<usize> = image.layers.iter().map(|layer| self.layer(layer)).collect();
         let own: BTreeSet<usize> = positions.iter().copied().collect();
@@ -122,6 +123,27 @@ impl<'a> Planner<'a> {
             lazy_layers: positions.iter().filter(|at| lazy.contains_key(at)).count() as u64,
             layers: positions.len() as u64,
         })
+    }
+
+    /// Whether somebody who wants the image can choose it, where it stands in an image index.
+    fn choosable(&self, selected: &SelectedImage<'_>, findings: &mut Findings) {
+        if !selected.image.platform.is_incomplete() {
+            return;
+        }
+        let mut listed = false;
+        for root in &self.tree.roots {
+            root.visit(&mut |node| {
+                listed |= node.known().is_some_and(|descriptor| {
+                    descriptor.digest == selected.digest && descriptor.platform.is_some()
+                });
+            });
+        }
+        if listed {
+            let what = "platform in the image index";
+            let (expected, found) = ("an operating system and an architecture", "none");
+            let blob = Some(selected.digest);
+            findings.add(Consequence::Unpullable, blob, what, None, expected, found);
+        }
     }
 
     /// The SOCI indexes of an image, V2 first.
