@@ -34,6 +34,17 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// Blobs are links to files outside of the layout.
+    #[error("{}: {links} of its {blobs} blobs {} out of the layout", path.display(),
+        if *links == 1 { "is a symbolic link" } else { "are symbolic links" })]
+    LinkedBlobs {
+        /// The directory of blobs.
+        path: PathBuf,
+        /// How many of them are symbolic links.
+        links: usize,
+        /// How many there are.
+        blobs: usize,
+    },
     /// The layout's version.
     #[error("{}: image layout version: expected \"1.0.0\", found {found:?}", path.display())]
     LayoutVersion {
@@ -406,6 +417,11 @@ impl Error {
             Self::BlobMissing { .. } => {
                 "the layout is incomplete: export or copy it again (skopeo copy --all, crane pull --format oci), \
                  or pick what is there with --platform"
+                    .to_owned()
+            }
+            Self::LinkedBlobs { .. } => {
+                "copy the layout with the files that its links lead to: cp -rL DIR NEW && chmod -R u+w NEW \
+                 (links are not followed: the files belong to somebody else)"
                     .to_owned()
             }
             Self::BlobType { .. } => {

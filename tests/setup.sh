@@ -13,6 +13,7 @@ set -euo pipefail
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ORAS=oras.land/oras/cmd/oras@v1.3.6
 REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
+BUILDX=github.com/docker/buildx/cmd/buildx@v0.38.2
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
 TYPOS=1.52.0
@@ -227,6 +228,7 @@ if check_go; then
   go_tool "$CRANE"
   go_tool "$ORAS"
   go_tool "$REGCTL"
+  go_tool "$BUILDX"
   containerd=$(cd "$repo/tests/peer" && go list -m -f '{{.Version}}' "$CONTAINERD")
   for tool in containerd ctr containerd-shim-runc-v2; do
     go_tool "$CONTAINERD/cmd/$tool@$containerd"

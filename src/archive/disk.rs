@@ -47,6 +47,9 @@ pub(super) enum Work {
     End,
 }
 
+/// The thread that writes.
+type Writing<'scope> = ScopedJoinHandle<'scope, Result<(), Failure>>;
+
 /// Starts the thread; it ends when the sender is gone. `durable` says whether to sync, `cancelled`
 /// whether to give up syncing many small files.
 ///
@@ -56,7 +59,7 @@ pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     durable: bool,
     cancelled: &'scope (dyn Fn() -> bool + Sync),
-) -> io::Result<(Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>)> {
+) -> io::Result<(Sender<Work>, Writing<'scope>)> {
     let (sender, work) = mpsc::channel(WAITING);
     let writing = spawn(scope, "write", move || write_all(work, durable, cancelled))?;
     Ok((sender, writing))

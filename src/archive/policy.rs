@@ -94,6 +94,10 @@ pub(super) struct Refusal {
 /// How a docker-archive becomes a layout.
 pub(super) const DOCKER_ARCHIVE: &str = "convert it (skopeo copy docker-archive:ARCHIVE oci-archive:NEW.tar:TAG), or save it \
      with Docker 25 or newer";
+/// The same for skopeo's `dir:`.
+const DIR_TRANSPORT: &str = "unpack and convert it: mkdir DIR && tar -xf ARCHIVE -C DIR && skopeo copy --all dir:DIR oci:NEW:TAG";
+const NO_LINKS: &str =
+    "store the files themselves: tar --dereference --hard-dereference -C DIR -cf ARCHIVE .";
 const ONE_LAYOUT: &str =
     "make it of the layout itself: tar -C DIR -cf ARCHIVE . (buildx: type=oci,dest=ARCHIVE)";
 
@@ -101,6 +105,12 @@ const ONE_LAYOUT: &str =
 pub(super) fn judge(header: &Header<'_>) -> Result<Member, Refusal> {
     check_pax(header)?;
     let name = path(header.name)?;
+    if is_dir_transport(name, header.kind) {
+        return Err(refuse(
+            "it belongs to an image in the form of skopeo's dir:, which is no OCI layout",
+            DIR_TRANSPORT,
+        ));
+    }
     if is_docker_archive(name) {
         return Err(refuse(
             "it belongs to a docker-archive, which is no OCI layout",
@@ -182,7 +192,9 @@ fn check_kind(kind: u8, has_slash: bool) -> Result<(), Refusal> {
             )));
         }
     };
-    Err(plain(&format!("it is {found}; only files and directories are taken")))
+    let problem = format!("it is {found}; only files and directories are taken");
+    let hint = matches!(kind, b'1' | b'2').then_some(NO_LINKS);
+    Err(Refusal { problem, hint })
 }
 
 fn directory(name: &str, size: u64) -> Result<Member, Refusal> {
@@ -239,6 +251,12 @@ fn is_docker_archive(name: &str) -> bool {
                 ending.is_empty() && matches!(rest, "" | "json" | "VERSION" | "layer.tar")
             }
         }
+}
+
+/// skopeo's `dir:` has bare digests for blobs, the version of the form, and a manifest per platform.
+fn is_dir_transport(name: &str, kind: u8) -> bool {
+    let stem = name.strip_suffix(".manifest.json").unwrap_or(name);
+    matches!(kind, b'0' | 0) && (name == "version" || Digest::from_hex(stem).is_some())
 }
 
 fn sha512(hex: &str) -> Option<[u8; 64]> {
@@ -381,6 +399,18 @@ mod tests {
             refused(&header(name.as_bytes(), b'0'), "docker-archive");
             // Layers that are there twice are links.
             refused(&header(name.as_bytes(), b'2'), "docker-archive");
+        }
+    }
+
+    #[test]
+    fn skopeos_directories_are_recognised() {
+        for name in [
+            HEX.to_owned(),
+            format!("./{HEX}"),
+            format!("{HEX}.manifest.json"),
+            "version".to_owned(),
+        ] {
+            refused(&header(name.as_bytes(), b'0'), "skopeo's dir:");
         }
     }
 

@@ -22,7 +22,8 @@ extern "C" fn look() {
 // later, as it only makes one system call and sets an atomic.
 #[expect(unsafe_code, reason = "nothing later than the loader can see it")]
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
 static LOOK: extern "C" fn() = look;
 
 /// Standard output. Nothing is buffered.

@@ -184,9 +184,12 @@ impl LockedLayout {
             sync_path(&self.blobs())?;
         }
         let path = self.index_json();
-        let unchanged = || match self.read_index_json()? == before {
-            true => Ok(()),
-            false => Err(Error::Changed { path: path.clone() }),
+        let unchanged = || {
+            if self.read_index_json()? == before {
+                Ok(())
+            } else {
+                Err(Error::Changed { path: path.clone() })
+            }
         };
         if after == before {
             unchanged()?;

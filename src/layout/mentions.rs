@@ -213,6 +213,8 @@ pub(crate) fn beginning(start: &[u8]) -> Beginning {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::oci::digest::Digest;
 
@@ -222,7 +224,11 @@ mod tests {
         let mut mentions = Mentions::new();
         for part in bytes.chunks(size) {
             mentions.read(part, &mut |digest| {
-                list.push(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+                let mut hex = String::new();
+                for byte in digest {
+                    write!(hex, "{byte:02x}").expect("text");
+                }
+                list.push(hex);
             });
         }
         list
@@ -251,7 +257,10 @@ mod tests {
     #[test]
     fn a_digest_is_found_however_it_is_written() {
         let hex = Digest::of(b"blob").hex();
-        let escaped: String = hex.bytes().map(|digit| format!("\\u{digit:04X}")).collect();
+        let mut escaped = String::new();
+        for digit in hex.bytes() {
+            write!(escaped, "\\u{digit:04X}").expect("text");
+        }
         let wide =
             |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
         let manifest = format!("{{\"digest\":\"sha256:{hex}\"}}");

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::Layout;
 use super::descriptor::Object;
 use crate::error::Error;
-use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_OCI_LAYOUT_SIZE};
+use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE, MAX_OCI_LAYOUT_SIZE};
+use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, LAYOUT};
 
 impl Layout {
@@ -50,7 +51,28 @@ impl Layout {
                 "the export or copy that made it was interrupted; make it again",
             ));
         }
+        layout.refuse_linked_blobs()?;
         Ok(layout)
+    }
+
+    /// Bazel's rules make layouts whose blobs are links to files elsewhere. They are told once for the layout,
+    /// not blob by blob. Other links (dangling, to devices, within the store) are left to whoever meets them.
+    fn refuse_linked_blobs(&self) -> Result<(), Error> {
+        let store = self.blobs();
+        // What cannot be listed is told by whoever needs a blob of it.
+        let Ok(entries) = fs::read_dir(&store) else { return Ok(()) };
+        let (mut blobs, mut links, mut leads_out) = (0, 0, false);
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().and_then(Digest::from_hex).is_none() {
+                continue;
+            }
+            blobs += 1;
+            if entry.file_type().is_ok_and(|found| found.is_symlink()) {
+                links += 1;
+                leads_out = leads_out || is_file_elsewhere(&store, &entry.path());
+            }
+        }
+        if leads_out { Err(Error::LinkedBlobs { path: store, links, blobs }) } else { Ok(()) }
     }
 
     /// The bytes of `index.json`.
@@ -80,6 +102,14 @@ pub(super) fn text<'a>(bytes: &'a [u8], place: &str) -> Result<&'a str, Error> {
         (_, Err(error)) => format!("not UTF-8 at byte {}", error.valid_up_to()),
     };
     Err(Error::Document { place: place.to_owned(), problem })
+}
+
+/// Whether `link` leads to a regular file that does not lie in `store`.
+fn is_file_elsewhere(store: &Path, link: &Path) -> bool {
+    let (Ok(store), Ok(target)) = (fs::canonicalize(store), fs::canonicalize(link)) else {
+        return false;
+    };
+    target.is_file() && target.parent() != Some(&store)
 }
 
 /// A whole file of at most `limit` bytes; `None` when it does not exist.
@@ -147,10 +177,16 @@ fn without_marker(path: &Path) -> Error {
     let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     let (problem, hint) = if empty {
         ("the directory is empty", "was the export written somewhere else?")
+    } else if !has("index.json") && is_dir_transport(path) {
+        (
+            "it is an image in the form of skopeo's dir: (podman's docker-dir and oci-dir)",
+            "convert it: skopeo copy --all dir:DIR oci:NEW:TAG",
+        )
     } else if has("manifest.json") && !has("index.json") {
         (
             "it looks like an unpacked docker-archive (manifest.json, no index.json)",
-            "convert it (skopeo copy docker-archive:ARCHIVE oci:DIR:TAG), or save with Docker 25 or newer",
+            "pack and convert it (tar -C DIR -cf ARCHIVE . && skopeo copy docker-archive:ARCHIVE oci:NEW:TAG), \
+             or save with Docker 25 or newer",
         )
     } else if has("index.json") && has("blobs") {
         (
@@ -161,4 +197,13 @@ fn without_marker(path: &Path) -> Error {
         ("it has no oci-layout file", "give the directory that holds oci-layout and index.json")
     };
     not_a_layout(path, problem, hint)
+}
+
+/// One image's manifest as `manifest.json`, with its blobs beside it; a docker-archive has a list of images there.
+fn is_dir_transport(path: &Path) -> bool {
+    let begins = |name: &str, with: &[u8]| {
+        let text = read_small(&path.join(name), MAX_MANIFEST_SIZE);
+        text.is_ok_and(|text| text.is_some_and(|text| text.trim_ascii_start().starts_with(with)))
+    };
+    begins("version", b"Directory Transport Version") || begins("manifest.json", b"{")
 }

@@ -287,12 +287,9 @@ impl Walk<'_> {
         let result = match blob {
             Waiting::Sha256(digest) => self.blob(digest),
             // Whether its content is that of its digest is not asked: it is never removed.
-            Waiting::Other(path) => {
-                open(&path).and_then(|mut file| match is_document(&path, &mut file)? {
-                    true => self.search(&path, file, None),
-                    false => Ok(()),
-                })
-            }
+            Waiting::Other(path) => open(&path).and_then(|mut file| {
+                if is_document(&path, &mut file)? { self.search(&path, file, None) } else { Ok(()) }
+            }),
         };
         if let Err(error) = result {
             self.doubt(error);

@@ -33,6 +33,11 @@ fn what_is_no_layout_is_named() {
     fs::create_dir(path("empty")).unwrap();
     fs::create_dir(path("docker")).unwrap();
     fs::write(path("docker/manifest.json"), "[]").unwrap();
+    fs::create_dir(path("dir")).unwrap();
+    fs::write(path("dir/manifest.json"), r#"{"schemaVersion":2}"#).unwrap();
+    fs::write(path("dir/version"), "Directory Transport Version: 1.1\n").unwrap();
+    fs::create_dir(path("old-dir")).unwrap();
+    fs::write(path("old-dir/manifest.json"), "\n {\"schemaVersion\":2}").unwrap();
     fs::create_dir_all(path("unmarked/blobs")).unwrap();
     fs::write(path("unmarked/index.json"), "{}").unwrap();
     fs::create_dir(path("version")).unwrap();
@@ -44,7 +49,9 @@ fn what_is_no_layout_is_named() {
         ("image.tar", "tar archive", "tar -xf"),
         ("image.tgz", "gzip file", "tar -xzf"),
         ("empty", "empty", "export"),
-        ("docker", "docker-archive", "skopeo"),
+        ("docker", "docker-archive", "skopeo copy docker-archive:"),
+        ("dir", "skopeo's dir:", "skopeo copy --all dir:DIR oci:NEW"),
+        ("old-dir", "skopeo's dir:", "skopeo copy --all dir:DIR oci:NEW"),
         ("unmarked", "no oci-layout file", "imageLayoutVersion"),
         ("version", "2.0.0", "1.0.0"),
         ("rootless", "no index.json", "interrupted"),
@@ -52,6 +59,51 @@ fn what_is_no_layout_is_named() {
         let error = index(&path(name), &Options::default(), &Silent).expect_err(name);
         assert!(error.to_string().contains(problem), "{name}: {error}");
         assert!(error.hint().unwrap().contains(hint), "{name}: {:?}", error.hint());
+    }
+}
+
+/// As Bazel's rules leave a layout; all blobs or only the layers.
+#[test]
+fn linked_blobs_are_told_once_for_the_layout() {
+    for only_layers in [false, true] {
+        let context = Context::fixture("single");
+        let documents = [
+            root_digest(&context),
+            text(&context.json(&root_digest(&context))["config"]["digest"]).to_owned(),
+        ];
+        let elsewhere = context.layout().parent().unwrap().join("outputs");
+        fs::create_dir(&elsewhere).unwrap();
+        let store = context.layout().join("blobs/sha256");
+        let (mut links, mut blobs) = (0, 0);
+        for entry in fs::read_dir(&store).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            blobs += 1;
+            if !only_layers || documents.iter().all(|document| !document.ends_with(&name)) {
+                let target = elsewhere.join(&name);
+                fs::rename(&path, &target).unwrap();
+                std::os::unix::fs::symlink(Path::new("../../../outputs").join(&name), &path)
+                    .unwrap();
+                links += 1;
+            }
+        }
+        let told = format!("{links} of its {blobs} blobs are symbolic links out of the layout");
+        refused(&context, &Context::options(), &[&told, "cp -rL DIR NEW"]);
+        let inspected = soci_layout::inspect::inspect(
+            &context.layout(),
+            &soci_layout::inspect::InspectOptions::default(),
+        )
+        .expect_err("must be refused");
+        assert!(inspected.to_string().contains(&told), "{inspected}");
+        let copied = Context::fixture("single");
+        fs::remove_dir_all(copied.layout()).unwrap();
+        let copy = std::process::Command::new("cp")
+            .arg("-rL")
+            .arg(context.layout())
+            .arg(copied.layout())
+            .status();
+        assert!(copy.unwrap().success());
+        assert!(copied.index(&Context::options()).unwrap().changed);
     }
 }
 
@@ -122,7 +174,7 @@ fn documents_that_make_no_sense() {
         refused(&context, &options, &expected);
     }
     for (text, expected) in [
-        ("", "EOF"),
+        ("", "found nothing"),
         ("[]", "expected an object"),
         ("{\"manifests\":7}", "expected an array"),
         ("{}", "has not"),

@@ -19,6 +19,7 @@ use super::{OUTPUT, RUN};
 /// Superseded manifests are what makes `remove` exact; after gc it writes equal ones instead.
 #[derive(Args, Debug)]
 #[command(after_help = "", after_long_help = exit::HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct GcArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,

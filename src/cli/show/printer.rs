@@ -31,15 +31,20 @@ impl Printer {
         }
     }
 
-    /// Writes data to standard output.
+    /// Writes data to standard output. A reader that went away (`| head`) has what it wanted: success.
     ///
     /// # Errors
-    /// When not all of it could be written, also because a reader went away (`| head`).
+    /// When not all of it could be written for another reason.
     pub(crate) fn out(self, text: &str) -> io::Result<()> {
-        if self.stdout == ColorChoice::Never {
-            return Stdout.write_all(strip_str(text).to_string().as_bytes());
+        let written = if self.stdout == ColorChoice::Never {
+            Stdout.write_all(strip_str(text).to_string().as_bytes())
+        } else {
+            Stdout.write_all(text.as_bytes())
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
         }
-        Stdout.write_all(text.as_bytes())
     }
 
     /// Standard output for the content of files: every byte goes through as it is.

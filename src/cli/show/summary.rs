@@ -105,7 +105,7 @@ pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
 pub(crate) fn root_digests(roots: &[RootReport]) -> String {
     let mut seen = BTreeSet::new();
     let distinct = roots.iter().filter(|root| seen.insert(root.after));
-    distinct.map(|root| format!("{}\n", root.after)).collect()
+    distinct.fold(String::new(), |lines, root| lines + &format!("{}\n", root.after))
 }
 
 pub(crate) fn heading(out: &mut String, name: &str, of: &str) {

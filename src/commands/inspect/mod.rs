@@ -72,7 +72,7 @@ pub(crate) fn look(
         roots: walk::entries(&roots, narrowed.then_some(&wanted), &mut broken),
         images,
         soci_indexes,
-        blobs: blobs::all(layout, &tree, broken)?,
+        blobs: blobs::all(layout, tree, broken)?,
         warnings: tree.warnings.clone(),
     })
 }

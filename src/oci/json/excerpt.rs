@@ -17,7 +17,8 @@ pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);
     }
-    let end = text.floor_char_boundary(limit * 2 / 3);
+    let most = limit * 2 / 3;
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     Cow::Owned(format!("{}… ({} bytes)", &text[..end], text.len()))
 }
 

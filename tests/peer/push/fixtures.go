@@ -16,6 +16,20 @@ type Fixture struct {
 	uncompressed bool // layers that a tool may want to compress
 	attested     bool // attestation manifests with a `subject`
 	unnamed      bool // an entry without a name
+
+	foreign   bool // in testdata/foreign, made by other projects' tools
+	rootIndex bool // index.json is itself the image for several platforms
+	unpushed  bool // several entries without names: no tool here pushes them
+	// left is why index must leave the layout alone, by form; "" stands for all forms.
+	left map[string]string
+}
+
+// leaves gives the reason for which index leaves the layout alone; "" when it does not.
+func (f Fixture) leaves(form Form) string {
+	if reason, ok := f.left[form.name]; ok {
+		return reason
+	}
+	return f.left[""]
 }
 
 var fixtures = []Fixture{
@@ -54,6 +68,47 @@ var fixtures = []Fixture{
 	{name: "rewrite-annotations"},
 }
 
+// exports are the other real exports of BuildKit: to be pulled, not part of the push matrix.
+var exports = []Fixture{
+	{name: "cache-shared"},
+	{name: "docker-manifest-list", docker: true},
+	{name: "estargz"},
+	{name: "gzip9"},
+	{name: "multi-attest-legacy", attested: true},
+	{name: "sbom", attested: true},
+	{name: "single-noname"},
+	{name: "two-names"},
+	{name: "zstd", left: map[string]string{"": "zstd"}},
+	{name: "zstd-mixed"},
+}
+
+// tooManyToName: each list needs a named image, and --name names one entry.
+var tooManyToName = map[string]string{"v1-tagged": "the tagged V1 shape needs one"}
+
+// foreign are small layouts that the tools of other projects made (testdata/foreign/README.md).
+var foreign = []Fixture{
+	{name: "apko", foreign: true, rootIndex: true, left: tooManyToName},
+	{name: "buildah", foreign: true},
+	{name: "buildah-manifest", foreign: true},
+	{name: "cosign-save", foreign: true, unpushed: true, left: tooManyToName},
+	{name: "crane-append-no-platform", foreign: true, docker: true, unnamed: true},
+	{name: "crane-pull", foreign: true, docker: true},
+	{name: "crane-pull-index", foreign: true, unnamed: true},
+	{name: "jib", foreign: true, unnamed: true},
+	{name: "oras", foreign: true, left: tooManyToName},
+	{name: "oras-attach", foreign: true},
+	{name: "podman-oci-archive", foreign: true},
+	{name: "regctl", foreign: true},
+	{name: "regctl-artifact", foreign: true},
+	{name: "regctl-index-of-one", foreign: true},
+	{name: "regctl-two-types", foreign: true, docker: true},
+	{name: "root-index", foreign: true, rootIndex: true, left: tooManyToName},
+	{name: "rules-img", foreign: true, rootIndex: true, left: tooManyToName},
+	{name: "skopeo-docker-types", foreign: true, docker: true},
+	{name: "skopeo-oci", foreign: true},
+	{name: "umoci", foreign: true},
+}
+
 // write puts the layout, not indexed, into dir.
 func (f Fixture) write(t testing.TB, dir string) {
 	t.Helper()
@@ -61,12 +116,15 @@ func (f Fixture) write(t testing.TB, dir string) {
 		f.make(newWriter(t, dir))
 		return
 	}
-	from := os.Getenv("SOCI_FIXTURES")
+	folder, from := "layouts", os.Getenv("SOCI_FIXTURES")
+	if f.foreign {
+		folder, from = "foreign", os.Getenv("SOCI_FOREIGN")
+	}
 	if from == "" {
-		from = filepath.Join("..", "..", "..", "testdata", "layouts")
+		from = filepath.Join("..", "..", "..", "testdata", folder)
 	}
 	if _, err := os.Stat(filepath.Join(from, f.name, "index.json")); err != nil {
-		t.Fatalf("SOCI_FIXTURES has no layout %s: %v", f.name, err)
+		t.Fatalf("%s has no layout %s: %v", from, f.name, err)
 	}
 	copyLayout(t, filepath.Join(from, f.name), dir)
 }

@@ -83,7 +83,7 @@ var exceptions = []exception{
 
 // pushesLists: the tool follows no referrers, so each list sha256-<hex> is pushed as a tag.
 func (c Cell) pushesLists() bool {
-	return c.form.tagged && (c.tool == skopeo || c.tool == crane)
+	return c.form.tagged && (c.tool == skopeo || c.tool == crane || c.tool == imagetools)
 }
 
 // outcome is what a combination must lead to.

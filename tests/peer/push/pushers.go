@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,8 +28,11 @@ func (p Push) target() string {
 	if p.tag == "" {
 		return "latest"
 	}
-	return p.tag
+	return tagOf(p.tag)
 }
+
+// tagOf gives the tag of a name: podman and skopeo write whole references into ref.name.
+func tagOf(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
 
 // tags are the names to push one by one with a tool that follows no referrers.
 func (p Push) tags() []string {
@@ -57,6 +61,8 @@ func (p Push) do(t testing.TB, tool string) error {
 		return p.oras(t, program)
 	case regctl:
 		return p.regctl(t, program)
+	case imagetools:
+		return p.imagetools(t, program)
 	}
 	return fmt.Errorf("no tool %s", tool)
 }
@@ -83,7 +89,7 @@ func (p Push) skopeoCopy(t testing.TB, program, tag string, args ...string) erro
 	t.Helper()
 	from, to := "oci:"+p.layout.Dir, p.target()
 	if tag != "" {
-		from, to = from+":"+tag, tag
+		from, to = from+":"+tag, tagOf(tag)
 	}
 	args = append([]string{"--insecure-policy", "copy", "--dest-tls-verify=false"}, args...)
 	return failure(run(t, program, append(args, from, "docker://"+p.to.Ref(to))...))
@@ -96,7 +102,7 @@ func (p Push) crane(t testing.TB, program string) error {
 		return failure(run(t, program, "push", p.layout.Dir, p.to.Ref(p.target())))
 	}
 	for _, tag := range p.tags() {
-		if err := failure(run(t, program, "push", p.view(t, tag), p.to.Ref(tag))); err != nil {
+		if err := failure(run(t, program, "push", p.view(t, tag), p.to.Ref(tagOf(tag)))); err != nil {
 			return err
 		}
 	}
@@ -144,6 +150,22 @@ func (p Push) regctl(t testing.TB, program string) error {
 		args = append(args, "--referrers")
 	}
 	return failure(run(t, program, append(args, "ocidir://"+p.source(), p.to.Ref(p.target()))...))
+}
+
+// imagetools copies what its source names; a lone manifest would get an index around it.
+func (p Push) imagetools(t testing.TB, program string) error {
+	t.Helper()
+	for _, tag := range p.tags() {
+		from, to := "oci-layout://"+p.layout.Dir+":"+tag, tagOf(tag)
+		if tag == "" {
+			from, to = "oci-layout://"+p.source(), p.target()
+		}
+		args := []string{"imagetools", "create", "--prefer-index=false", "-t", p.to.Ref(to), from}
+		if err := failure(run(t, program, args...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // source names the entry for oras and regctl: by tag, else by digest.

@@ -22,11 +22,13 @@ const (
 	crane  = "crane"
 	oras   = "oras"
 	regctl = "regctl"
+	// imagetools is docker buildx imagetools, which needs neither Docker nor a builder.
+	imagetools = "buildx"
 
 	distribution = "docker-registry"
 )
 
-var tools = []string{skopeo, crane, oras, regctl}
+var tools = []string{skopeo, crane, oras, regctl, imagetools}
 
 // commandTimeout is far beyond what any single push of a small layout takes.
 const commandTimeout = 60 * time.Second
@@ -93,6 +95,10 @@ func run(t testing.TB, path string, args ...string) (string, error) {
 var emptyHome = sync.OnceValue(func() string {
 	dir, err := os.MkdirTemp("", "push-home-")
 	if err != nil {
+		panic(err)
+	}
+	// podman and buildah want the file that the environment names.
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o600); err != nil {
 		panic(err)
 	}
 	return dir
