@@ -448,37 +448,36 @@ impl<'a> Reader<'a> {
         let annotations = object.strings("annotations")?;
         // Go does not tell an empty one from none.
         let artifact_type = object.get("artifactType")?.filter(|kind: &String| !kind.is_empty());
-        let layers = object.value("layers").unwrap_or("null");
+        let list = object.value("layers").unwrap_or("null");
         if descriptor.annotations.contains_key(REFERENCE_TYPE) {
             let kind = artifact_type.unwrap_or(config.media_type);
             let manifest = Some(Artifact { text, subject, kind, annotations });
             return Ok(Content::Attestation { manifest });
         }
-        let layers = AnyDescriptor::read_list(layers, place)?;
         let soci = match config.media_type.as_str() {
             SOCI_INDEX_V1 => Some(IndexVersion::V1),
             SOCI_INDEX_V2 => Some(IndexVersion::V2),
             _ => None,
         };
         if let Some(version) = soci {
-            let ztocs = layers
+            let ztocs = AnyDescriptor::read_list(list, place)?
                 .into_iter()
                 .filter_map(AnyDescriptor::into_known)
                 .filter(|layer| layer.media_type == media_type::ZTOC)
                 .collect();
             return Ok(Content::Soci(SociIndex { version, subject, ztocs }));
         }
-        let image = is_image_config(&config.media_type) && artifact_type.is_none();
-        let layer_count = layers.len();
-        let layers: Vec<AnyDescriptor> = if image {
-            layers.into_iter().filter(AnyDescriptor::is_layer).collect()
-        } else {
-            Vec::new()
-        };
-        // Signatures have an image's configuration, but no layer that is one. What refers to a manifest is no
-        // image either, whatever its configuration: the list's entries do not have the annotations and
-        // platforms by which an image index tells them apart.
-        if !image || (layers.is_empty() && layer_count > 0) || self.in_list {
+        // What refers to a manifest is no image, whatever its configuration: the entries of a list do not have the
+        // annotations and platforms by which an image index tells them apart.
+        let image = is_image_config(&config.media_type) && artifact_type.is_none() && !self.in_list;
+        let (mut layers, mut layer_count) = (Vec::new(), 0);
+        if image {
+            layers = AnyDescriptor::read_list(list, place)?;
+            layer_count = layers.len();
+            layers.retain(AnyDescriptor::is_layer);
+        }
+        // Signatures have an image's configuration, but no layer that is one.
+        if !image || (layers.is_empty() && layer_count > 0) {
             let kind = artifact_type.unwrap_or(config.media_type);
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }

@@ -65,9 +65,8 @@ pub fn oci_layer_type(media_type: &str) -> &str {
         "application/vnd.docker.image.rootfs.foreign.diff.tar.zstd" => {
             "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
         }
-        "application/vnd.docker.image.rootfs.foreign.diff.tar" => {
-            "application/vnd.oci.image.layer.nondistributable.v1.tar"
-        }
+        // Also an uncompressed foreign layer: under its OCI type it cannot be indexed, and a second run would
+        // take its zTOC away.
         other => other,
     }
 }
@@ -110,11 +109,6 @@ pub fn layer_kind(media_type: &str) -> LayerKind {
     let (base, suffixes) =
         media_type.split_once('+').map_or((media_type, None), |(b, s)| (b, Some(s)));
     if let Some(kind) = base.strip_prefix("application/vnd.docker.image.rootfs.") {
-        if kind == "foreign.diff.tar" {
-            // The same content under its OCI type cannot be indexed, and an index must not depend on which of
-            // the two an earlier run has left.
-            return LayerKind::Unsupported(suffixes.map_or(BARE_NONDISTRIBUTABLE, |_| SUFFIX));
-        }
         let kind = kind.strip_prefix("foreign.").unwrap_or(kind);
         return match (kind, suffixes) {
             ("diff.tar.gzip", None) => LayerKind::Indexable(Compression::Gzip),

@@ -543,6 +543,34 @@ fn a_layout_whose_manifests_are_all_absent_is_incomplete() {
 }
 
 #[test]
+fn what_a_list_of_referrers_names_stays_readable() {
+    // In the image index its annotations say that this is an attestation, so nobody looks at its layers.
+    let context = Context::fixture("sbom");
+    let mut index = context.index_json();
+    let mut children = context.json(text(&index["manifests"][0]["digest"]));
+    let attestation = &mut children["manifests"][1];
+    let mut manifest = context.json(text(&attestation["digest"]));
+    manifest["layers"][0]["digest"] = "no digest".into();
+    let manifest = manifest.to_string();
+    attestation["digest"] = context.put(manifest.as_bytes()).into();
+    attestation["size"] = manifest.len().into();
+    let children = children.to_string();
+    index["manifests"][0]["digest"] = context.put(children.as_bytes()).into();
+    index["manifests"][0]["size"] = children.len().into();
+    context.write_index_json(&index.to_string());
+    let before = contents(&context);
+    let (index_version, v1_shape) = ALL[2];
+    let options = Options { index_version, v1_shape, ..Context::options() };
+    context.index(&options).unwrap();
+    let list = context.index_json()["manifests"][1].clone();
+    assert_eq!(context.json(text(&list["digest"]))["manifests"].as_array().unwrap().len(), 2);
+    assert!(!context.index(&options).unwrap().changed);
+    let prune = RemoveOptions { prune: true, ..RemoveOptions::default() };
+    remove(&context.layout(), &prune, &Silent).unwrap();
+    same(&contents(&context), &before, "listed");
+}
+
+#[test]
 fn a_name_that_index_gave_goes_with_the_index() {
     for (index_version, v1_shape) in ALL {
         let context = empty();

@@ -30,7 +30,8 @@ func TestOptions(t *testing.T) {
 	eachFixture(t, func(t *testing.T, from string, g golden) {
 		for name, options := range sets {
 			t.Run(name, func(t *testing.T) {
-				args := []string{"--span-size", strconv.FormatInt(options.SpanSize, 10), "--min-layer-size", strconv.FormatInt(options.MinLayerSize, 10)}
+				// The reference leaves Docker's layer types in OCI manifests.
+				args := []string{"--keep-layer-types", "--span-size", strconv.FormatInt(options.SpanSize, 10), "--min-layer-size", strconv.FormatInt(options.MinLayerSize, 10)}
 				for _, p := range options.Platforms {
 					args = append(args, "--platform", p)
 				}
