@@ -178,7 +178,7 @@ fn documents_that_make_no_sense() {
         ("[]", "expected an object"),
         ("{\"manifests\":7}", "expected an array"),
         ("{}", "has not"),
-        ("{\"manifests\":[],\"Manifests\":[]}", "occurs twice"),
+        ("{\"manifests\":[],\"Manifests\":[]}", "programs in Go take it for that"),
         ("{\"manifests\":[]}", "no container image"),
     ] {
         let context = Context::fixture("single");
