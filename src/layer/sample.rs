@@ -1,6 +1,6 @@
 //! Measures a scan on the first part of a layer: how fast it goes, and what comes out of it.
 //!
-//! The work is that of [`super::scan`], on one thread so that its two sides can be told apart.
+//! The work is that of [`super::scan()`], on one thread so that its two sides can be told apart.
 
 use std::io::Read;
 use std::time::{Duration, Instant};

@@ -40,8 +40,8 @@ pub(super) fn update(
         same.entry(image.manifest.digest).or_default().push(image.before);
     }
     for image in &images {
-        let befores = same.get(&image.manifest.digest).map_or(&[][..], Vec::as_slice);
-        let is_first = befores.first() == Some(&image.before);
+        let old_digests = same.get(&image.manifest.digest).map_or(&[][..], Vec::as_slice);
+        let is_first = old_digests.first() == Some(&image.before);
         let wanted = image.tagged_v1().map(|_| image.manifest.digest);
         let mut listed = false;
         for &position in referrers.lists_of(image) {
@@ -50,7 +50,7 @@ pub(super) fn update(
             let Some(descriptor) = root.known() else { continue };
             if wanted == Some(*subject) {
                 listed = true;
-                let entries = referrers.entries(rewriter, image, befores, children)?;
+                let entries = referrers.entries(rewriter, image, old_digests, children)?;
                 replacements[position] = relist(rewriter, descriptor, text, &entries)?;
             } else {
                 let list = (position, descriptor, text.as_str());
@@ -58,7 +58,7 @@ pub(super) fn update(
             }
         }
         if let (Some(subject), false, true) = (wanted, listed, is_first) {
-            let entries = referrers.entries(rewriter, image, befores, &[])?;
+            let entries = referrers.entries(rewriter, image, old_digests, &[])?;
             let list = index_of(&entries).map_err(Error::json("a list"))?;
             let (digest, size) = rewriter.put(list);
             let mut text = String::new();
@@ -167,7 +167,7 @@ impl<'a> Referrers<'a> {
         &self,
         rewriter: &Rewriter<'_>,
         image: &NewImage,
-        befores: &[Digest],
+        old_digests: &[Digest],
         listed: &[Node],
     ) -> Result<Vec<String>, Error> {
         let mut out = Vec::new();
@@ -192,7 +192,7 @@ impl<'a> Referrers<'a> {
         }
         let of = |subject: &Digest| self.artifacts.get(subject).map_or(&[][..], Vec::as_slice);
         let mut found: Vec<(usize, &Descriptor, &Artifact, (Digest, u64))> = Vec::new();
-        for &(number, descriptor, artifact) in befores.iter().flat_map(of) {
+        for &(number, descriptor, artifact) in old_digests.iter().flat_map(of) {
             if let Some(moved) = rewriter.attestations.get(&descriptor.digest) {
                 found.push((number, descriptor, artifact, *moved));
             }
