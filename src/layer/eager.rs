@@ -12,6 +12,9 @@ use serde::Serialize;
 use super::gzip::GzipError;
 use super::tar::TarError;
 
+/// What is said of a layer that is [absent](EagerCause::Absent).
+pub(crate) const ABSENT: &str = "it is non-distributable and not in the layout";
+
 /// Why a layer is eager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EagerReason {
@@ -41,6 +44,14 @@ pub enum EagerCause {
     Absent,
     /// Its zTOC would cost more than it saves.
     NoSaving,
+    /// It is small, and was left without a zTOC as such.
+    Small,
+    /// Its image has no SOCI index.
+    NoIndex,
+    /// It has no zTOC, and nothing in the layout says why.
+    NoZtoc,
+    /// Its zTOC cannot be used.
+    BadZtoc,
 }
 
 impl EagerReason {

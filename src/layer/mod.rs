@@ -17,6 +17,7 @@
 //! content to those who want files.
 
 mod checkpoint;
+pub(crate) mod content;
 pub mod eager;
 mod gzip;
 mod inflate;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::ztoc::Ztoc;
+use content::Head;
 use eager::{EagerCause, EagerReason};
 pub(crate) use source::CHUNK;
 use source::Source;
@@ -151,12 +153,14 @@ fn divided(
         walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
     }
     let (mut walked, mut position) = (Ok(walker), 0);
+    let mut head = Head::default();
     let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
+        head.feed(chunk);
         // A walk that has ended is over; the digest still decides whether the blob is sound.
         if let Ok(walker) = &mut walked
             && let Err(reason) = walker.feed(chunk, starts)
         {
-            walked = Err(reason);
+            walked = Err((reason, walker.inner()));
             splitter.close();
         }
         position += chunk.len() as u64;
@@ -171,7 +175,11 @@ fn divided(
     if found != request.digest {
         return Err(ScanError::Digest { found });
     }
-    match walked.and_then(LayerWalker::finish) {
+    let finished = walked.and_then(|walker| {
+        let inner = walker.inner();
+        walker.finish().map_err(|reason| (reason, inner))
+    });
+    match finished {
         Ok((tar, zinfo)) => Ok(Scan::Indexed(Box::new(Ztoc {
             build_tool_identifier: request.build_tool_identifier.to_owned(),
             compressed_archive_size: request.size,
@@ -180,6 +188,8 @@ fn divided(
             zinfo,
             span_digests,
         }))),
-        Err(reason) => Ok(Scan::Eager(reason)),
+        Err((reason, inner)) => {
+            Ok(Scan::Eager(content::explain(reason, request.compression, head.content(), inner)))
+        }
     }
 }

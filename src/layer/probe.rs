@@ -7,6 +7,7 @@
 
 use std::io::Read;
 
+use super::content::{self, Head};
 use super::eager::EagerReason;
 use super::gzip::GzipWalker;
 use super::source::Source;
@@ -28,6 +29,8 @@ pub(crate) struct Truth {
     pub(crate) diff_id: Digest,
     /// Bytes of uncompressed content.
     pub(crate) output: u64,
+    /// Whether the content was read to its end, so that `diff_id` is that of the whole.
+    pub(crate) whole: bool,
     /// The archive, or why it is none.
     pub(crate) tar: Result<TarSummary, EagerReason>,
     /// Where the first gzip member's header ends, in the blob.
@@ -177,7 +180,9 @@ pub(crate) fn straight(
     };
     let mut walker = GzipWalker::judge(checkpoints);
     let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
+    let (mut head, mut inner) = (Head::default(), Head::default());
     let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
+        head.feed(chunk);
         read += chunk.len() as u64;
         let (here, later) = starts.split_at(starts.partition_point(|start| start.offset <= read));
         begun.extend_from_slice(here);
@@ -185,7 +190,11 @@ pub(crate) fn straight(
         match claimed.compression {
             Compression::None => content.take(chunk),
             Compression::Gzip if broken.is_none() => {
-                broken = walker.feed(chunk, |bytes| content.take(bytes), &mut ignored).err();
+                let output = |bytes: &[u8]| {
+                    inner.feed(bytes);
+                    content.take(bytes);
+                };
+                broken = walker.feed(chunk, output, &mut ignored).err();
             }
             Compression::Gzip => {}
         }
@@ -207,14 +216,18 @@ pub(crate) fn straight(
         broken = walker.finish().err();
     }
     let (blob, spans) = hasher.finish();
+    let whole = broken.is_none();
     let tar = match (broken, content.halted) {
         // As in a scan: what is wrong inside was met before what is wrong outside.
         (_, Some(reason)) => Err(reason),
         (Some(error), None) => Err(error.into()),
         (None, None) => content.tar.finish().map_err(EagerReason::from),
     };
-    let (output, places) = (content.position, content.places);
-    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, header, spans, places })
+    let tar = tar.map_err(|reason| {
+        content::explain(reason, claimed.compression, head.content(), inner.content())
+    });
+    let (output, places, diff_id) = (content.position, content.places, content.diff_id.finish());
+    Ok(Truth { blob, diff_id, output, whole, tar, header, spans, places })
 }
 
 /// Inflates from a checkpoint to the end of `span`, the bytes of the blob from the checkpoint's

@@ -1,6 +1,7 @@
 //! Walks a layer's content: what the inflater, the checkpoint rule and the tar walker do together.
 
 use super::ScanRequest;
+use super::content::{Content, Head};
 use super::eager::EagerReason;
 use super::gzip::{GzipWalker, ReadAhead};
 use super::span::SpanStart;
@@ -13,6 +14,8 @@ use crate::ztoc::zinfo::{Checkpoint, TarZinfo};
 #[derive(Debug)]
 pub(super) struct LayerWalker {
     tar: TarWalker,
+    /// The beginning of what a gzip stream holds.
+    head: Head,
     kind: Kind,
 }
 
@@ -44,7 +47,7 @@ impl LayerWalker {
                 next_start: 0,
             },
         };
-        Self { tar: TarWalker::new(), kind }
+        Self { tar: TarWalker::new(), head: Head::default(), kind }
     }
 
     /// Lets gzip members be read ahead.
@@ -60,11 +63,12 @@ impl LayerWalker {
         chunk: &[u8],
         starts: &mut Vec<SpanStart>,
     ) -> Result<(), EagerReason> {
-        let tar = &mut self.tar;
+        let (tar, head) = (&mut self.tar, &mut self.head);
         match &mut self.kind {
             Kind::Gzip { walker, checkpoints } => {
                 let mut tar_result = Ok(());
                 let output = |bytes: &[u8]| {
+                    head.feed(bytes);
                     if tar_result.is_ok() {
                         tar_result = tar.feed(bytes);
                     }
@@ -88,6 +92,11 @@ impl LayerWalker {
             }
         }
         Ok(())
+    }
+
+    /// What a gzip stream holds, by its first bytes.
+    pub(super) fn inner(&self) -> Option<Content> {
+        self.head.content()
     }
 
     /// The archive so far.

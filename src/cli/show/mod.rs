@@ -14,7 +14,7 @@ mod table;
 mod tree;
 
 /// `1 span`, `2 spans`.
-fn count(number: u64, noun: &str) -> String {
+pub(super) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -249,6 +249,7 @@ mod tests {
             spans: 15,
             files: 1,
             uncompressed_size,
+            largest_span: 1 << 20,
         }
     }
 

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::cached::{self, CacheUse};
 use super::early::{Early, EarlyScans};
 use super::reuse::{self, Candidates};
+use super::saving;
 use super::stage;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
 use crate::commands::select::Selection;
 use crate::error::Error;
-use crate::layer::eager::{EagerCause, EagerReason};
+use crate::layer::eager::{ABSENT, EagerCause, EagerReason};
 use crate::layer::{Scan, ScanObserver, ScanRequest, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -110,8 +111,7 @@ impl<'a> Layers<'a> {
                         if is_nondistributable(&descriptor.media_type)
                             && layout.blob_size(&descriptor.digest)?.is_none() =>
                     {
-                        let text = "it is non-distributable and not in the layout";
-                        Plan::Eager(EagerReason::new(EagerCause::Absent, text))
+                        Plan::Eager(EagerReason::new(EagerCause::Absent, ABSENT))
                     }
                     LayerKind::Indexable(compression) => Plan::Scan(compression),
                     LayerKind::Unsupported(reason) => {
@@ -163,7 +163,7 @@ impl<'a> Layers<'a> {
                         let Layer { descriptor, .. } = *layer;
                         let found =
                             self.candidates.valid(layout, descriptor, *compression, options)?;
-                        if let Some((ready, ztoc)) = found {
+                        let outcome = if let Some((ready, ztoc)) = found {
                             reused(&ready, &ztoc, ReusedFrom::Layout)
                         } else if let Some((ready, ztoc)) =
                             cache.foretell(descriptor, *compression, options)
@@ -171,6 +171,10 @@ impl<'a> Layers<'a> {
                             reused(&ready, &ztoc, ReusedFrom::Cache)
                         } else {
                             LayerOutcome::Pending
+                        };
+                        match outcome.no_saving(descriptor.size, options) {
+                            Some(reason) => eager(layer, options, reason)?,
+                            None => outcome,
                         }
                     }
                     Plan::Small => LayerOutcome::Small,
@@ -199,8 +203,8 @@ impl<'a> Layers<'a> {
                 let number = jobs.len() + 1;
                 let name = format!("[scan {number}/{total}] {} {digest}", layer.platform);
                 let content = format!(
-                    "scan {digest} {compression:?} {} {:?}",
-                    options.span_size, options.build_tool_identifier
+                    "scan {digest} {compression:?} {} {:?} {}",
+                    options.span_size, options.build_tool_identifier, options.min_saving
                 );
                 jobs.push((position, steps.plan(name, &content, &[])));
             }
@@ -224,7 +228,7 @@ impl<'a> Layers<'a> {
                     }
                     let layer = &self.layers[*position];
                     let job = Job { layout, options, steps, step, cancelled, like, cache, early };
-                    let result = steps.run(step, || self.scan_one(layer, &job));
+                    let result = steps.run(step, || job.paying(layer, self.scan_one(layer, &job)?));
                     if result.is_err() {
                         cancelled.store(true, Ordering::Relaxed);
                     }
@@ -391,6 +395,18 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// The end of a job, unless its zTOC does not pay: then the layer is eager, and the zTOC is dropped.
+    fn paying(
+        &self,
+        layer: &Layer<'_>,
+        (finished, step): (Finished, Outcome),
+    ) -> Result<(Finished, Outcome), Error> {
+        match finished.outcome.no_saving(layer.descriptor.size, self.options) {
+            Some(reason) => left_eager(layer, self, reason),
+            None => Ok((finished, step)),
+        }
+    }
+
     pub(super) fn progress(&self, current: u64, total: u64) {
         self.steps.progress(self.step, current, total);
     }
@@ -451,6 +467,14 @@ fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
     LayerOutcome::Reused { ztoc: numbers(ready, ztoc), from }
 }
 
+impl LayerOutcome {
+    /// Why a layer with this outcome is left eager all the same.
+    fn no_saving(&self, size: u64, options: &Options) -> Option<EagerReason> {
+        let (Self::Indexed { ztoc } | Self::Reused { ztoc, .. }) = self else { return None };
+        saving::too_little(size, ztoc, options.min_saving)
+    }
+}
+
 pub(super) fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
     ZtocReport {
         ztoc: ready.digest,
@@ -458,5 +482,6 @@ pub(super) fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
         spans: ztoc.zinfo.span_count(),
         files: ztoc.toc.len() as u64,
         uncompressed_size: ztoc.uncompressed_archive_size,
+        largest_span: ztoc.largest_span(),
     }
 }

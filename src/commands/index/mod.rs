@@ -10,6 +10,7 @@ mod layers;
 pub(crate) mod options;
 pub mod report;
 mod reuse;
+pub(in crate::commands) mod saving;
 mod stage;
 
 use std::path::{Path, PathBuf};

@@ -149,4 +149,6 @@ pub struct ZtocReport {
     pub files: u64,
     /// Bytes of uncompressed archive that it covers.
     pub uncompressed_size: u64,
+    /// Compressed bytes of its largest span: the most that is fetched to read one place of the layer.
+    pub largest_span: u64,
 }
