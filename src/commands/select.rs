@@ -62,11 +62,11 @@ pub(crate) fn select<'a>(
     };
     let mut by_digest: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut left_alone = Warnings::default();
-    let mut platforms = Vec::new();
+    let mut platforms: BTreeSet<String> = BTreeSet::new();
+    let mut named: BTreeSet<(Digest, &str)> = BTreeSet::new();
     for position in selection.roots().collect::<Vec<_>>() {
         let root = &tree.roots[position];
-        let names: Vec<String> =
-            root.known().and_then(name).into_iter().map(str::to_owned).collect();
+        let name = root.known().and_then(name);
         if let (Content::Missing, Some(descriptor)) = (&root.content, root.known()) {
             let referrer = "index.json".to_owned();
             return Err(Error::BlobMissing { digest: descriptor.digest, referrer });
@@ -85,10 +85,7 @@ pub(crate) fn select<'a>(
             left_alone.add(|| format!("left alone: {digest}{platform} is not in the layout"));
         }
         for (descriptor, image) in found {
-            let platform = image.platform.to_string();
-            if !platforms.contains(&platform) {
-                platforms.push(platform);
-            }
+            platforms.insert(image.platform.to_string());
             if !wants_platform(options, image) {
                 continue;
             }
@@ -97,8 +94,11 @@ pub(crate) fn select<'a>(
                 selection.images.push(SelectedImage { digest: descriptor.digest, image, names });
                 selection.images.len() - 1
             });
-            let known = &mut selection.images[index].names;
-            known.extend(names.iter().filter(|n| !known.contains(n)).cloned().collect::<Vec<_>>());
+            if let Some(name) = name
+                && named.insert((descriptor.digest, name))
+            {
+                selection.images[index].names.push(name.to_owned());
+            }
         }
     }
     let others = |more| format!("left alone: {more} more that are not in the layout");
@@ -106,7 +106,8 @@ pub(crate) fn select<'a>(
     for platform in &options.platforms {
         if !selection.images.iter().any(|i| platform.matches(&i.image.platform)) {
             let platform = platform.to_string();
-            return Err(Error::NoSuchPlatform { platform, found: platforms });
+            let found = platforms.into_iter().collect();
+            return Err(Error::NoSuchPlatform { platform, found });
         }
     }
     if selection.images.is_empty() {

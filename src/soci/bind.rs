@@ -6,11 +6,13 @@
 //! follow the image's new digest. Other artifacts that refer to an image (signatures) stay with the
 //! digest they were made for.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{annotate, member, remove_annotation, set_annotation, strip};
-use super::{ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST, INDEX_DIGEST, superseded, unbind};
+use super::superseded::Superseded;
+use super::{ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST, INDEX_DIGEST, unbind};
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -117,6 +119,12 @@ pub(super) struct Rewriter<'a> {
     /// Name that the selected root gets.
     name: Option<&'a str>,
     pub(super) images: Vec<NewImage>,
+    /// Their places, by the manifests they had.
+    places: HashMap<Digest, usize>,
+    /// And by those they have now; the first counts.
+    by_manifest: HashMap<Digest, usize>,
+    /// Read when the first is wanted.
+    superseded: OnceCell<Superseded>,
     /// Rewritten attestation manifests by their old digest.
     pub(super) attestations: BTreeMap<Digest, (Digest, u64)>,
     blobs: BTreeMap<Digest, Vec<u8>>,
@@ -128,6 +136,9 @@ impl<'a> Rewriter<'a> {
             layout,
             name,
             images: Vec::new(),
+            places: HashMap::new(),
+            by_manifest: HashMap::new(),
+            superseded: OnceCell::new(),
             attestations: BTreeMap::new(),
             blobs: BTreeMap::new(),
         }
@@ -185,7 +196,15 @@ impl Rewriter<'_> {
 
     /// The index that had SOCI indexes and is now `text`, in its first form, if its blob is there.
     pub(super) fn superseded_index(&self, text: &str) -> Result<Option<String>, Error> {
-        superseded::index(self.layout, text)
+        Ok(self.superseded()?.index(self.layout, text))
+    }
+
+    fn superseded(&self) -> Result<&Superseded, Error> {
+        if let Some(known) = self.superseded.get() {
+            return Ok(known);
+        }
+        let found = Superseded::find(self.layout)?;
+        Ok(self.superseded.get_or_init(|| found))
     }
 
     /// The root of an index that had SOCI indexes and is now `text`, without them.
@@ -193,8 +212,10 @@ impl Rewriter<'_> {
         let place = "index.json";
         let earlier = self.superseded_index(&text)?;
         if (earlier.is_none() || root.contains(ADDED_PLATFORM))
-            && let Some(unwrapped) =
-                unbind::unwrapped(root, &text, &self.images).map_err(Error::json(place))?
+            && let Some(unwrapped) = unbind::unwrapped(root, &text, &|digest| {
+                self.by_manifest.get(digest).map(|place| &self.images[*place])
+            })
+            .map_err(Error::json(place))?
         {
             return Ok(unwrapped);
         }
@@ -202,8 +223,14 @@ impl Rewriter<'_> {
         Ok((point_at(root, &target).map_err(Error::json(place))?, target.digest))
     }
 
-    fn new_image(&self, before: &Digest) -> Option<&NewImage> {
-        self.images.iter().find(|image| image.before == *before)
+    pub(super) fn new_image(&self, before: &Digest) -> Option<&NewImage> {
+        self.places.get(before).map(|place| &self.images[*place])
+    }
+
+    pub(super) fn add(&mut self, image: NewImage) {
+        self.places.entry(image.before).or_insert(self.images.len());
+        self.by_manifest.entry(image.manifest.digest).or_insert(self.images.len());
+        self.images.push(image);
     }
 
     /// Makes an image's SOCI indexes and its new manifest.
@@ -245,7 +272,7 @@ impl Rewriter<'_> {
             let blob = SociBlob { digest, size };
             V1Index { blob, shape: options.v1_shape, tool: tool.clone() }
         });
-        self.images.push(NewImage { before: descriptor.digest, manifest, v2, v1 });
+        self.add(NewImage { before: descriptor.digest, manifest, v2, v1 });
         Ok(())
     }
 
@@ -259,7 +286,7 @@ impl Rewriter<'_> {
         let place = format!("blob {}", descriptor.digest);
         let named = image.soci_v2.as_ref().and_then(|text| text.parse().ok());
         let original = match named {
-            Some(soci) => superseded::manifest(self.layout, &image.text, &soci)?,
+            Some(soci) => self.superseded()?.manifest(self.layout, &image.text, &soci),
             None => None,
         };
         let text = match original {

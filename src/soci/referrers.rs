@@ -4,7 +4,7 @@
 //! A registry without the referrers API finds a V1 index through such a list, so it must name
 //! everything that refers to the image: pushing it replaces the registry's list.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::BUILD_TOOL;
 use super::index::{ManifestRef, artifact_type, write_head, write_pair};
@@ -27,27 +27,30 @@ pub(super) fn update(
     replacements: &mut [Option<String>],
 ) -> Result<Vec<String>, Error> {
     let mut appended = Vec::new();
+    drop_bare_entries(&rewriter.images, tree, replacements);
     let elsewhere = digests_outside_lists(tree);
     let images = rewriter.images.clone();
+    let (lists, artifacts) = (lists(tree), Artifacts::of(tree));
     for image in &images {
-        drop_bare_entries(image, tree, replacements);
         let wanted = image.tagged_v1().map(|_| image.manifest.digest);
         let mut listed = false;
-        for (position, root) in tree.roots.iter().enumerate() {
+        let subjects = BTreeSet::from([image.before, image.manifest.digest]);
+        let positions = subjects.iter().filter_map(|subject| lists.get(subject)).flatten();
+        for (position, root) in positions.map(|position| (*position, &tree.roots[*position])) {
             let Content::Referrers { subject, text, children } = &root.content else { continue };
             let Some(descriptor) = root.known() else { continue };
             if wanted == Some(*subject) {
                 listed = true;
-                let entries = entries(rewriter, tree, image, children)?;
+                let entries = entries(rewriter, &artifacts, image, children)?;
                 replacements[position] = relist(rewriter, descriptor, text, &entries)?;
-            } else if *subject == image.before || *subject == image.manifest.digest {
+            } else {
                 replacements[position] =
                     without_soci(rewriter, descriptor, text, children, &elsewhere)?;
             }
         }
         if let (Some(subject), false) = (wanted, listed) {
-            let list =
-                index_of(&entries(rewriter, tree, image, &[])?).map_err(Error::json("a list"))?;
+            let list = index_of(&entries(rewriter, &artifacts, image, &[])?)
+                .map_err(Error::json("a list"))?;
             let (digest, size) = rewriter.put(list);
             let mut text = String::new();
             write_head(&mut text, OCI_INDEX, &digest, size);
@@ -60,11 +63,23 @@ pub(super) fn update(
     Ok(appended)
 }
 
-/// Older V1 indexes of the image that hang in `index.json` itself, without a name (`oras attach`).
-fn drop_bare_entries(image: &NewImage, tree: &Tree, replacements: &mut [Option<String>]) {
+/// Positions of the lists by the manifests whose referrers they list.
+fn lists(tree: &Tree) -> BTreeMap<Digest, Vec<usize>> {
+    let mut found: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+    for (position, root) in tree.roots.iter().enumerate() {
+        if let Content::Referrers { subject, .. } = &root.content {
+            found.entry(*subject).or_default().push(position);
+        }
+    }
+    found
+}
+
+/// Older V1 indexes of the images that hang in `index.json` itself, without a name (`oras attach`).
+fn drop_bare_entries(images: &[NewImage], tree: &Tree, replacements: &mut [Option<String>]) {
+    let before: BTreeSet<Digest> = images.iter().map(|image| image.before).collect();
     for (position, root) in tree.roots.iter().enumerate() {
         if let (Content::Soci(soci), Some(descriptor)) = (&root.content, root.known())
-            && soci.subject == Some(image.before)
+            && soci.subject.is_some_and(|subject| before.contains(&subject))
             && descriptor.names().next().is_none()
         {
             replacements[position] = Some(String::new());
@@ -86,7 +101,7 @@ fn digests_outside_lists(tree: &Tree) -> BTreeSet<Digest> {
 /// refers to the image.
 fn entries(
     rewriter: &Rewriter<'_>,
-    tree: &Tree,
+    artifacts: &Artifacts<'_>,
     image: &NewImage,
     listed: &[Node],
 ) -> Result<Vec<String>, Error> {
@@ -109,32 +124,56 @@ fn entries(
             out.push(node.text().to_owned());
         }
     }
-    for root in &tree.roots {
-        let mut found: Vec<(&Descriptor, &Artifact)> = Vec::new();
-        root.visit(&mut |node| {
-            let artifact = match &node.content {
-                Content::Artifact(artifact) => Some(artifact),
-                Content::Attestation { manifest } => manifest.as_ref(),
-                _ => None,
-            };
-            found.extend(node.known().zip(artifact));
-        });
-        for (descriptor, artifact) in found {
-            let moved = rewriter.attestations.get(&descriptor.digest);
-            let subject = match moved {
-                Some(_) => Some(image.before),
-                None => Some(image.manifest.digest),
-            };
-            if artifact.subject != subject {
-                continue;
-            }
-            let (digest, size) = moved.copied().unwrap_or((descriptor.digest, descriptor.size));
-            if seen.insert(digest) {
-                out.push(referrer(descriptor, digest, size, artifact)?);
-            }
+    for (descriptor, artifact) in artifacts.of_subjects([image.before, image.manifest.digest]) {
+        let moved = rewriter.attestations.get(&descriptor.digest);
+        let subject = match moved {
+            Some(_) => Some(image.before),
+            None => Some(image.manifest.digest),
+        };
+        if artifact.subject != subject {
+            continue;
+        }
+        let (digest, size) = moved.copied().unwrap_or((descriptor.digest, descriptor.size));
+        if seen.insert(digest) {
+            out.push(referrer(descriptor, digest, size, artifact)?);
         }
     }
     Ok(out)
+}
+
+/// What refers to a manifest, by that manifest, with its place in the order of the tree.
+struct Artifacts<'a>(BTreeMap<Digest, Vec<(usize, &'a Descriptor, &'a Artifact)>>);
+
+impl<'a> Artifacts<'a> {
+    fn of(tree: &'a Tree) -> Self {
+        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut place = 0;
+        for root in &tree.roots {
+            root.visit(&mut |node| {
+                let artifact = match &node.content {
+                    Content::Artifact(artifact) => Some(artifact),
+                    Content::Attestation { manifest } => manifest.as_ref(),
+                    _ => None,
+                };
+                if let Some((descriptor, artifact)) = node.known().zip(artifact)
+                    && let Some(subject) = artifact.subject
+                {
+                    found.entry(subject).or_default().push((place, descriptor, artifact));
+                    place += 1;
+                }
+            });
+        }
+        Self(found)
+    }
+
+    /// Those of these manifests, in the order of the tree.
+    fn of_subjects(&self, subjects: [Digest; 2]) -> Vec<(&'a Descriptor, &'a Artifact)> {
+        let subjects = BTreeSet::from(subjects);
+        let found = subjects.iter().filter_map(|subject| self.0.get(subject)).flatten();
+        let mut found: Vec<_> = found.copied().collect();
+        found.sort_unstable_by_key(|(place, ..)| *place);
+        found.into_iter().map(|(_, descriptor, artifact)| (descriptor, artifact)).collect()
+    }
 }
 
 /// A referrer's descriptor as the referrers API gives it.

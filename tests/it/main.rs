@@ -1,6 +1,7 @@
 //! Integration tests: one binary, so that there is one link.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+#![allow(clippy::disallowed_methods, reason = "tests make and damage files as they like")]
 
 mod archive;
 mod cache;
@@ -16,6 +17,7 @@ mod files;
 mod gc;
 mod hostile;
 mod inspect;
+mod limits;
 mod ls;
 mod plan;
 mod properties;

@@ -8,6 +8,7 @@ use super::super::args::VerifyArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::{count, escape};
@@ -25,13 +26,8 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
         Ok(verification) => verification,
         Err(error) => return talk.failed(&error),
     };
-    let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&verification).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
-    } else {
-        text(&verification, args.quiet)
-    };
+    let data =
+        if args.json { json::document(&verification) } else { text(&verification, args.quiet) };
     if let Err(error) = printer.out(&data) {
         talk.error("failed to write to standard output", &[error.to_string()], None);
         return Exit::Error;
@@ -72,11 +68,11 @@ fn text(verification: &Verification, quiet: bool) -> String {
             Some(span) => format!(", reading one file fetches up to {} of a layer", Bytes(span)),
             None => String::new(),
         };
-        let (names, platform) = (escape::text(&names), escape::text(&image.platform));
+        let (names, platform) = (escape::label(&names), escape::label(&image.platform));
         let _ = writeln!(out, "{names} {platform}: {lazy}{fetched}");
         for layer in &image.eager {
             let EagerLayer { number, digest, size, reason } = layer;
-            let (size, reason) = (Bytes(*size), escape::text(&reason.text));
+            let (size, reason) = (Bytes(*size), escape::label(&reason.text));
             let _ = writeln!(out, "  eager: layer {number} {digest} ({size}): {reason}");
         }
     }
@@ -100,11 +96,11 @@ fn one(out: &mut String, finding: &Finding) {
     if let Some(blob) = blob {
         let _ = write!(out, "{blob}: ");
     }
-    let _ = write!(out, "{}", escape::text(place));
+    let _ = write!(out, "{}", escape::label(place));
     if let Some(offset) = offset {
         let _ = write!(out, " (offset {offset})");
     }
-    let (expected, found) = (escape::text(expected), escape::text(found));
+    let (expected, found) = (escape::label(expected), escape::label(found));
     let _ = writeln!(
         out,
         "\n  expected {expected}\n  found    {found}\n  gives    {}",

@@ -13,6 +13,7 @@ mod reuse;
 pub(in crate::commands) mod saving;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -26,12 +27,12 @@ use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
-use crate::layout::reach::reachable;
+use crate::layout::reach::{Reached, Search};
 use crate::layout::tree::{self, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::{Rewrite, rewrite};
+use crate::soci::bind::{NewImage, Rewrite, rewrite};
 use crate::soci::index::ZtocEntry;
 use cached::CacheUse;
 use early::EarlyScans;
@@ -137,6 +138,9 @@ pub(crate) fn run_made(
     options: &Options,
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
+    if options.prune && !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
     let tree = resolve(layout, shown, steps)?;
     let selection = select(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
@@ -169,7 +173,9 @@ pub(crate) fn run_made(
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
-        (report.blobs_pruned, report.bytes_pruned) = prune(layout, &tree, &rewritten)?;
+        let pruned = prune(layout, &tree, &rewritten)?;
+        (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
+        report.warnings.extend(pruned.warning);
     }
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
@@ -180,8 +186,10 @@ pub(crate) fn run_made(
             root.name = Some(name.clone());
         }
     }
+    let by_before: BTreeMap<Digest, &NewImage> =
+        rewritten.images.iter().map(|new| (new.before, new)).collect();
     for image in &mut report.images {
-        if let Some(new) = rewritten.images.iter().find(|new| new.before == image.before) {
+        if let Some(new) = by_before.get(&image.before) {
             image.after = new.manifest.digest;
             image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
             image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
@@ -233,30 +241,43 @@ pub(in crate::commands) fn stage_documents(
     Ok(staged)
 }
 
-/// Removes what the old roots led to and the new ones do not; gives the number of blobs and their bytes.
+/// What [`prune`] did.
+#[derive(Debug, Default)]
+pub(in crate::commands) struct Pruned {
+    pub(in crate::commands) blobs: u64,
+    pub(in crate::commands) bytes: u64,
+    /// Why nothing was removed.
+    pub(in crate::commands) warning: Option<String>,
+}
+
+/// Removes what the old roots led to and the new ones do not. Where a document cannot be read, nothing is removed.
 pub(in crate::commands) fn prune(
     layout: &LockedLayout,
     tree: &Tree,
     rewritten: &Rewrite,
-) -> Result<(u64, u64), Error> {
-    let (mut blobs, mut bytes) = (0, 0);
-    let before = reachable(layout, &tree.index_json);
-    let after = reachable(layout, &rewritten.index_json);
+) -> Result<Pruned, Error> {
+    let before = Search::layout(&tree.index_json).tree(tree).run(layout)?;
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
-    let now = layout.read_index_json()?;
-    let now = if now == rewritten.index_json { None } else { Some(reachable(layout, &now)) };
-    let stays = |digest: &Digest| {
-        after.contains_key(digest) || now.as_ref().is_some_and(|now| now.contains_key(digest))
+    let now = tree::read(layout);
+    let after = match &now {
+        Ok(now) => Search::layout(&rewritten.index_json).text(&now.index_json).tree(now),
+        Err(_) => Search::layout(&rewritten.index_json),
     };
-    for (digest, size) in before {
-        if !stays(&digest) {
-            let path = layout.blob_path(&digest);
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            blobs += 1;
-            bytes += size;
+    let after = after.careful().run(layout)?;
+    let mut pruned = Pruned::default();
+    if let Some(doubt) = now.err().or(after.doubt) {
+        let why = "nothing was pruned, since nobody knows what a document refers to";
+        pruned.warning = Some(format!("{why}: {doubt}"));
+        return Ok(pruned);
+    }
+    for (digest, Reached { size, .. }) in before.sha256 {
+        if !after.sha256.contains_key(&digest) {
+            layout.remove_blob(&digest)?;
+            pruned.blobs += 1;
+            pruned.bytes += size;
         }
     }
-    Ok((blobs, bytes))
+    Ok(pruned)
 }
 
 /// The selected entries of `index.json` as they are.

@@ -22,6 +22,7 @@ mod others;
 mod parents;
 mod plan;
 mod prefetch;
+mod unclassified;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -81,7 +82,8 @@ pub fn verify(
     let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
     eager::tell(&mut plan, &compared);
     parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
-    others::check(&layout, &tree.index_json, &plan, &mut findings)?;
+    unclassified::check(&layout, &tree, &mut findings);
+    others::check(&layout, &tree, &plan, &mut findings)?;
     Ok(Verification {
         version: VERIFICATION_VERSION,
         images: plan.images,

@@ -15,6 +15,7 @@ use super::prefetch;
 use crate::commands::select::{SelectedImage, Selection};
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image, SociIndex, Tree};
 use crate::limits::MAX_CONFIG_SIZE;
@@ -22,7 +23,6 @@ use crate::oci::digest::Digest;
 use crate::oci::media_type::{
     LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC, layer_kind,
 };
-use crate::oci::platform::Platform;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
 
@@ -50,7 +50,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, Error> {
         let mut planner = Planner {
             layout,
-            tree,
+            soci: find::SociIndexes::of(tree),
             documents: Documents::default(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
@@ -81,7 +81,7 @@ struct Used<'a> {
 
 struct Planner<'a> {
     layout: &'a Layout,
-    tree: &'a Tree,
+    soci: find::SociIndexes<'a>,
     documents: Documents,
     layers: Vec<Layer<'a>>,
     layer_at: BTreeMap<(Digest, LayerKind), usize>,
@@ -140,7 +140,7 @@ impl<'a> Planner<'a> {
         image: &Image,
         findings: &mut Findings,
     ) -> Vec<(Digest, &'a SociIndex)> {
-        for place in find::places(self.tree, digest, image) {
+        for place in self.soci.places(digest, image) {
             if place.found_as == IndexVersion::V2 {
                 self.back_reference(place.descriptor, digest, findings);
                 if place.soci.version == IndexVersion::V1 {
@@ -151,7 +151,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let found = find::indexes(self.tree, digest, image);
+        let found = self.soci.distinct(digest, image);
         let named = found.iter().any(|index| index.found_as == IndexVersion::V2);
         if let Some(text) = &image.soci_v2
             && !named
@@ -300,10 +300,7 @@ impl<'a> Planner<'a> {
                 return Ok(Vec::new());
             }
         };
-        let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text = |name: &str| config[name].as_str().unwrap_or_default();
-        let platform =
-            Platform::new(text("os"), text("architecture"), text("variant"), text("os.version"));
+        let ImageConfig { platform, diff_ids } = ImageConfig::parse(&bytes, digest)?;
         if (&platform.os, &platform.architecture)
             != (&image.platform.os, &image.platform.architecture)
             && !platform.os.is_empty()
@@ -312,12 +309,7 @@ impl<'a> Planner<'a> {
             let consequence = Consequence::Misleading;
             findings.add(consequence, Some(digest), place, None, platform, &image.platform);
         }
-        let ids: Vec<Option<Digest>> = config["rootfs"]["diff_ids"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|id| id.as_str().and_then(|text| text.parse().ok()))
-            .collect();
+        let ids: Vec<Option<Digest>> = diff_ids.iter().map(|id| id.parse().ok()).collect();
         let entries = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
         if first && ids.len() != entries.len() {
             let place = "the number of its diff IDs";
