@@ -17,6 +17,7 @@
 //! content to those who want files.
 
 mod checkpoint;
+pub mod eager;
 mod gzip;
 mod inflate;
 #[cfg(test)]
@@ -41,12 +42,13 @@ use std::sync::Arc;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::ztoc::Ztoc;
+use eager::{EagerCause, EagerReason};
 pub(crate) use source::CHUNK;
 use source::Source;
 use span::SpanStart;
 use splitter::{Handle, Splitter};
 use threads::Division;
-use walk::{Halt, LayerWalker};
+use walk::LayerWalker;
 
 /// What is to be scanned.
 #[derive(Clone, Debug)]
@@ -70,14 +72,11 @@ pub struct ScanRequest<'a> {
 pub enum Scan {
     /// The layer's zTOC.
     Indexed(Box<Ztoc>),
-    /// The blob is sound, but no reader could load the layer rightly.
-    Unsupported {
-        /// Why, naming the entry that caused it.
-        reason: String,
-    },
+    /// The blob is that of its digest, but no reader could load the layer lazily and correctly.
+    Eager(EagerReason),
 }
 
-/// Why a scan failed.
+/// Why a layer cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// Reading the blob.
@@ -98,7 +97,7 @@ pub enum ScanError {
         /// Bytes read; at least, when it is too long.
         found: u64,
     },
-    /// The digest is right, but the content is not a layer.
+    /// The content is not what is wanted. A [`scan`] never ends like this: such a layer is eager.
     #[error("{problem}")]
     Content {
         /// What is wrong.
@@ -121,7 +120,8 @@ pub trait ScanObserver: Sync {
 /// Scans one layer from its blob.
 ///
 /// # Errors
-/// [`ScanError`]. A wrong digest or size outranks what else is wrong, as it is the cause.
+/// [`ScanError`]: the layer is damaged or cannot be read. A wrong digest or size outranks what else is wrong, as
+/// it is the cause.
 pub fn scan(
     blob: &mut (dyn Read + Send),
     request: &ScanRequest<'_>,
@@ -139,7 +139,10 @@ fn divided(
 ) -> Result<Scan, ScanError> {
     if request.compression == Compression::None && request.size == 0 {
         // The zTOC would have no span at all, which the reference's reader refuses.
-        return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
+        return Ok(Scan::Eager(EagerReason::new(
+            EagerCause::Unreadable,
+            "the layer is empty (0 bytes)",
+        )));
     }
     let mut source = Source::new(blob, request.size);
     let splitter = Arc::new(Splitter::new(division.split));
@@ -151,9 +154,9 @@ fn divided(
     let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
         // A walk that has ended is over; the digest still decides whether the blob is sound.
         if let Ok(walker) = &mut walked
-            && let Err(halt) = walker.feed(chunk, starts)
+            && let Err(reason) = walker.feed(chunk, starts)
         {
-            walked = Err(halt);
+            walked = Err(reason);
             splitter.close();
         }
         position += chunk.len() as u64;
@@ -177,7 +180,6 @@ fn divided(
             zinfo,
             span_digests,
         }))),
-        Err(Halt::Unsupported(reason)) => Ok(Scan::Unsupported { reason }),
-        Err(Halt::Content(error)) => Err(error),
+        Err(reason) => Ok(Scan::Eager(reason)),
     }
 }

@@ -7,12 +7,12 @@
 
 use std::io::Read;
 
+use super::eager::EagerReason;
 use super::gzip::GzipWalker;
 use super::source::Source;
 use super::span::SpanStart;
 use super::splitter::Splitter;
 use super::tar::{TarSummary, TarWalker};
-use super::walk::Halt;
 use super::{ScanError, ScanObserver, threads, unpack};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
@@ -29,37 +29,13 @@ pub(crate) struct Truth {
     /// Bytes of uncompressed content.
     pub(crate) output: u64,
     /// The archive, or why it is none.
-    pub(crate) tar: Result<TarSummary, NoArchive>,
+    pub(crate) tar: Result<TarSummary, EagerReason>,
     /// Where the first gzip member's header ends, in the blob.
     pub(crate) header: Option<u64>,
     /// Digest of each span that begins inside the blob.
     pub(crate) spans: Vec<Digest>,
     /// For each checkpoint that lies inside the content.
     pub(crate) places: Vec<Place>,
-}
-
-/// Why a layer's content could not be read to its end.
-#[derive(Debug)]
-pub(crate) struct NoArchive {
-    /// For people.
-    pub(crate) problem: String,
-    /// Offset in the blob.
-    pub(crate) offset: Option<u64>,
-}
-
-impl From<Halt> for NoArchive {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Unsupported(problem) => Self { problem, offset: None },
-            Halt::Content(error) => {
-                let offset = match &error {
-                    ScanError::Content { offset, .. } => *offset,
-                    _ => None,
-                };
-                Self { problem: error.to_string(), offset }
-            }
-        }
-    }
 }
 
 /// What is true at a checkpoint's uncompressed offset.
@@ -92,7 +68,7 @@ fn span_starts(ztoc: &Ztoc) -> Vec<SpanStart> {
 /// Watches the uncompressed content go by.
 struct Content<'a> {
     tar: TarWalker,
-    halted: Option<Halt>,
+    halted: Option<EagerReason>,
     diff_id: Hasher,
     position: u64,
     /// The last bytes, at most [`WINDOW_SIZE`].
@@ -232,9 +208,10 @@ pub(crate) fn straight(
     }
     let (blob, spans) = hasher.finish();
     let tar = match (broken, content.halted) {
-        (Some(error), _) => Err(Halt::from(error).into()),
-        (None, Some(halt)) => Err(halt.into()),
-        (None, None) => content.tar.finish().map_err(|error| Halt::from(error).into()),
+        // As in a scan: what is wrong inside was met before what is wrong outside.
+        (_, Some(reason)) => Err(reason),
+        (Some(error), None) => Err(error.into()),
+        (None, None) => content.tar.finish().map_err(EagerReason::from),
     };
     let (output, places) = (content.position, content.places);
     Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, header, spans, places })

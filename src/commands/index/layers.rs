@@ -14,6 +14,7 @@ use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
 use crate::commands::select::Selection;
 use crate::error::Error;
+use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::{Scan, ScanObserver, ScanRequest, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -68,7 +69,7 @@ struct Layer<'a> {
 enum Plan {
     Scan(Compression),
     Small,
-    Skip(&'static str),
+    Eager(EagerReason),
 }
 
 /// The distinct layers in the order in which they are found.
@@ -109,10 +110,13 @@ impl<'a> Layers<'a> {
                         if is_nondistributable(&descriptor.media_type)
                             && layout.blob_size(&descriptor.digest)?.is_none() =>
                     {
-                        Plan::Skip("it is non-distributable and not in the layout")
+                        let text = "it is non-distributable and not in the layout";
+                        Plan::Eager(EagerReason::new(EagerCause::Absent, text))
                     }
                     LayerKind::Indexable(compression) => Plan::Scan(compression),
-                    LayerKind::Unsupported(reason) => Plan::Skip(reason),
+                    LayerKind::Unsupported(reason) => {
+                        Plan::Eager(EagerReason::new(EagerCause::MediaType, reason))
+                    }
                     LayerKind::NotALayer => continue,
                 };
                 let platform = selected.image.platform.to_string();
@@ -170,7 +174,7 @@ impl<'a> Layers<'a> {
                         }
                     }
                     Plan::Small => LayerOutcome::Small,
-                    Plan::Skip(reason) => skipped(layer, options, reason)?,
+                    Plan::Eager(reason) => eager(layer, options, reason.clone())?,
                 };
                 Ok(report(layer, outcome))
             })
@@ -259,7 +263,7 @@ impl<'a> Layers<'a> {
                     staged.extend(finished.staged);
                     finished.outcome
                 }
-                (Plan::Skip(reason), _) => skipped(layer, options, reason)?,
+                (Plan::Eager(reason), _) => eager(layer, options, reason.clone())?,
                 (Plan::Small, _) => LayerOutcome::Small,
                 (Plan::Scan(_), _) => return Err(Error::Cancelled),
             };
@@ -308,11 +312,13 @@ impl<'a> Layers<'a> {
             .map_err(|error| Error::scan(error, job.layout.blob_path(&digest), digest, size))?;
         let ztoc = match scanned {
             Scan::Indexed(ztoc) => ztoc,
-            Scan::Unsupported { reason } => return unsupported(layer, job, reason),
+            Scan::Eager(reason) => return left_eager(layer, job, reason),
         };
         let encoding = match ztoc.encoding() {
             Ok(encoding) => encoding,
-            Err(too_large) => return unsupported(layer, job, too_large.to_string()),
+            Err(full) => {
+                return left_eager(layer, job, EagerReason::new(EagerCause::TooLarge, full));
+            }
         };
         let (ztoc_digest, staged) =
             stage::ztoc(job.layout, &encoding, job.like, request.second_thread)?;
@@ -344,7 +350,7 @@ impl Layers<'_> {
     ) -> Result<(Finished, Outcome), Error> {
         let (ready, ztoc, mut staged) = match scan {
             Early::Indexed { ready, numbers, staged } => (ready, numbers, staged),
-            Early::Unsupported { reason } => return unsupported(layer, job, reason),
+            Early::Eager(reason) => return left_eager(layer, job, reason),
         };
         job.cache.missed();
         let named = self.candidates.name(layer.descriptor.digest, ready.digest);
@@ -361,14 +367,15 @@ impl Layers<'_> {
     }
 }
 
-/// A sound layer that no reader could load.
-fn unsupported(
+/// The end of a job that found its layer eager.
+fn left_eager(
     layer: &Layer<'_>,
     job: &Job<'_>,
-    reason: String,
+    reason: EagerReason,
 ) -> Result<(Finished, Outcome), Error> {
-    let outcome = skipped(layer, job.options, &reason)?;
-    Ok((Finished { outcome, ztoc: None, staged: None }, Outcome::Skipped { reason }))
+    let step = Outcome::Skipped { reason: reason.text.clone() };
+    let outcome = eager(layer, job.options, reason)?;
+    Ok((Finished { outcome, ztoc: None, staged: None }, step))
 }
 
 /// What a layer's work needs besides the layer.
@@ -427,12 +434,12 @@ impl ScanObserver for ScanProgress<'_> {
     }
 }
 
-fn skipped(layer: &Layer<'_>, options: &Options, reason: &str) -> Result<LayerOutcome, Error> {
-    let reason = reason.to_owned();
+fn eager(layer: &Layer<'_>, options: &Options, reason: EagerReason) -> Result<LayerOutcome, Error> {
     if options.strict {
-        return Err(Error::UnsupportedLayer { digest: layer.descriptor.digest, reason });
+        let (digest, reason) = (layer.descriptor.digest, reason.text);
+        return Err(Error::UnsupportedLayer { digest, reason });
     }
-    Ok(LayerOutcome::Skipped { reason })
+    Ok(LayerOutcome::Skipped(reason))
 }
 
 fn report(layer: &Layer<'_>, outcome: LayerOutcome) -> LayerReport {

@@ -98,14 +98,13 @@ pub(super) fn verify(
         // Nothing of what follows could be held against the zTOC.
         return Ok(Compared::default());
     }
-    if let Err(no_archive) = &truth.tar {
+    if let Err(reason) = &truth.tar {
         let place = "the layer's content";
-        let (offset, problem) = (no_archive.offset, &no_archive.problem);
         let consequence = match subject.ztoc {
             Some(_) => Consequence::IoError,
             None => Consequence::Unpullable,
         };
-        findings.add(consequence, layer, place, offset, "a layer that can be read", problem);
+        findings.add(consequence, layer, place, None, "a layer that can be read", reason);
     } else {
         for diff_id in subject.diff_ids.iter().filter(|diff_id| **diff_id != truth.diff_id) {
             let place = "its diff ID in the image's configuration";
