@@ -150,7 +150,8 @@ impl<'a> Side<'a> {
         let watch = Watch { steps: self.steps, step, size: request.size };
         let warn = |message: &str| self.steps.warn(step, message);
         let keeper = Keeper { cache: self.cache, key, warn: &warn };
-        let scanned = early::scan(self.layout, reader, request, like, &watch, &keeper)?;
+        let scanned =
+            early::scan(self.layout, self.options, reader, request, like, &watch, &keeper)?;
         let early = match scanned {
             Ok(early) => early,
             Err(ScanError::Digest { found }) => {

@@ -18,6 +18,7 @@
 
 mod checkpoint;
 pub mod eager;
+pub(crate) mod fidelity;
 mod gzip;
 mod inflate;
 #[cfg(test)]

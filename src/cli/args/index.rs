@@ -123,6 +123,14 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = RUN)]
     pub(crate) strict: bool,
 
+    /// Index layers in spite of this; may be repeated
+    ///
+    /// Such layers are left without a zTOC otherwise, with the reason. unlike-unpacked: the reference's
+    /// reader shows other owners, modes, attributes or names than unpacking the layer gives (a directory
+    /// listed twice, a hard link with attributes of its own, and the like).
+    #[arg(long, value_name = "CAUSE", help_heading = CONTENT)]
+    pub(crate) accept: Vec<Accept>,
+
     /// Take zTOCs that are there already without reading their layers
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
@@ -206,6 +214,13 @@ pub(crate) enum Optimization {
     Xattr,
 }
 
+/// Causes for which a layer is left without a zTOC unless they are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accept {
+    /// A lazy mount would show something else than unpacking gives
+    UnlikeUnpacked,
+}
+
 impl IndexArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> Options {
@@ -224,6 +239,7 @@ impl IndexArgs {
             build_tool_identifier: self.build_tool_identifier.clone(),
             prune: self.prune,
             strict: self.strict,
+            accept_unlike_unpacked: self.accept.contains(&Accept::UnlikeUnpacked),
             trust_blobs: self.trust_blobs,
             cache_dir: self.cache.path(),
             dry_run: self.dry_run,

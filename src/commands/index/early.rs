@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::cached::CacheUse;
-use super::layers::{LayerKey, ReadyZtoc, numbers};
+use super::layers::{LayerKey, ReadyZtoc, numbers, unlike_unpacked};
 use super::stage;
 use crate::cache::CacheKey;
+use crate::commands::index::options::Options;
 use crate::commands::index::report::ZtocReport;
 use crate::error::Error;
 use crate::layer::eager::{EagerCause, EagerReason};
@@ -81,6 +82,7 @@ pub(crate) struct Keeper<'a> {
 /// [`Error`] when the zTOC cannot be written; inside, what is wrong with the blob.
 pub(crate) fn scan(
     layout: &LockedLayout,
+    options: &Options,
     blob: &mut (dyn Read + Send),
     request: &ScanRequest<'_>,
     like: &Path,
@@ -92,6 +94,9 @@ pub(crate) fn scan(
         Ok(Scan::Eager(reason)) => return Ok(Ok(Early::Eager(reason))),
         Err(error) => return Ok(Err(error)),
     };
+    if let Some(reason) = unlike_unpacked(&ztoc, options) {
+        return Ok(Ok(Early::Eager(reason)));
+    }
     let encoding = match ztoc.encoding() {
         Ok(encoding) => encoding,
         Err(full) => {

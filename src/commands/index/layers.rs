@@ -15,7 +15,7 @@ use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, Ztoc
 use crate::commands::select::Selection;
 use crate::error::Error;
 use crate::layer::eager::{EagerCause, EagerReason};
-use crate::layer::{Scan, ScanObserver, ScanRequest, scan};
+use crate::layer::{Scan, ScanObserver, ScanRequest, fidelity, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
@@ -163,14 +163,16 @@ impl<'a> Layers<'a> {
                         let Layer { descriptor, .. } = *layer;
                         let found =
                             self.candidates.valid(layout, descriptor, *compression, options)?;
-                        if let Some((ready, ztoc)) = found {
-                            reused(&ready, &ztoc, ReusedFrom::Layout)
-                        } else if let Some((ready, ztoc)) =
-                            cache.foretell(descriptor, *compression, options)
-                        {
-                            reused(&ready, &ztoc, ReusedFrom::Cache)
-                        } else {
-                            LayerOutcome::Pending
+                        let known = found.map(|found| (found, ReusedFrom::Layout)).or_else(|| {
+                            let found = cache.foretell(descriptor, *compression, options);
+                            Some((found?, ReusedFrom::Cache))
+                        });
+                        match known {
+                            Some(((ready, ztoc), from)) => match unlike_unpacked(&ztoc, options) {
+                                None => reused(&ready, &ztoc, from),
+                                Some(reason) => eager(layer, options, reason)?,
+                            },
+                            None => LayerOutcome::Pending,
                         }
                     }
                     Plan::Small => LayerOutcome::Small,
@@ -282,6 +284,9 @@ impl<'a> Layers<'a> {
             self.candidates.valid(job.layout, layer.descriptor, compression, job.options)?;
         if let Some((ready, ztoc)) = found {
             if reuse::belongs(layer.descriptor, &ztoc, job)? {
+                if let Some(reason) = unlike_unpacked(&ztoc, job.options) {
+                    return left_eager(layer, job, reason);
+                }
                 let outcome = reused(&ready, &ztoc, ReusedFrom::Layout);
                 let finished = Finished { outcome, ztoc: Some(ready), staged: None };
                 return Ok((finished, Outcome::Cached));
@@ -292,6 +297,9 @@ impl<'a> Layers<'a> {
             );
         }
         if let Some(taken) = job.cache.take(layer.descriptor, compression, job)? {
+            if let Some(reason) = unlike_unpacked(&taken.ztoc, job.options) {
+                return left_eager(layer, job, reason);
+            }
             let outcome = reused(&taken.ready, &taken.ztoc, ReusedFrom::Cache);
             let (ztoc, staged) = (Some(taken.ready), taken.staged);
             return Ok((Finished { outcome, ztoc, staged }, Outcome::Cached));
@@ -314,6 +322,9 @@ impl<'a> Layers<'a> {
             Scan::Indexed(ztoc) => ztoc,
             Scan::Eager(reason) => return left_eager(layer, job, reason),
         };
+        if let Some(reason) = unlike_unpacked(&ztoc, job.options) {
+            return left_eager(layer, job, reason);
+        }
         let encoding = match ztoc.encoding() {
             Ok(encoding) => encoding,
             Err(full) => {
@@ -365,6 +376,14 @@ impl Layers<'_> {
         };
         Ok((Finished { outcome, ztoc: Some(ready), staged }, Outcome::Cached))
     }
+}
+
+/// Why a layer is left eager that could be indexed: the mount would not show what unpacking gives.
+pub(super) fn unlike_unpacked(ztoc: &Ztoc, options: &Options) -> Option<EagerReason> {
+    if options.accept_unlike_unpacked {
+        return None;
+    }
+    fidelity::difference(&ztoc.toc).map(EagerReason::from)
 }
 
 /// The end of a job that found its layer eager.

@@ -34,6 +34,9 @@ pub struct Options {
     pub prune: bool,
     /// Make a layer that cannot be indexed an error.
     pub strict: bool,
+    /// Index layers also when a lazy mount would show something else than unpacking gives, as the reference
+    /// does.
+    pub accept_unlike_unpacked: bool,
     /// Take a zTOC that is in the layout already by its structure, without reading its layer's blob and
     /// without hashing its own: a blob that was damaged since is then not noticed. A zTOC from the cache is
     /// hashed, but its layer's blob is not read either.
@@ -66,6 +69,7 @@ impl Default for Options {
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
             prune: false,
             strict: false,
+            accept_unlike_unpacked: false,
             trust_blobs: false,
             cache_dir: None,
             dry_run: false,

@@ -11,7 +11,7 @@ use super::parents::{Seen, Watched};
 use super::{Findings, entries};
 use crate::error::Error;
 use crate::layer::probe::{self, Claimed, Truth};
-use crate::layer::{ScanError, ScanObserver};
+use crate::layer::{ScanError, ScanObserver, fidelity};
 use crate::layout::Layout;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
@@ -126,9 +126,22 @@ pub(super) fn verify(
     }
     if let Ok(archive) = &truth.tar {
         entries::compare(name, &ztoc.toc, &archive.toc, findings);
+        unlike_unpacked(layer, &archive.toc, findings);
         compared.files = ztoc.toc.len() as u64;
     }
     Ok(compared)
+}
+
+/// What a lazy mount shows otherwise than unpacking, although the zTOC is right.
+fn unlike_unpacked(layer: Option<Digest>, toc: &Toc, findings: &mut Findings) {
+    if let Some(difference) = fidelity::difference(toc) {
+        let file = toc.get(difference.entry);
+        let place = format!("{difference}");
+        let offset = Some(file.uncompressed_offset().cast_unsigned());
+        let expected = "a lazy mount that shows what unpacking gives";
+        let found = "the reference's reader shows something else";
+        findings.add(Consequence::WrongBytes, layer, &place, offset, expected, found);
+    }
 }
 
 fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {
