@@ -189,7 +189,7 @@ impl<'a> Names<'a> {
                 return Err(What::DirectoryForWhiteout);
             }
             Some(Known { kind: Kind::Directory, entry, .. }) if is_directory => {
-                self.twice(&self.toc.get(entry as usize), file)?;
+                Self::twice(&self.toc.get(entry as usize), file)?;
             }
             Some(Known { kind: Kind::Other, .. }) if is_directory => {
                 return Err(What::OtherThenDirectory);
@@ -311,7 +311,7 @@ impl<'a> Names<'a> {
 
     /// A directory that is listed again. Of the second entry the reader takes what is not 0 or empty
     /// (`writeNodeEntry`), unpacking takes all of it and adds its extended attributes.
-    fn twice(&self, before: &FileRef<'_>, again: &FileRef<'_>) -> Result<(), What> {
+    fn twice(before: &FileRef<'_>, again: &FileRef<'_>) -> Result<(), What> {
         let kept =
             (again.uid() == 0 && before.uid() != 0) || (again.gid() == 0 && before.gid() != 0);
         let lost = xattrs(before).any(|(name, _)| xattrs(again).all(|(other, _)| other != name));
@@ -368,7 +368,10 @@ fn attributes(file: &FileRef<'_>) -> Result<(), What> {
         {
             Err(What::TypeBits)
         }
-        FileType::CharDevice if file.devmajor() & 0xfff == 0 && file.devminor() & 0xf_ffff == 0 => {
+        // The kernel takes 12 and 20 bits of the numbers.
+        FileType::CharDevice
+            if file.devmajor().trailing_zeros() >= 12 && file.devminor().trailing_zeros() >= 20 =>
+        {
             Err(What::WhiteoutDevice)
         }
         FileType::Symlink if !(1..=MAX_TARGET).contains(&file.linkname().len()) => {

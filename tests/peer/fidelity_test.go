@@ -3,6 +3,7 @@ package peer_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,10 @@ func TestLazyIsWhatUnpackingGives(t *testing.T) {
 	seed, random := randomSettings(t)
 	var cases []fidelity.Case
 	fidelity.Cases(seed, random, func(c fidelity.Case) { cases = append(cases, c) })
+	// Each takes a dozen file systems: a part of them a run, another one each time.
+	r := rand.New(rand.NewPCG(seed, 22))
+	r.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
+	cases = cases[:min(len(cases), random/5)]
 	all := make([]tried, len(cases))
 	numbers := make([]int, len(cases))
 	for i := range numbers {
@@ -60,13 +65,6 @@ func TestLazyIsWhatUnpackingGives(t *testing.T) {
 		all[i].differences = lower.Differences(c.Tar, lazy)
 	})
 	var same, other, coarse int
-	if file := os.Getenv("SOCI_FIDELITY_DUMP"); file != "" {
-		var text strings.Builder
-		for _, c := range all {
-			fmt.Fprintf(&text, "%s\t%s\n", c.Case.Name, strings.Join(c.differences, " | "))
-		}
-		os.WriteFile(file, []byte(text.String()), 0o644)
-	}
 	for start := 0; start < len(all); start += batch {
 		part := all[start:min(start+batch, len(all))]
 		outcomes := lazyLayers(t, part)
@@ -87,7 +85,7 @@ func TestLazyIsWhatUnpackingGives(t *testing.T) {
 		}
 	}
 	t.Logf("%d layers: %d lazy, %d eager, %d eager to be safe", len(all), same, other, coarse)
-	if same < 500 || other < 500 {
+	if len(all) > 400 && min(same, other) < 40 {
 		t.Errorf("too few of one kind")
 	}
 	v.report(t)
@@ -124,7 +122,10 @@ func lazyLayers(t *testing.T, part []tried) map[digest.Digest]string {
 
 // coarseReason: reasons for which a layer is left eager although it may be right, see docs/lazy-loading.md.
 func coarseReason(reason string) bool {
-	for _, text := range []string{"FIXME"} {
+	for _, text := range []string{
+		"it replaces a directory", "a name, path or link target", "listed before", "something else of its name before it", "an opaque marker",
+		"a hard link that containerd", "an extended attribute", "is below something", "a name of a file that has several",
+	} {
 		if strings.Contains(reason, text) {
 			return true
 		}

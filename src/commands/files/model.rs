@@ -63,7 +63,9 @@ impl Layer {
             if base == ".wh..wh..opq" {
                 layer.opaque.insert(directory.to_owned());
             } else if let Some(hidden) = base.strip_prefix(".wh.") {
-                layer.whiteouts.insert(join(hidden));
+                let hidden = join(hidden);
+                layer.paths.retain(|path, _| *path != hidden && !is_below(path, &hidden));
+                layer.whiteouts.insert(hidden);
             } else {
                 let node = match kind {
                     FileType::Directory => (true, Some((position, number))),

@@ -147,6 +147,12 @@ func (l *Lower) Differences(layer []byte, lazy *reference.Shown) []string {
 		return []string{err.Error()}
 	}
 	got, gotLinks := l.Merge(lazy)
+	for _, e := range got {
+		if e.Mode&unix.S_IFMT == unix.S_IFLNK {
+			e.Mode |= 0o777 // the mode of a symbolic link means nothing on Linux, which always has this one
+			e.Mode &^= 0o7000
+		}
+	}
 	var found []string
 	for _, way := range []struct {
 		name   string
