@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::cached::{self, CacheUse};
 use super::early::{Early, EarlyScans};
@@ -206,21 +206,27 @@ impl<'a> Layers<'a> {
         jobs.sort_by_key(|(position, _)| std::cmp::Reverse(self.layers[*position].descriptor.size));
         let results: Mutex<BTreeMap<usize, Result<Finished, Error>>> = Mutex::new(BTreeMap::new());
         let cancelled = AtomicBool::new(false);
+        let running = AtomicUsize::new(0);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.jobs.map_or(0, std::num::NonZero::get))
             .thread_name(|number| format!("scan-{number}"))
             .build()
             .map_err(|error| Error::Option { option: "jobs", problem: error.to_string() })?;
+        let threads = pool.current_num_threads();
         pool.in_place_scope_fifo(|scope| {
             for (position, step) in &jobs {
-                let (results, cancelled) = (&results, &cancelled);
+                let (results, cancelled, running) = (&results, &cancelled, &running);
                 scope.spawn_fifo(move |_| {
                     if cancelled.load(Ordering::Relaxed) {
                         return;
                     }
                     let layer = &self.layers[*position];
-                    let job = Job { layout, options, steps, step, cancelled, like, cache, early };
+                    let slots = (running, threads);
+                    let job =
+                        Job { layout, options, steps, step, cancelled, slots, like, cache, early };
+                    running.fetch_add(1, Ordering::Relaxed);
                     let result = steps.run(step, || self.scan_one(layer, &job));
+                    running.fetch_sub(1, Ordering::Relaxed);
                     if result.is_err() {
                         cancelled.store(true, Ordering::Relaxed);
                     }
@@ -378,6 +384,8 @@ pub(super) struct Job<'a> {
     steps: &'a Steps<'a>,
     step: &'a Step,
     cancelled: &'a AtomicBool,
+    /// Layers in work, and threads for all of them.
+    slots: (&'a AtomicUsize, usize),
     pub(super) like: &'a Path,
     cache: &'a CacheUse,
     early: &'a EarlyScans,
@@ -424,6 +432,12 @@ impl ScanObserver for ScanProgress<'_> {
 
     fn cancelled(&self) -> bool {
         self.job.cancelled()
+    }
+
+    fn has_idle_thread(&self) -> bool {
+        // Each layer in work has two: more than that are left only when few layers are.
+        let (running, threads) = self.job.slots;
+        2 * running.load(Ordering::Relaxed) <= threads
     }
 }
 
