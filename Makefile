@@ -4,20 +4,24 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
+	@echo "make quick  format, lints, unit and integration tests: before each commit, needs Rust only"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
+	@echo "make growth the work of each command grows as its input does, counted in instructions"
+	@echo "make foreign layouts of other projects' tools made anew, and all who pull or build on them (root, apt)"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
 	@echo "make fuzz-smoke  seeds and a few random mutations of them, on stable Rust"
 	@echo "make fuzz TARGET=gzip  one target with coverage and AddressSanitizer (nightly, cargo-fuzz)"
 	@echo "make hostile  ten million tar entries: up to 4 GiB of memory"
 	@echo "make determinism  the same bytes on emulated processors, aarch64, in other surroundings"
 	@echo "make miri   what Miri can run (nightly)"
+	@echo "make msrv   build with the oldest Rust that Cargo.toml promises"
 	@echo "make advisories  known vulnerabilities of the dependencies"
 	@echo "parts of make test: check unit peer push e2e determinism faults fuzz-smoke"
 
@@ -35,9 +39,21 @@ setup:
 # In this order a mistake is told as early as possible.
 test: setup check unit peer push e2e determinism faults fuzz-smoke
 
-check:
+# What needs nothing but Rust, before each commit.
+quick: lint unit
+
+lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+# The library as others embed it: without features, and with each.
+features:
+	cargo clippy --locked --lib --no-default-features -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features --features archives -- -D warnings
+	cargo clippy --locked --lib --bins --no-default-features --features cli -- -D warnings
+
+check: lint features
+	typos
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 	cargo deny --locked check bans licenses sources
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; \
@@ -46,9 +62,20 @@ check:
 unit:
 	cargo test --locked
 
+# The oldest Rust, read from where it is promised. The lint clippy::incompatible_msrv runs with every `make lint`.
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv:
+	@if rustup toolchain install $(MSRV) --profile minimal >/dev/null 2>&1; then \
+	  cargo +$(MSRV) check --locked --target-dir target/msrv; \
+	else echo "msrv: left out: there is no rustup here that could get Rust $(MSRV)"; fi
+
 # Not part of the tests: what it finds depends on the machine.
 bench: build
 	tests/bench/bench.py $(BENCH)
+
+# Instructions of each command on inputs of 1, 2 and 4 parts (valgrind).
+growth: build
+	python3 -B tests/growth.py --binary $(BIN)
 
 # The real binary killed, failed, interrupted and disturbed at every writing call (Linux, strace).
 faults: build
@@ -103,6 +130,15 @@ peer: build
 # Real registries and real push tools, on loopback.
 push: build
 	cd tests/peer && SOCI_LAYOUT=$(BIN) TZ=UTC go test -count=1 -timeout 30m ./push
+
+# Layouts of other projects' tools, made anew; each read by its maker, pulled by everybody from every push tool.
+FOREIGN := $(CURDIR)/.work/foreign
+foreign: build
+	tests/foreign/tools.sh
+	rm -rf $(FOREIGN)/made
+	tests/foreign/make.sh $(FOREIGN)/made
+	cd tests/peer && SOCI_LAYOUT=$(BIN) SOCI_FOREIGN=$(FOREIGN)/made SOCI_PULL=all TZ=UTC \
+	  go test -tags foreign -count=1 -timeout 90m -run 'PullsAsBefore|WhoBuilds|MakerReads' ./push
 
 # The real consumer: containerd and the reference's snapshotter through FUSE. Says so where it cannot run.
 E2E_BIN := $(CURDIR)/.work/e2e/bin

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::layer::ScanError;
-use crate::oci::digest::Digest;
+use crate::oci::digest::{Digest, ParseDigestError};
+use crate::oci::json::excerpt;
+use crate::oci::json::schema::Mistake;
 
 /// What can go wrong in a run.
 ///
@@ -83,7 +85,7 @@ pub enum Error {
         /// The text.
         value: String,
         /// Why.
-        source: crate::oci::digest::ParseDigestError,
+        source: ParseDigestError,
     },
     /// A blob that is referenced but not there.
     #[error("blob {digest} is missing (referenced by {referrer})")]
@@ -260,6 +262,14 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Blobs that others may use, where some were to be removed.
+    #[error("{} is outside of the layout, in {}: others may use the blobs there", path.display(), target.display())]
+    ExternalBlobs {
+        /// The directory by its name in the layout.
+        path: PathBuf,
+        /// Where it is.
+        target: PathBuf,
+    },
     /// Somebody else works on the layout.
     #[error("the layout is locked by another process ({})", path.display())]
     Locked {
@@ -314,7 +324,7 @@ pub enum Error {
         /// The place.
         path: PathBuf,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
         /// What to do, where that is known.
         hint: Option<&'static str>,
     },
@@ -331,8 +341,18 @@ fn at(offset: Option<u64>, uncompressed: Option<u64>) -> String {
     }
 }
 
+/// Most names, images or layers that a message lists.
+const MAX_LISTED: usize = 50;
+
 fn list(found: &[String]) -> String {
-    if found.is_empty() { "none".to_owned() } else { found.join(", ") }
+    if found.is_empty() {
+        return "none".to_owned();
+    }
+    let mut told: Vec<_> = found.iter().take(MAX_LISTED).map(|text| excerpt(text)).collect();
+    if found.len() > MAX_LISTED {
+        told.push(format!("{} more", found.len() - MAX_LISTED).into());
+    }
+    told.join(", ")
 }
 
 impl Error {
@@ -367,6 +387,17 @@ impl Error {
         move |source| Self::Json { place, source }
     }
 
+    /// Wraps what is wrong with a document; for use with `map_err`.
+    pub(crate) fn mistake(place: impl Into<String>) -> impl FnOnce(Mistake) -> Self {
+        let place = place.into();
+        move |mistake| Self::Document { place, problem: mistake.to_string() }
+    }
+
+    /// A digest that cannot be used, however long it is.
+    pub(crate) fn digest(place: &str, value: &str, source: ParseDigestError) -> Self {
+        Self::InvalidDigest { place: place.to_owned(), value: excerpt(value).into_owned(), source }
+    }
+
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -380,7 +411,7 @@ impl Error {
                 "only version 1.0.0 of the OCI image layout exists; was it written by another kind of tool?"
                     .to_owned()
             }
-            Self::InvalidDigest { source: crate::oci::digest::ParseDigestError::Algorithm(_), .. } => {
+            Self::InvalidDigest { source: ParseDigestError::Algorithm(_), .. } => {
                 "rebuild or copy the image with sha256 digests (the default of every builder)".to_owned()
             }
             Self::BlobMissing { .. } => {
@@ -427,6 +458,10 @@ impl Error {
             }
             Self::Locked { .. } => {
                 "wait for the other process (a build that exports here, another soci-layout) and try again"
+                    .to_owned()
+            }
+            Self::ExternalBlobs { .. } => {
+                "nothing was removed; --external-blobs removes what this layout does not refer to, also from there"
                     .to_owned()
             }
             Self::Changed { .. } => "run it again when the other process has finished".to_owned(),

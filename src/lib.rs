@@ -20,17 +20,32 @@
 //! documentation point into the notes of that name in `docs/`.
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
+//!
+//! **Features**, both on by default: `archives` adds the module `archive` (layouts in tar archives and pipes;
+//! tokio), `cli` the program and what it alone needs. A library that works on directories is
+//! `soci-layout = { default-features = false }`.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make their own files"))]
+
+#[cfg(feature = "archives")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "writes into a directory of its own, renames the result"
+)]
 pub mod archive;
+#[expect(clippy::disallowed_methods, reason = "writes entries, renames them to their names")]
 pub mod cache;
 mod commands;
 mod error;
 pub mod layer;
+#[expect(clippy::disallowed_methods, reason = "the room that writes layouts")]
 mod layout;
 mod limits;
 mod oci;
 mod progress;
 mod soci;
+mod threads;
+mod unfinished;
 pub mod ztoc;
 
 pub use commands::index::options::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, Options};
@@ -49,3 +64,4 @@ pub use oci::{digest, json, media_type};
 pub use progress::event;
 pub use soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
 pub use soci::manifest::LayerTypes;
+pub use unfinished::abandon;

@@ -2,6 +2,8 @@
 //!
 //! Everything that talks to people is in [`cli`]; the work is in the library, which never prints.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make their own files"))]
+
 mod cli;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

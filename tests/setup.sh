@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need. Safe to run again: it only adds what is missing.
 #
-#   tests/setup.sh            packages, push tools, containerd, cargo-deny, Go modules
+#   tests/setup.sh            packages, push tools, containerd, cargo-deny, typos, Go modules
 #   tests/setup.sh demo       only what building and the demonstration need
 #   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
+#   SKIP_TYPOS=1 ...          leave typos out (likewise)
 #
 # Packages come from apt (Debian 12 and its relatives). On any other system the
 # script installs everything else and lists the commands and headers to provide.
@@ -15,6 +16,7 @@ REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
 BUILDX=github.com/docker/buildx/cmd/buildx@v0.38.2
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
+TYPOS=1.52.0
 AARCH64=aarch64-unknown-linux-gnu
 GO_MINOR=26 # go 1.$GO_MINOR or later, as tests/peer/go.mod asks for
 
@@ -39,7 +41,7 @@ apt_packages() {
     return
   fi
   # The reference's gzip code is C (cgo, zlib).
-  packages+=(zlib1g-dev git python3 strace)
+  packages+=(zlib1g-dev git python3 strace valgrind)
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)
@@ -184,6 +186,24 @@ cargo_deny() {
   fi
 }
 
+# Spelling. The package of PyPI holds the program as it was built from the crate typos-cli.
+typos() {
+  if [ "$("$bin/typos" --version 2>/dev/null || true)" = "typos-cli $TYPOS" ]; then
+    say "typos: $TYPOS is there"
+  elif [ -n "${SKIP_TYPOS:-}" ]; then
+    say "typos: left out as asked"
+  elif have python3 && python3 -m pip --version >/dev/null 2>&1; then
+    say "typos: fetching $TYPOS"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+      --no-deps --target "$work/typos" --upgrade "typos==$TYPOS"
+    ln -sf ../typos/bin/typos "$bin/typos"
+  elif have cargo; then
+    say "typos: building $TYPOS (some minutes)"
+    cargo install --quiet --locked --root "$work" --target-dir "$work/typos-target" "typos-cli@$TYPOS"
+    rm -rf "$work/typos-target"
+  fi
+}
+
 finish() {
   if [ ${#missing[@]} -gt 0 ]; then
     say "MISSING, install by hand:"
@@ -224,5 +244,6 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ]; then
   if have apt-get; then image_packages; fi
 fi
 cargo_deny
+typos
 
-finish "done; push tools, containerd and cargo-deny are in .work/bin"
+finish "done; push tools, containerd, cargo-deny and typos are in .work/bin"

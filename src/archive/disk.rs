@@ -4,7 +4,7 @@
 //! synced while the next bytes are written, so that little is left to wait for after the last one.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -12,20 +12,17 @@ use std::thread::{Scope, ScopedJoinHandle};
 use sha2::Digest as _;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::Failure;
-use super::follow::Writing;
+use super::failure::{At, Failure};
 use super::policy::BlobName;
 use crate::error::Error;
+use crate::layout::sync::{SYNC_AT_ONCE, sync_together};
 use crate::oci::digest::Hasher;
+use crate::threads::spawn;
 
 /// Pieces that wait for the disk.
 const WAITING: usize = 8;
 /// Bytes of one file between two syncs: seconds of a slow disk, tens of milliseconds of a fast one.
 const SYNC_EVERY: u64 = 32 << 20;
-/// Files from this size in bytes are synced while others are written; smaller ones together at the end.
-const SYNC_AT_ONCE: u64 = 1 << 20;
-/// Threads that sync small files; they wait together for one write of the journal.
-const SYNC_THREADS: usize = 8;
 
 /// A piece of a member's content.
 pub(super) type Piece = Arc<Vec<u8>>;
@@ -37,10 +34,8 @@ pub(super) struct Begin {
     pub(super) path: PathBuf,
     /// What the content must hash to, unless somebody else sees to it.
     pub(super) check: Option<BlobName>,
-    /// Who reads the file while it is written.
-    pub(super) follow: Option<Writing>,
     /// For errors.
-    pub(super) at: super::At,
+    pub(super) at: At,
 }
 
 /// What the thread is told.
@@ -54,13 +49,17 @@ pub(super) enum Work {
 
 /// Starts the thread; it ends when the sender is gone. `durable` says whether to sync, `cancelled`
 /// whether to give up syncing many small files.
+///
+/// # Errors
+/// When no thread can be had.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     durable: bool,
     cancelled: &'scope (dyn Fn() -> bool + Sync),
-) -> (Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>) {
+) -> io::Result<(Sender<Work>, ScopedJoinHandle<'scope, Result<(), Failure>>)> {
     let (sender, work) = mpsc::channel(WAITING);
-    (sender, scope.spawn(move || write_all(work, durable, cancelled)))
+    let writing = spawn(scope, "write", move || write_all(work, durable, cancelled))?;
+    Ok((sender, writing))
 }
 
 fn write_all(
@@ -70,7 +69,8 @@ fn write_all(
 ) -> Result<(), Failure> {
     std::thread::scope(|scope| {
         let (to_sync, files) = std::sync::mpsc::sync_channel(1);
-        let syncing = scope.spawn(move || sync_each(&files));
+        // Without it large files are synced with the small ones.
+        let syncing = spawn(scope, "sync", move || sync_each(&files)).ok();
         let mut small = Vec::new();
         let mut open: Option<Open> = None;
         let mut result = Ok(());
@@ -89,7 +89,7 @@ fn write_all(
                 }),
                 Work::End => open.take().map_or(Ok(()), |open| {
                     let (file, path, size) = open.finish()?;
-                    if durable && size >= SYNC_AT_ONCE {
+                    if durable && size >= SYNC_AT_ONCE && syncing.is_some() {
                         // A thread that is gone has an error to tell.
                         let _ = to_sync.send((file, path));
                     } else if durable {
@@ -103,7 +103,9 @@ fn write_all(
             }
         }
         drop(to_sync);
-        let synced = syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let synced = syncing.map_or(Ok(()), |syncing| {
+            syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
         result?;
         // An error of the disk belongs to no member.
         synced
@@ -117,24 +119,12 @@ fn sync_each(files: &std::sync::mpsc::Receiver<(File, PathBuf)>) -> Result<(), E
 }
 
 fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), Error> {
-    if paths.is_empty() {
-        return Ok(());
-    }
-    let sync = |path: &PathBuf| {
+    sync_together(paths, |path| {
         if cancelled() {
             return Err(Error::Cancelled);
         }
         let file = File::open(path).map_err(Error::io("open", path))?;
         file.sync_all().map_err(Error::io("sync", path))
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = paths
-            .chunks(paths.len().div_ceil(SYNC_THREADS))
-            .map(|part| scope.spawn(move || part.iter().try_for_each(sync)))
-            .collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
     })
 }
 
@@ -163,11 +153,8 @@ impl Open {
     }
 
     fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        let Begin { file, path, at, follow, .. } = &mut self.begin;
+        let Begin { file, path, at, .. } = &mut self.begin;
         file.write_all(piece).map_err(|error| at.failure(write_error(path, error)))?;
-        if let Some(follow) = follow {
-            follow.advance(piece.len() as u64);
-        }
         match &mut self.hashing {
             Hashing::None => {}
             Hashing::Sha256(hasher) => hasher.update(piece),
@@ -188,10 +175,7 @@ impl Open {
     }
 
     fn finish(self) -> Result<(File, PathBuf, u64), Failure> {
-        let Begin { file, path, check, follow, at } = self.begin;
-        if let Some(follow) = follow {
-            follow.complete();
-        }
+        let Begin { file, path, check, at } = self.begin;
         match (self.hashing, check) {
             (Hashing::Sha256(hasher), Some(BlobName::Sha256(expected))) => {
                 let found = hasher.finish();

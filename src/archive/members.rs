@@ -14,10 +14,10 @@ use tokio_tar::{Archive, Entry};
 
 use super::bounded::{Bounded, Position};
 use super::disk::{Begin, Piece, Work};
+use super::failure::{At, Failure};
 use super::feed::Stop;
 use super::policy::{self, BlobName, DOCKER_ARCHIVE, Document, Header, Member};
 use super::side::{self, Passing, Side};
-use super::{At, Failure};
 use crate::error::Error;
 use crate::layer::CHUNK;
 use crate::layout::Layout;
@@ -116,13 +116,13 @@ impl Walk<'_, '_> {
                 self.seen.push(document);
                 let path = self.layout.path().join(document.name());
                 let file = create(&path, DOCUMENT_MODE, &at)?;
-                let begin = Begin { file, path, check: None, follow: None, at };
+                let begin = Begin { file, path, check: None, at };
                 self.copy(entry, size, begin, None).await
             }
             Member::Blob(name) => {
                 let path = self.blob_path(name).map_err(|error| at.failure(error))?;
                 let file = create(&path, BLOB_MODE, &at)?;
-                let begin = Begin { file, path, check: Some(name), follow: None, at };
+                let begin = Begin { file, path, check: Some(name), at };
                 self.copy(entry, size, begin, Some(name)).await
             }
         }
@@ -138,7 +138,7 @@ impl Walk<'_, '_> {
     ) -> Result<(), Ended> {
         let mut left = size;
         let mut piece = self.piece(&mut entry, &mut left).await?;
-        let mut scan = match (blob, side::sniff(&piece)) {
+        let scan = match (blob, side::sniff(&piece)) {
             (Some(BlobName::Sha256(digest)), Some(compression)) if self.side.wants(size) => {
                 let (path, at) = (begin.path.clone(), begin.at.clone());
                 let blob = Passing { digest, size, compression, path, at };
@@ -146,14 +146,13 @@ impl Walk<'_, '_> {
             }
             _ => None,
         };
-        if let Some(scan) = &scan {
+        if scan.is_some() {
             // It reads every byte and tells a wrong digest.
             begin.check = None;
-            begin.follow = Some(scan.writing());
         }
         self.to_disk(Work::Begin(begin)).await?;
         while !piece.is_empty() {
-            if let Some(scan) = &mut scan {
+            if let Some(scan) = &scan {
                 scan.pass(&piece).await;
             }
             self.to_disk(Work::Piece(piece)).await?;

@@ -13,7 +13,8 @@ use tokio_tar::{EntryType, Header};
 use super::policy::Document;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::reach::{Reached, reachable_from};
+use crate::layout::reach::{Reached, Search};
+use crate::layout::tree;
 use crate::progress::event::Step;
 use crate::progress::steps::Steps;
 
@@ -51,27 +52,28 @@ pub(super) fn pack(
 /// What is written, by name; directories have no file.
 fn members(layout: &Layout) -> Result<BTreeMap<String, Option<Member>>, Error> {
     let mut members = BTreeMap::new();
-    let mut texts = Vec::new();
     for document in Document::ALL {
         let path = layout.path().join(document.name());
         let Ok(metadata) = path.symlink_metadata() else { continue };
         let mode = if document == Document::OciLayout { 0o444 } else { 0o644 };
-        if document != Document::OciLayout {
-            texts.push(std::fs::read_to_string(&path).map_err(Error::io("read", &path))?);
-        }
         let member = Member { path, size: metadata.len(), mode };
         members.insert(document.name().to_owned(), Some(member));
     }
-    let reachable = reachable_from(layout, texts);
+    let tree = tree::read(layout)?;
+    let reachable = Search::layout(&tree.index_json).tree(&tree).run(layout)?;
+    if let Some(doubt) = reachable.doubt {
+        return Err(doubt);
+    }
     members.insert("blobs/".to_owned(), None);
     members.insert("blobs/sha256/".to_owned(), None);
     for (digest, Reached { size, .. }) in reachable.sha256 {
         let member = Member { path: layout.blob_path(&digest), size, mode: 0o444 };
         members.insert(format!("blobs/sha256/{}", digest.hex()), Some(member));
     }
-    for (hex, size) in reachable.sha512 {
-        members.insert("blobs/sha512/".to_owned(), None);
-        let name = format!("blobs/sha512/{hex}");
+    for (place, size) in reachable.others {
+        let name = format!("blobs/{place}");
+        let directory = name.rfind('/').map_or("", |end| &name[..=end]);
+        members.insert(directory.to_owned(), None);
         members.insert(
             name.clone(),
             Some(Member { path: layout.path().join(name), size, mode: 0o444 }),

@@ -13,10 +13,14 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, RenameFlags, flock, renameat_with
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+use super::strangers::{self, Directory};
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::commit::{PREFIX, SUFFIX, sync_path};
+use crate::layout::commit::{PREFIX, SUFFIX};
 use crate::layout::lock::LockedLayout;
+use crate::layout::sync::sync_path;
+use crate::unfinished;
+use crate::unfinished::Mark;
 
 /// In a directory of our own: what is about to be replaced, where that takes two steps.
 const OLD: &str = "old";
@@ -25,6 +29,7 @@ const OLD: &str = "old";
 #[derive(Debug)]
 pub(super) struct Workplace {
     directory: TempDir,
+    _mark: Mark,
     // Held for its lock.
     _lock: File,
 }
@@ -34,10 +39,9 @@ impl Workplace {
     pub(super) fn new(parent: &Path) -> Result<Self, Error> {
         remove_leftovers(parent);
         loop {
-            let directory = tempfile::Builder::new()
-                .prefix(PREFIX)
-                .suffix(SUFFIX)
-                .tempdir_in(parent)
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(PREFIX).suffix(SUFFIX);
+            let (mark, directory) = Mark::make(|| builder.tempdir_in(parent), TempDir::path)
                 .map_err(Error::io("create a directory in", parent))?;
             let path = directory.path();
             let lock = match File::open(path) {
@@ -49,7 +53,7 @@ impl Workplace {
             let _ = flock(&lock, FlockOperation::LockExclusive);
             // Before it was locked it looked like one that was left.
             if is_same(&lock, path) {
-                return Ok(Self { directory, _lock: lock });
+                return Ok(Self { directory, _mark: mark, _lock: lock });
             }
         }
     }
@@ -134,12 +138,19 @@ impl Place {
             Form::File if found.is_file() => Ok(true),
             Form::File => Err(self.refuse("exists and is not a regular file", None)),
             // What is replaced is removed, so it must be what the user thinks of.
-            Form::Directory if found.is_dir() && is_replaceable(path) => Ok(true),
-            Form::Directory if found.is_dir() => {
-                let hint =
-                    "--force replaces only OCI layouts and empty directories; remove it yourself";
-                Err(self.refuse("exists and is not an OCI layout", Some(hint)))
-            }
+            Form::Directory if found.is_dir() => match strangers::look(path)? {
+                Directory::Layout => Ok(true),
+                Directory::Other => {
+                    let hint = "--force replaces only OCI layouts and empty directories; remove it yourself";
+                    Err(self.refuse("exists and is not an OCI layout", Some(hint)))
+                }
+                Directory::Shared(strangers) => {
+                    let problem =
+                        format!("holds other files than those of an OCI layout: {strangers}");
+                    let hint = "--force replaces the whole directory; move them away, or choose another --output";
+                    Err(self.refuse(problem, Some(hint)))
+                }
+            },
             Form::Directory => Err(self.refuse("exists and is not a directory", None)),
         }
     }
@@ -154,14 +165,14 @@ impl Place {
         let replaces = self.check()?;
         let path = &self.path;
         let moved = if !replaces {
-            rename_new(made, path)
+            unfinished::commit(|| rename_new(made, path))
         } else if self.form == Form::File {
-            fs::rename(made, path)
+            unfinished::commit(|| fs::rename(made, path))
         } else {
             // A run that works in the old one shall come to its end first.
             let _lock =
                 Layout::open(path).ok().map(|old| LockedLayout::new(old, &|| false)).transpose()?;
-            exchange(made, path, &work.join(OLD))
+            unfinished::commit(|| exchange(made, path, &work.join(OLD)))
         };
         match moved {
             Ok(()) => sync_path(self.parent()),
@@ -173,14 +184,9 @@ impl Place {
         }
     }
 
-    fn refuse(&self, problem: &'static str, hint: Option<&'static str>) -> Error {
-        Error::Output { path: self.path.clone(), problem, hint }
+    fn refuse(&self, problem: impl Into<String>, hint: Option<&'static str>) -> Error {
+        Error::Output { path: self.path.clone(), problem: problem.into(), hint }
     }
-}
-
-fn is_replaceable(path: &Path) -> bool {
-    path.join("oci-layout").is_file()
-        || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// A rename that replaces nothing.

@@ -4,6 +4,8 @@
 //! named after their content. Everything else is refused by name: who unpacks less than an archive
 //! holds, or something else than another program would, hands on an image that nobody has looked at.
 
+use std::collections::HashSet;
+
 use crate::oci::digest::Digest;
 
 /// Largest size in bytes that the 11 octal digits of a tar header hold.
@@ -212,16 +214,15 @@ fn directory(name: &str, size: u64) -> Result<Member, Refusal> {
 /// Two sizes for one member let two programs see different members (RUSTSEC-2025-0111). Only a size
 /// that the header cannot hold may stand in the record alone; there Go, GNU tar and Python write zero.
 fn check_pax(header: &Header<'_>) -> Result<(), Refusal> {
-    let mut seen: Vec<&[u8]> = Vec::new();
+    let mut seen: HashSet<&[u8]> = HashSet::new();
     for (key, value) in &header.pax {
         if key.starts_with(b"GNU.sparse.") {
             return Err(plain("it is a sparse file; only files and directories are taken"));
         }
-        if seen.contains(key) {
+        if !seen.insert(key) {
             let key = String::from_utf8_lossy(key);
             return Err(plain(&format!("its PAX record {key:?} is there twice")));
         }
-        seen.push(key);
         if *key == b"path" && value.contains(&0) {
             return Err(plain("its name holds a zero byte"));
         }

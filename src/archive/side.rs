@@ -2,7 +2,7 @@
 //!
 //! What an archive's blobs are is said by documents that come after them. So every blob that begins
 //! like a layer is scanned; whether it was one is seen later, and nothing that goes wrong in here is an
-//! error, save a wrong digest. How a scan gets its bytes, and how far it may fall behind, is in [`lag`].
+//! error, save a wrong digest. [`pieces`] carries the bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use std::thread::Scope;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::lag::{self, Feeder, Passed};
-use super::{At, Failure};
+use super::failure::{At, Failure};
+use super::pieces::{self, PieceReader, PieceSender};
 use crate::cache::CacheKey;
 use crate::commands::index::cached::{self, CacheUse};
 use crate::commands::index::early::{self, Early, EarlyScans, Keeper};
@@ -52,7 +52,6 @@ pub(super) struct Side<'a> {
     steps: &'a Steps<'a>,
     cache: &'a CacheUse,
     slots: Arc<Semaphore>,
-    may_lag: bool,
     state: Mutex<State>,
 }
 
@@ -68,14 +67,11 @@ impl<'a> Side<'a> {
         options: &'a Options,
         steps: &'a Steps<'a>,
         cache: &'a CacheUse,
-        is_pipe: bool,
     ) -> Self {
         let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
         let jobs = jobs.map_or(1, std::num::NonZero::get);
         let slots = Arc::new(Semaphore::new(jobs));
-        // One scan takes two threads. With two processors letting it fall behind was slower.
-        let may_lag = !is_pipe && jobs > 2;
-        Self { layout, options, steps, cache, slots, may_lag, state: Mutex::default() }
+        Self { layout, options, steps, cache, slots, state: Mutex::default() }
     }
 
     /// Whether a blob of this size is looked at.
@@ -89,24 +85,24 @@ impl<'a> Side<'a> {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         blob: Passing,
-    ) -> Option<Feeder> {
+    ) -> Option<PieceSender> {
         if self.cache.has(&self.key(&blob)) {
             return None;
         }
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        let (feeder, passed) = lag::feed(&blob.path, self.may_lag);
+        let (sender, reader) = pieces::channel();
         std::thread::Builder::new()
             .name("scan".to_owned())
-            .spawn_scoped(scope, move || self.scan(blob, passed, slot))
+            .spawn_scoped(scope, move || self.scan(blob, reader, slot))
             .ok()?;
-        Some(feeder)
+        Some(sender)
     }
 
     fn key(&self, blob: &Passing) -> CacheKey {
         cached::key((blob.digest, blob.size), blob.compression, self.options)
     }
 
-    fn scan(&self, blob: Passing, mut passed: Passed, slot: OwnedSemaphorePermit) {
+    fn scan(&self, blob: Passing, mut reader: PieceReader, slot: OwnedSemaphorePermit) {
         let key = self.key(&blob);
         let Passing { digest, size, compression, path, at } = blob;
         let Options { span_size, build_tool_identifier, .. } = self.options;
@@ -125,9 +121,9 @@ impl<'a> Side<'a> {
         };
         let result = self
             .steps
-            .run(&step, || self.scan_one(&request, &mut passed, &path, &step, (&at, &key)));
+            .run(&step, || self.scan_one(&request, &mut reader, &path, &step, (&at, &key)));
         // Whoever feeds a scan that has ended shall not wait for it.
-        drop(passed);
+        drop(reader);
         drop(slot);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
@@ -142,7 +138,7 @@ impl<'a> Side<'a> {
     fn scan_one(
         &self,
         request: &ScanRequest<'_>,
-        reader: &mut Passed,
+        reader: &mut PieceReader,
         like: &Path,
         step: &Step,
         (at, key): (&At, &CacheKey),

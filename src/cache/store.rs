@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use tempfile::NamedTempFile;
 
 use super::entry::{self, EntryProblem, Head};
 use super::key::CacheKey;
 use crate::oci::digest::Digest;
+use crate::unfinished::Mark;
 use crate::ztoc::{Encoding, Ztoc};
 
 /// Beginning and end of a file that is being written, as in layouts.
@@ -112,14 +114,15 @@ impl Cache {
             return Err(io::Error::new(ErrorKind::InvalidInput, problem));
         };
         let directory_mode = self.make()?;
-        let mut file = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .suffix(TEMPORARY)
-            .rand_bytes(RANDOM)
-            // With errors of the system alone: a random name has no place in a report.
-            .make_in(&self.directory, |path| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).suffix(TEMPORARY).rand_bytes(RANDOM);
+        // With errors of the system alone: a random name has no place in a report.
+        let make = || {
+            builder.make_in(&self.directory, |path| {
                 File::options().write(true).create_new(true).mode(0o600).open(path)
-            })?;
+            })
+        };
+        let (mark, mut file) = Mark::make(make, NamedTempFile::path)?;
         file.as_file_mut().write_all(&head)?;
         encoding.parts(|part| file.as_file_mut().write_all(part))?;
         // Some file systems have no modes; then the entry is its owner's alone.
@@ -134,7 +137,8 @@ impl Cache {
             _ => {}
         }
         // The directory is not synced: a name that is lost with the power is a miss, no more.
-        file.persist(self.directory.join(key.file_name())).map_err(|error| error.error)?;
+        let path = self.directory.join(key.file_name());
+        mark.settle(|| file.persist(path)).map_err(|error| error.error)?;
         Ok(head.len() as u64 + encoding.size())
     }
 }

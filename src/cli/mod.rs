@@ -1,7 +1,7 @@
 //! The command line: what was typed in, the library called, people and programs told.
 //!
-//! Only this room prints, and in it only [`printer`]. What a command shows is made as plain text by
-//! pure functions ([`render`], [`summary`], [`progress`]), so tests compare text with text.
+//! Only this room prints, and in it only [`show::printer`]. What a command shows is made as plain text by
+//! pure functions ([`show`], [`progress`]), so tests compare text with text.
 
 mod archive;
 pub(crate) mod args;
@@ -9,52 +9,10 @@ pub(crate) mod bug;
 mod cmd;
 pub(crate) mod exit;
 mod progress;
+mod run;
 pub(crate) mod show;
 pub(crate) mod signals;
+mod stdout;
 mod talk;
 
-use std::ffi::OsString;
-
-use clap::Parser;
-
-use args::{Cli, Command};
-use exit::Exit;
-use show::printer::Printer;
-
-/// Runs the command line `arguments` (the program's name first).
-pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => return explain(&error, printer),
-    };
-    match cli.command {
-        Command::Diff(args) => cmd::diff::run(&args, printer),
-        Command::Index(args) => cmd::index::run(&args, printer),
-        Command::Inspect(args) => cmd::inspect::run(&args, printer),
-        Command::Plan(args) => cmd::plan::run(&args, printer),
-        Command::Verify(args) => cmd::verify::run(&args, printer),
-        Command::Remove(args) => cmd::remove::run(&args, printer),
-        Command::Gc(args) => cmd::gc::run(&args, printer),
-        Command::Completions(args) => cmd::shell::completions(&args, printer),
-        Command::Man(args) => cmd::shell::man(&args, printer),
-        Command::Ls(args) => cmd::ls::run(&args, printer),
-        Command::Cat(args) => cmd::cat::run(&args, printer),
-        Command::Cache(args) => cmd::cache::run(&args, printer),
-    }
-}
-
-/// Prints what clap has to say: help and version are data, anything else is a usage error.
-fn explain(error: &clap::Error, printer: Printer) -> Exit {
-    let text = error.render().ansi().to_string();
-    if error.use_stderr() {
-        printer.err(&text);
-        return Exit::Usage;
-    }
-    match printer.out(&text) {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            printer.err(&show::message::stdout_failed(&error));
-            Exit::Error
-        }
-    }
-}
+pub(crate) use run::run;

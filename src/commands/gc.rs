@@ -2,12 +2,11 @@
 //!
 //! First a plan, then its execution: [`GcReport`] is the same for both. What is reachable is decided
 //! generously ([`crate::layout::reach`]): every digest in every reachable document counts, whatever it
-//! stands for. Where a document cannot be read, nothing is removed at all.
+//! stands for and however it is written. Where a document cannot be read, nothing is removed at all.
 //!
 //! An export writes its blobs before `index.json` and locks only the latter, so blobs that are younger
 //! than [`GcOptions::min_age`] stay: they may belong to one that is under way.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +15,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
-use crate::layout::reach::must_stay;
+use crate::layout::reach::Search;
 use crate::layout::tree;
 use crate::oci::digest::Digest;
 use crate::progress::event::Observer;
@@ -31,13 +30,15 @@ pub const DEFAULT_MIN_AGE: Duration = Duration::from_secs(3600);
 pub struct GcOptions {
     /// Blobs that were written or put in their place within this time stay.
     pub min_age: Duration,
+    /// Remove blobs also where they are in a directory outside of the layout, which others may use.
+    pub external_blobs: bool,
     /// Only make the plan; lock and remove nothing.
     pub dry_run: bool,
 }
 
 impl Default for GcOptions {
     fn default() -> Self {
-        Self { min_age: DEFAULT_MIN_AGE, dry_run: false }
+        Self { min_age: DEFAULT_MIN_AGE, external_blobs: false, dry_run: false }
     }
 }
 
@@ -79,11 +80,15 @@ pub struct UnreferencedBlob {
 ///
 /// # Errors
 /// [`Error`] when a document that is referred to cannot be read or is damaged (nothing is removed then),
+/// [`Error::ExternalBlobs`] without [`GcOptions::external_blobs`],
 /// [`Error::Changed`] when somebody replaces `index.json` meanwhile, [`Error::Io`] when a file cannot be
 /// removed (those before it are gone; everything that is referred to stays).
 pub fn gc(path: &Path, options: &GcOptions, observer: &dyn Observer) -> Result<GcReport, Error> {
     let start = Instant::now();
     let layout = Layout::open(path)?;
+    if !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
     let mut report = if options.dry_run {
         plan(&layout, options)?.0
     } else {
@@ -103,7 +108,10 @@ fn plan(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Erro
     let files = layout.stored_files()?;
     // Reads everything strictly: limits, digests, sizes.
     let tree = tree::read(layout)?;
-    let stays = must_stay(layout, &tree.index_json)?;
+    let stays = Search::layout(&tree.index_json).tree(&tree).careful().run(layout)?;
+    if let Some(doubt) = stays.doubt {
+        return Err(doubt);
+    }
     let mut report = GcReport {
         version: GC_REPORT_VERSION,
         dry_run: options.dry_run,
@@ -121,7 +129,7 @@ fn plan(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Erro
             report.strangers.push(file.path);
             continue;
         };
-        if stays.contains_key(&digest) {
+        if stays.sha256.contains_key(&digest) {
             report.kept += 1;
             report.bytes_kept += file.size;
             continue;
@@ -162,8 +170,10 @@ fn execute(
         return Err(Error::Changed { path: layout.index_json() });
     }
     for blob in &report.removed {
-        let path = layout.blob_path(&blob.digest);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        if observer.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        layout.remove_blob(&blob.digest)?;
     }
     Ok(())
 }

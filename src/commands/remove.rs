@@ -3,6 +3,7 @@
 //! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::RootReport;
-use crate::commands::index::{model_blob, prune, resolve, root_reports, stage_documents};
+use crate::commands::index::{Pruned, model_blob, prune, resolve, root_reports, stage_documents};
 use crate::commands::select::{Selection, select_any};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -21,7 +22,7 @@ use crate::oci::platform::Platform;
 use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::Rewrite;
+use crate::soci::bind::{NewImage, Rewrite};
 use crate::soci::originals::Originals;
 use crate::soci::unbind::{Removal, undo};
 
@@ -39,6 +40,8 @@ pub struct RemoveOptions {
     pub index_version: IndexVersion,
     /// Remove the blobs that only the removed indexes and replaced manifests referred to.
     pub prune: bool,
+    /// Prune also where the blobs are in a directory outside of the layout, which others may use.
+    pub external_blobs: bool,
     /// Decide, but lock and write nothing.
     pub dry_run: bool,
 }
@@ -50,6 +53,7 @@ impl Default for RemoveOptions {
             platforms: Vec::new(),
             index_version: IndexVersion::Both,
             prune: false,
+            external_blobs: false,
             dry_run: false,
         }
     }
@@ -174,12 +178,15 @@ fn images(
     rewritten: &Rewrite,
     removals: &[Removal],
 ) -> Vec<RemovedImage> {
+    let news: BTreeMap<Digest, &NewImage> =
+        rewritten.images.iter().map(|new| (new.before, new)).collect();
+    let removals: BTreeMap<Digest, &Removal> =
+        removals.iter().map(|removal| (removal.image, removal)).collect();
     let images = selection.images.iter();
     images
         .map(|selected| {
             let before = selected.digest;
-            let new = rewritten.images.iter().find(|new| new.before == before);
-            let removal = removals.iter().find(|removal| removal.image == before);
+            let (new, removal) = (news.get(&before), removals.get(&before));
             RemovedImage {
                 names: selected.names.clone(),
                 platform: selected.image.platform.to_string(),
@@ -196,6 +203,9 @@ fn commit(
     options: &RemoveOptions,
     steps: &Steps<'_>,
 ) -> Result<RemoveReport, Error> {
+    if options.prune && !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
     let tree = resolve(layout, layout.path(), steps)?;
     let like = model_blob(layout, &tree);
     let step = steps.plan("[undo] manifests".to_owned(), &format!("undo {options:?}"), &[]);
@@ -214,32 +224,32 @@ fn commit(
         let outcome = if committed.index_json { Outcome::Done } else { Outcome::Cached };
         Ok((committed, outcome))
     })?;
-    let (blobs_pruned, bytes_pruned) =
-        if options.prune { prune_all(layout, &tree.index_json, after)? } else { (0, 0) };
+    let pruned = if options.prune { prune_all(layout, &tree, after)? } else { Pruned::default() };
     let mut report = removing.report(&tree, false);
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
-    (report.blobs_pruned, report.bytes_pruned) = (blobs_pruned, bytes_pruned);
+    (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
+    report.warnings.extend(pruned.warning);
     Ok(report)
 }
 
-/// Removes what only the SOCI indexes that are gone led to: those of `before`, and of all runs whose record is
+/// Removes what only the SOCI indexes that are gone led to: those of `tree`, and of all runs whose record is
 /// there, together with the records.
-fn prune_all(layout: &LockedLayout, before: &str, after: &str) -> Result<(u64, u64), Error> {
+fn prune_all(layout: &LockedLayout, tree: &Tree, after: &str) -> Result<Pruned, Error> {
     let originals = Originals::read(layout)?;
     let (written, replaced) = originals.entries();
     let stand = |entries: Vec<&str>| format!("{{\"manifests\":[{}]}}", entries.join(","));
     let (written, replaced) = (stand(written), stand(replaced));
-    let (mut blobs, mut bytes) = prune(layout, &[before, &written], &[after, &replaced])?;
-    if originals.is_of_any_entry(after) {
-        return Ok((blobs, bytes));
+    let mut pruned = prune(layout, tree, &[&tree.index_json, &written], &[after, &replaced])?;
+    if pruned.warning.is_some() || originals.is_of_any_entry(after) {
+        return Ok(pruned);
     }
     for digest in originals.blobs() {
         let path = layout.blob_path(digest);
         let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        blobs += 1;
-        bytes += size;
+        layout.remove_blob(digest)?;
+        pruned.blobs += 1;
+        pruned.bytes += size;
     }
-    Ok((blobs, bytes))
+    Ok(pruned)
 }

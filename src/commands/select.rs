@@ -109,14 +109,14 @@ pub(crate) fn select_any<'a>(tree: &'a Tree, options: &'a Options) -> Result<Sel
     };
     let mut by_digest: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut left_alone = Warnings::default();
-    let mut platforms = Vec::new();
+    let mut platforms: BTreeSet<String> = BTreeSet::new();
+    let mut named: BTreeSet<(Digest, &str)> = BTreeSet::new();
     let mut absent = Vec::new();
     let is_image_index = tree.is_image_index();
     let any_image = tree.roots.iter().any(has_image);
     for position in selection.roots().collect::<Vec<_>>() {
         let root = &tree.roots[position];
-        let names: Vec<String> =
-            root.known().and_then(name).into_iter().map(str::to_owned).collect();
+        let name = root.known().and_then(name);
         if let (Content::Missing, Some(descriptor), false) =
             (&root.content, root.known(), is_image_index || !any_image)
         {
@@ -138,10 +138,7 @@ pub(crate) fn select_any<'a>(tree: &'a Tree, options: &'a Options) -> Result<Sel
             left_alone.add(|| format!("left alone: {digest}{platform} is not in the layout"));
         }
         for (descriptor, image) in found {
-            let platform = image.platform.to_string();
-            if !platforms.contains(&platform) {
-                platforms.push(platform);
-            }
+            platforms.insert(image.platform.to_string());
             if !wants_platform(options, image) {
                 continue;
             }
@@ -150,8 +147,11 @@ pub(crate) fn select_any<'a>(tree: &'a Tree, options: &'a Options) -> Result<Sel
                 selection.images.push(SelectedImage { digest: descriptor.digest, image, names });
                 selection.images.len() - 1
             });
-            let known = &mut selection.images[index].names;
-            known.extend(names.iter().filter(|n| !known.contains(n)).cloned().collect::<Vec<_>>());
+            if let Some(name) = name
+                && named.insert((descriptor.digest, name))
+            {
+                selection.images[index].names.push(name.to_owned());
+            }
         }
     }
     let others = |more| format!("left alone: {more} more that are not in the layout");
@@ -162,7 +162,8 @@ pub(crate) fn select_any<'a>(tree: &'a Tree, options: &'a Options) -> Result<Sel
     for platform in &options.platforms {
         if !selection.images.iter().any(|i| platform.matches(&i.image.platform)) {
             let platform = platform.to_string();
-            return Err(Error::NoSuchPlatform { platform, found: platforms });
+            let found = platforms.into_iter().collect();
+            return Err(Error::NoSuchPlatform { platform, found });
         }
     }
     check_names(tree, &selection, options)?;

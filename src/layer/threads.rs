@@ -12,6 +12,7 @@ use super::source::{CHUNK, Chunk, Source};
 use super::span::{BlobHasher, SpanStart};
 use super::splitter::{SPLIT, Split, Splitter};
 use super::{ScanError, ScanObserver};
+use crate::threads::spawn;
 
 /// How the work is divided.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,7 @@ pub(super) fn alone(
 }
 
 /// Walks on this thread and hashes on another, which also reads members ahead if the walk asks `splitter`
-/// for them.
+/// for them. When no second thread can be had, all is done on this one.
 pub(super) fn together(
     source: &mut Source<'_>,
     mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
@@ -58,9 +59,9 @@ pub(super) fn together(
 ) -> Result<BlobHasher, ScanError> {
     let (to_walker, chunks) = channel();
     let (to_hasher, walked) = channel();
-    std::thread::scope(|scope| {
-        let reader = ReadAndHash { source, observer, division, splitter };
-        let hashing = scope.spawn(move || reader.run(to_walker, &walked));
+    let done = std::thread::scope(|scope| {
+        let reader = ReadAndHash { source: &mut *source, observer, division, splitter };
+        let hashing = spawn(scope, "read", move || reader.run(to_walker, &walked)).ok()?;
         // However the walk ends, the scope waits for its threads.
         let closing = Closing(splitter);
         for (chunk, mut starts) in chunks {
@@ -73,11 +74,12 @@ pub(super) fn together(
             }
         }
         drop((to_hasher, closing));
-        match hashing.join() {
+        Some(match hashing.join() {
             Ok(hasher) => hasher,
             Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
+        })
+    });
+    done.unwrap_or_else(|| alone(source, walk, observer))
 }
 
 /// Ends reading ahead when the walk ends, whether it returns or panics.

@@ -9,17 +9,19 @@
 //! Until the rename in 4 readers see the old layout; whatever an interrupted run leaves are blobs that
 //! nothing refers to and temporary files, which the next run removes.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::Layout;
 use super::lock::LockedLayout;
+use super::sync::{SYNC_AT_ONCE, sync_path, sync_together};
 use crate::error::Error;
 use crate::oci::digest::Digest;
+use crate::unfinished::{self, Mark};
 
 /// Beginning of every temporary file's name.
 pub(crate) const PREFIX: &str = ".soci-layout-";
@@ -27,19 +29,16 @@ pub(crate) const PREFIX: &str = ".soci-layout-";
 pub(crate) const SUFFIX: &str = ".tmp";
 
 /// A blob that is written, but not yet in its place. Dropping it removes it.
+///
+/// Its file is closed: a layout may have more blobs than a process may have open files.
 #[derive(Debug)]
 pub(crate) struct StagedBlob {
     digest: Digest,
     size: u64,
-    file: NamedTempFile,
+    path: TempPath,
+    mark: Mark,
     synced: bool,
 }
-
-/// Blobs from this size in bytes are synced at once, while other layers are still being scanned.
-const SYNC_AT_ONCE: u64 = 1 << 20;
-/// Threads that sync small blobs. A file system answers many waiting syncs with one write of its
-/// journal, so this is about waiting together, not about processors.
-const SYNC_THREADS: usize = 8;
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +52,7 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) struct BlobWriter {
     file: NamedTempFile,
+    mark: Mark,
     size: u64,
 }
 
@@ -68,12 +68,13 @@ impl BlobWriter {
         if synced {
             sync(&self.file)?;
         }
-        Ok(StagedBlob { digest, size: self.size, file: self.file, synced })
+        let Self { file, mark, size } = self;
+        Ok(StagedBlob { digest, size, path: file.into_temp_path(), mark, synced })
     }
 }
 
 /// Whether a path is that of a temporary file of this program.
-pub(super) fn is_temporary(path: &Path) -> bool {
+pub(crate) fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
@@ -82,15 +83,20 @@ impl Layout {
     /// Temporary files of runs that were interrupted (or, without the lock, are under way), sorted.
     pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>, Error> {
         let mut found = Vec::new();
-        for directory in [self.path().to_owned(), self.blobs()] {
+        // Those in a store that others use may be of a run of theirs.
+        let blobs = self.external_blobs()?.is_none().then(|| self.blobs());
+        for directory in [self.path().to_owned()].into_iter().chain(blobs) {
             let entries = match fs::read_dir(&directory) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(Error::io("list", &directory)(error)),
             };
             for entry in entries {
-                let path = entry.map_err(Error::io("list", &directory))?.path();
-                if is_temporary(&path) {
+                let entry = entry.map_err(Error::io("list", &directory))?;
+                let path = entry.path();
+                // A directory is none of a layout's: an archive's run may be at work in it.
+                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_temporary(&path) && !is_directory {
                     found.push(path);
                 }
             }
@@ -107,6 +113,15 @@ impl LockedLayout {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
         Ok(())
+    }
+
+    /// Removes a blob that nothing refers to any more.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
+        let path = self.blob_path(digest);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))
     }
 
     /// Brings `index.json` to the disk as it is now, whoever wrote it: before blobs go that only an older one
@@ -138,7 +153,8 @@ impl LockedLayout {
     /// Begins a blob whose content comes in parts, and its digest after them. `like` as for
     /// [`Self::stage`].
     pub(crate) fn stage_parts(&self, like: &Path) -> Result<BlobWriter, Error> {
-        Ok(BlobWriter { file: create_temporary(&self.blobs(), like)?, size: 0 })
+        let (mark, file) = create_temporary(&self.blobs(), like)?;
+        Ok(BlobWriter { file, mark, size: 0 })
     }
 
     /// Moves the blobs to their places and replaces `index.json`.
@@ -153,10 +169,13 @@ impl LockedLayout {
         after: &str,
     ) -> Result<Committed, Error> {
         let mut done = Committed::default();
-        sync_all(&blobs)?;
+        let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
+        sync_together(&waiting, |blob| sync_path(&blob.path))?;
         for blob in blobs {
             let path = self.blob_path(&blob.digest);
-            blob.file.persist(&path).map_err(|error| Error::io("create", &path)(error.error))?;
+            let (mark, staged) = (blob.mark, blob.path);
+            mark.settle(|| staged.persist(&path))
+                .map_err(|error| Error::io("create", &path)(error.error))?;
             done.blobs += 1;
             done.bytes += blob.size;
         }
@@ -165,43 +184,27 @@ impl LockedLayout {
             sync_path(&self.blobs())?;
         }
         let path = self.index_json();
-        let file = if after == before {
-            None
-        } else {
-            let file = write_temporary(self.path(), after.as_bytes(), &path)?;
-            sync(&file)?;
-            Some(file)
+        let unchanged = || match self.read_index_json()? == before {
+            true => Ok(()),
+            false => Err(Error::Changed { path: path.clone() }),
         };
-        // As late as possible: what others do after this look is lost.
-        if self.read_index_json()? != before {
-            return Err(Error::Changed { path });
+        if after == before {
+            unchanged()?;
+            return Ok(done);
         }
-        if let Some(file) = file {
+        let (_mark, mut file) = create_temporary(self.path(), &path)?;
+        write(&mut file, after.as_bytes())?;
+        sync(&file)?;
+        unfinished::commit(|| {
+            // As late as possible: what others do after this look is lost.
+            unchanged()?;
             file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
-            sync_path(self.path())?;
-            done.bytes += after.len() as u64;
-            done.index_json = true;
-        }
+            sync_path(self.path())
+        })?;
+        done.bytes += after.len() as u64;
+        done.index_json = true;
         Ok(done)
     }
-}
-
-/// Syncs what is not synced yet.
-fn sync_all(blobs: &[StagedBlob]) -> Result<(), Error> {
-    let waiting: Vec<&StagedBlob> = blobs.iter().filter(|blob| !blob.synced).collect();
-    if waiting.is_empty() {
-        return Ok(());
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = waiting
-            .chunks(waiting.len().div_ceil(SYNC_THREADS))
-            .map(|part| scope.spawn(|| part.iter().try_for_each(|blob| sync(&blob.file))))
-            .collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
 }
 
 fn sync(file: &NamedTempFile) -> Result<(), Error> {
@@ -213,20 +216,11 @@ fn write(file: &mut NamedTempFile, bytes: &[u8]) -> Result<(), Error> {
     written.map_err(|error| Error::io("write", file.path())(error))
 }
 
-/// A temporary file with this content, and with the mode and owner of `like` as
-/// [`create_temporary`] has it.
-fn write_temporary(directory: &Path, bytes: &[u8], like: &Path) -> Result<NamedTempFile, Error> {
-    let mut file = create_temporary(directory, like)?;
-    write(&mut file, bytes)?;
-    Ok(file)
-}
-
 /// An empty temporary file with the mode and (where that is possible) owner of `like`.
-fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Error> {
-    let file = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .suffix(SUFFIX)
-        .tempfile_in(directory)
+fn create_temporary(directory: &Path, like: &Path) -> Result<(Mark, NamedTempFile), Error> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    let (mark, file) = Mark::make(|| builder.tempfile_in(directory), NamedTempFile::path)
         .map_err(Error::io("create a file in", directory))?;
     let path = file.path();
     let model = fs::metadata(like).map_err(Error::io("read", like))?;
@@ -237,17 +231,5 @@ fn create_temporary(directory: &Path, like: &Path) -> Result<NamedTempFile, Erro
     }
     let mode = Permissions::from_mode(model.mode() & 0o777);
     file.as_file().set_permissions(mode).map_err(Error::io("set the mode of", path))?;
-    Ok(file)
-}
-
-/// Syncs a directory, or a file that is there already.
-pub(crate) fn sync_path(path: &Path) -> Result<(), Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    match file.sync_all() {
-        // Some network and FUSE file systems cannot sync a directory; there is nothing more to be had.
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        result => result.map_err(Error::io("sync", path)),
-    }
+    Ok((mark, file))
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::error::Error;
 use crate::oci::digest::{Digest, ParseDigestError};
-use crate::oci::json::{elements, members};
+use crate::oci::json::schema::{self, DESCRIPTOR};
+use crate::oci::json::{Member, elements, members};
 use crate::oci::platform::Platform;
 
 /// A descriptor that can be followed.
@@ -34,67 +37,102 @@ pub(crate) enum AnyDescriptor {
 }
 
 impl AnyDescriptor {
-    /// Reads the descriptor `text`, which stands in the document `place`.
-    pub(crate) fn parse(text: &str, place: &str) -> Result<Self, Error> {
-        let object = members(text).map_err(Error::json(place))?;
+    /// Reads the descriptor `text`, which stands at byte `at` of the document `place`.
+    pub(crate) fn parse(text: &str, at: usize, place: &str) -> Result<Self, Error> {
+        schema::check(text, at, &DESCRIPTOR, None).map_err(Error::mistake(place))?;
+        Self::read(text, place)
+    }
+
+    /// Reads the descriptor `text` of the document `place`, which was checked as a whole.
+    pub(crate) fn read(text: &str, place: &str) -> Result<Self, Error> {
+        let object = Object::read(text, place)?;
         // Looked at first: a digest becomes a file name, so it gets an error of its own.
-        if let Some(member) = object.iter().find(|member| member.name == "digest")
-            && let Ok(value) = serde_json::from_str::<String>(member.value)
-        {
-            match value.parse::<Digest>() {
-                Ok(_) => {}
-                Err(ParseDigestError::Algorithm(_)) => {
-                    return Ok(Self::Foreign { text: text.to_owned(), digest: value });
-                }
-                Err(source) => {
-                    return Err(Error::InvalidDigest { place: place.to_owned(), value, source });
-                }
+        let value: String = object.required("digest")?;
+        let digest = match value.parse() {
+            Ok(digest) => digest,
+            Err(ParseDigestError::Algorithm(_)) => {
+                return Ok(Self::Foreign { text: text.to_owned(), digest: value });
             }
-        }
-        let read: oci_spec::image::Descriptor =
-            serde_json::from_str(text).map_err(Error::json(format!("a descriptor in {place}")))?;
-        let value = read.digest().to_string();
-        let digest = value.parse().map_err(|source| Error::InvalidDigest {
+            Err(source) => return Err(Error::digest(place, &value, source)),
+        };
+        let size: i64 = object.required("size")?;
+        let size = u64::try_from(size).map_err(|_| Error::Document {
             place: place.to_owned(),
-            value,
-            source,
+            problem: format!("the size of {digest}: expected no negative number, found {size}"),
         })?;
+        let platform = object.value("platform");
         Ok(Self::Known(Box::new(Descriptor {
             text: text.to_owned(),
-            media_type: read.media_type().to_string(),
+            media_type: object.required("mediaType")?,
             digest,
-            size: read.size(),
-            annotations: read.annotations().clone().unwrap_or_default().into_iter().collect(),
-            platform: read.platform().as_ref().map(from_oci),
+            size,
+            annotations: object.strings("annotations")?,
+            platform: platform.map(|text| Object::read(text, place)?.platform()).transpose()?,
         })))
     }
 
-    /// Reads the descriptor `text`, refusing digests of other algorithms.
-    pub(crate) fn parse_known(text: &str, place: &str) -> Result<Descriptor, Error> {
-        match Self::parse(text, place)? {
+    /// As [`Self::read`], refusing digests of other algorithms.
+    pub(crate) fn read_known(text: &str, place: &str) -> Result<Descriptor, Error> {
+        match Self::read(text, place)? {
             Self::Known(descriptor) => Ok(*descriptor),
             Self::Foreign { digest, .. } => {
                 let source = digest.parse::<Digest>().err().unwrap_or(ParseDigestError::Malformed);
-                Err(Error::InvalidDigest { place: place.to_owned(), value: digest, source })
+                Err(Error::digest(place, &digest, source))
             }
         }
     }
 
-    /// Reads the array `text` of descriptors; `null` is an empty one.
-    pub(crate) fn parse_list(text: &str, place: &str) -> Result<Vec<Self>, Error> {
+    /// Reads the array `text` of descriptors of a document that was checked as a whole; `null` is an empty one.
+    pub(crate) fn read_list(text: &str, place: &str) -> Result<Vec<Self>, Error> {
         if text == "null" {
             return Ok(Vec::new());
         }
         let list = elements(text).map_err(Error::json(place))?;
-        list.iter().map(|element| Self::parse(element.value, place)).collect()
+        list.iter().map(|element| Self::read(element.value, place)).collect()
     }
 }
 
-fn from_oci(platform: &oci_spec::image::Platform) -> Platform {
-    Platform::new(
-        &platform.os().to_string(),
-        &platform.architecture().to_string(),
-        platform.variant().as_deref().unwrap_or(""),
-        platform.os_version().as_deref().unwrap_or(""),
-    )
+/// An object of a document that was checked ([`schema::check`]), to be read member by member: `null` is no
+/// value, as in Go.
+pub(crate) struct Object<'a> {
+    members: Vec<Member<'a>>,
+    place: &'a str,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn read(text: &'a str, place: &'a str) -> Result<Self, Error> {
+        Ok(Self { members: members(text).map_err(Error::json(place))?, place })
+    }
+
+    /// The JSON text of a member.
+    pub(crate) fn value(&self, name: &str) -> Option<&'a str> {
+        let member = self.members.iter().find(|member| member.name == name)?;
+        Some(member.value).filter(|value| *value != "null")
+    }
+
+    pub(crate) fn get<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, Error> {
+        let value = self.value(name).map(serde_json::from_str).transpose();
+        value.map_err(Error::json(self.place))
+    }
+
+    fn required<T: Deserialize<'a>>(&self, name: &str) -> Result<T, Error> {
+        self.get(name)?.ok_or_else(|| Error::Document {
+            place: self.place.to_owned(),
+            problem: format!("a descriptor has a member {name:?}, one in it has not"),
+        })
+    }
+
+    /// An object of strings; `null` is the empty one.
+    pub(crate) fn strings(&self, name: &str) -> Result<BTreeMap<String, String>, Error> {
+        let map: Option<BTreeMap<String, Option<String>>> = self.get(name)?;
+        let map = map.unwrap_or_default().into_iter();
+        Ok(map.map(|(name, value)| (name, value.unwrap_or_default())).collect())
+    }
+
+    /// The members of a platform, or of a configuration that make its platform.
+    pub(crate) fn platform(&self) -> Result<Platform, Error> {
+        let text = |name| self.get::<String>(name).map(Option::unwrap_or_default);
+        let (os, version) = (text("os")?, text("os.version")?);
+        Ok(Platform::new(&os, &text("architecture")?, &text("variant")?, &version))
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Layout;
 use crate::error::Error;
+use crate::unfinished::Mark;
 
 /// How long another holder is waited for. An export holds the lock for as long as it writes
 /// `index.json`, which is short; another run of this program may take longer and is then reported.
@@ -28,6 +29,7 @@ pub(crate) struct LockedLayout {
     _directory: File,
     _lock: File,
     lock_path: PathBuf,
+    _mark: Mark,
 }
 
 impl std::ops::Deref for LockedLayout {
@@ -52,19 +54,21 @@ impl LockedLayout {
         wait(&directory, root, deadline, cancelled)?;
         let lock_path = root.join("index.json.lock");
         loop {
-            let lock = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&lock_path)
-                .map_err(Error::io("create", &lock_path))?;
+            let lock = open(&lock_path)?;
             wait(&lock, &lock_path, deadline, cancelled)?;
             // Whoever held it may have removed the file: then the lock is on nothing.
             let held = lock.metadata().map_err(Error::io("read", &lock_path))?;
-            match fs::metadata(&lock_path) {
+            match fs::symlink_metadata(&lock_path) {
                 Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
-                    return Ok(Self { layout, _directory: directory, _lock: lock, lock_path });
+                    let held = || Ok::<_, Error>(lock_path);
+                    let (mark, lock_path) = Mark::make(held, PathBuf::as_path)?;
+                    return Ok(Self {
+                        layout,
+                        _directory: directory,
+                        _lock: lock,
+                        lock_path,
+                        _mark: mark,
+                    });
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -72,6 +76,24 @@ impl LockedLayout {
             }
         }
     }
+}
+
+/// Opens or creates the lock file. A link would make or lock a file anywhere, so it is not followed.
+fn open(path: &Path) -> Result<File, Error> {
+    use rustix::fs::OFlags;
+    let other = || Error::Document {
+        place: path.display().to_string(),
+        problem: "not a regular file; remove it".to_owned(),
+    };
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).custom_flags(flags);
+    let file = options.open(path).map_err(|error| {
+        let special = fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        if special { other() } else { Error::io("create", path)(error) }
+    })?;
+    let metadata = file.metadata().map_err(Error::io("read", path))?;
+    if metadata.is_file() { Ok(file) } else { Err(other()) }
 }
 
 impl Drop for LockedLayout {

@@ -13,51 +13,15 @@
 
 mod blob;
 pub(crate) mod commit;
+pub(crate) mod config;
 pub(crate) mod descriptor;
+mod directory;
 pub(crate) mod lock;
+mod mentions;
 mod open;
 pub(crate) mod reach;
 mod store;
+pub(crate) mod sync;
 pub(crate) mod tree;
 
-use std::path::{Path, PathBuf};
-
-use crate::error::Error;
-
-/// A validated layout directory, for reading.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    root: PathBuf,
-}
-
-impl Layout {
-    /// A new directory for a layout that is about to be made, without its documents.
-    ///
-    /// # Errors
-    /// [`Error::Io`], also when it exists.
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let layout = Self { root: path.to_owned() };
-        for directory in [path, &path.join("blobs"), &layout.blobs()] {
-            std::fs::create_dir(directory).map_err(Error::io("create", directory))?;
-        }
-        Ok(layout)
-    }
-
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.root
-    }
-
-    /// The file of the roots.
-    #[must_use]
-    pub fn index_json(&self) -> PathBuf {
-        self.root.join("index.json")
-    }
-
-    /// The directory of the blobs.
-    #[must_use]
-    pub fn blobs(&self) -> PathBuf {
-        self.root.join("blobs").join("sha256")
-    }
-}
+pub use directory::Layout;

@@ -6,9 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::Layout;
+use super::descriptor::Object;
 use crate::error::Error;
 use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE, MAX_OCI_LAYOUT_SIZE};
 use crate::oci::digest::Digest;
+use crate::oci::json::schema::{self, LAYOUT};
 
 impl Layout {
     /// Opens the layout directory at `path`.
@@ -34,10 +36,12 @@ impl Layout {
         let Some(text) = read_small(&marker, MAX_OCI_LAYOUT_SIZE)? else {
             return Err(without_marker(path));
         };
-        let version = serde_json::from_slice::<oci_spec::image::OciLayout>(&text)
-            .map_err(Error::json(marker.display().to_string()))?;
-        if version.image_layout_version() != "1.0.0" {
-            let found = version.image_layout_version().clone();
+        let place = marker.display().to_string();
+        let text = self::text(&text, &place)?;
+        schema::check(text, 0, &LAYOUT, None).map_err(Error::mistake(&place))?;
+        let version: Option<String> = Object::read(text, &place)?.get("imageLayoutVersion")?;
+        let found = version.unwrap_or_default();
+        if found != "1.0.0" {
             return Err(Error::LayoutVersion { path: marker, found });
         }
         if !layout.index_json().exists() {
@@ -76,10 +80,7 @@ impl Layout {
         let path = self.index_json();
         let bytes = read_small(&path, MAX_INDEX_JSON_SIZE)?
             .ok_or_else(|| Error::io("read", &path)(std::io::Error::from(ErrorKind::NotFound)))?;
-        String::from_utf8(bytes).map_err(|error| Error::Document {
-            place: path.display().to_string(),
-            problem: format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
-        })
+        text(&bytes, &path.display().to_string()).map(str::to_owned)
     }
 }
 
@@ -89,6 +90,26 @@ fn is_file_elsewhere(store: &Path, link: &Path) -> bool {
         return false;
     };
     target.is_file() && target.parent() != Some(&store)
+}
+
+/// The text of the document `place`.
+///
+/// # Errors
+/// [`Error::Document`] for what no JSON decoder takes.
+pub(super) fn text<'a>(bytes: &'a [u8], place: &str) -> Result<&'a str, Error> {
+    let problem = match (bytes, std::str::from_utf8(bytes)) {
+        ([0xef, 0xbb, 0xbf, ..], _) => {
+            "it begins with a byte-order mark (EF BB BF), which JSON does not allow: remove these three \
+             bytes"
+                .to_owned()
+        }
+        ([0xff, 0xfe, ..] | [0xfe, 0xff, ..], _) => {
+            "it begins with a byte-order mark of UTF-16, but JSON is UTF-8".to_owned()
+        }
+        (_, Ok(text)) => return Ok(text),
+        (_, Err(error)) => format!("not UTF-8 at byte {}", error.valid_up_to()),
+    };
+    Err(Error::Document { place: place.to_owned(), problem })
 }
 
 /// A whole file of at most `limit` bytes; `None` when it does not exist.

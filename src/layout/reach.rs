@@ -1,15 +1,28 @@
-//! Which blobs a layout's roots lead to, for pruning, garbage collection and writing archives.
+//! Which blobs a layout's roots lead to: the one answer for pruning, garbage collection, archives and for what is
+//! shown as unreferenced.
+//!
+//! Rather too many than too few: what the tree of documents was read to lead to, and *every* name of a stored blob
+//! in the bytes of every document on the way (`subject`, annotations, members nobody knows), whatever it stands
+//! for and however it is written ([`super::mentions`]). A document is what may be a text by its beginning, of any
+//! size and media type. Binary blobs (layers, zTOCs, compressed documents) lead to nothing.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
-
-use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use super::Layout;
+use super::mentions::{BEGINNING, Beginning, LENGTHS, Mentions, beginning};
+use super::tree::{Content, Node, Tree};
 use crate::error::Error;
-use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE};
-use crate::oci::digest::Digest;
+use crate::limits::MAX_MANIFEST_SIZE;
+use crate::oci::digest::{Digest, Hasher};
+
+/// What `docker save` writes beside `index.json` and `docker load` reads.
+const DOCKER: [&str; 2] = ["manifest.json", "repositories"];
+/// Bytes read at a time.
+const CHUNK: usize = 128 << 10;
 
 /// A blob that is there.
 #[derive(Clone, Copy, Debug)]
@@ -24,214 +37,319 @@ pub(crate) struct Reached {
 #[derive(Debug, Default)]
 pub(crate) struct Reachable {
     pub(crate) sha256: BTreeMap<Digest, Reached>,
-    /// By their hexadecimal digits, with their sizes in bytes. They are followed, so that nothing that
-    /// only they lead to is taken for superfluous.
-    pub(crate) sha512: BTreeMap<String, u64>,
+    /// Those of other algorithms by their places below `blobs` (`sha512/<hex>`), with their sizes in bytes.
+    pub(crate) others: BTreeMap<String, u64>,
+    /// The first document that is damaged or cannot be read: nobody knows what it leads to. Who removes
+    /// something must not go on.
+    pub(crate) doubt: Option<Error>,
 }
 
-impl Reachable {
-    fn sizes(&self) -> BTreeMap<Digest, u64> {
-        self.sha256.iter().map(|(digest, reached)| (*digest, reached.size)).collect()
+/// From where blobs are looked for, and how closely.
+#[derive(Debug, Default)]
+pub(crate) struct Search<'a> {
+    texts: Vec<&'a str>,
+    digests: Vec<Digest>,
+    /// Whether Docker's documents count.
+    docker: bool,
+    /// Whether small blobs that begin as no document are read, too: a damaged one may have been one.
+    careful: bool,
+}
+
+impl<'a> Search<'a> {
+    /// From everything that names blobs in a layout with the `index.json` of this text.
+    pub(crate) fn layout(index_json: &'a str) -> Self {
+        Self { texts: vec![index_json], docker: true, ..Self::default() }
+    }
+
+    /// From several texts of `index.json`.
+    pub(crate) fn texts(index_json: &[&'a str]) -> Self {
+        Self { texts: index_json.to_vec(), docker: true, ..Self::default() }
+    }
+
+    /// From blobs.
+    pub(crate) fn digests(digests: Vec<Digest>) -> Self {
+        Self { digests, ..Self::default() }
+    }
+
+    /// Also from this text of `index.json`.
+    pub(crate) fn text(mut self, index_json: &'a str) -> Self {
+        self.texts.push(index_json);
+        self
+    }
+
+    /// Also from what was read of the documents.
+    pub(crate) fn tree(mut self, tree: &Tree) -> Self {
+        for root in &tree.roots {
+            root.visit(&mut |node| self.node(node));
+        }
+        self
+    }
+
+    fn node(&mut self, node: &Node) {
+        self.digests.extend(node.known().map(|descriptor| descriptor.digest));
+        let below = match &node.content {
+            Content::Image(image) => &image.layers,
+            Content::Soci(soci) => &soci.ztocs,
+            _ => return,
+        };
+        self.digests.extend(below.iter().map(|descriptor| descriptor.digest));
+    }
+
+    /// For somebody who removes what is not found.
+    pub(crate) fn careful(self) -> Self {
+        Self { careful: true, ..self }
+    }
+
+    /// Finds the blobs.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the blobs cannot be listed.
+    pub(crate) fn run(self, layout: &Layout) -> Result<Reachable, Error> {
+        // Blobs that come later belong to an index.json that comes later.
+        let stored = Stored::list(layout)?;
+        let mut walk = Walk {
+            layout,
+            stored: &stored,
+            careful: self.careful,
+            found: Reachable::default(),
+            waiting: Vec::new(),
+        };
+        for digest in self.digests {
+            walk.name(&digest.0);
+        }
+        for text in self.texts {
+            walk.text(text.as_bytes());
+        }
+        if self.docker {
+            walk.docker();
+        }
+        while let Some(blob) = walk.waiting.pop() {
+            walk.follow(blob);
+        }
+        Ok(walk.found)
     }
 }
 
-/// All blobs that are there and that the text of `index.json` leads to, with their sizes in bytes.
-///
-/// Rather too many than too few: *every* digest in a reachable document counts (`subject`,
-/// annotations, members nobody knows), whatever it stands for. A document that cannot be read leads to
-/// nothing; [`must_stay`] refuses it.
-pub(crate) fn reachable(layout: &Layout, index_json: &str) -> BTreeMap<Digest, u64> {
-    reachable_from(layout, vec![index_json.to_owned()]).sizes()
+/// The names below `blobs`.
+#[derive(Debug, Default)]
+struct Stored {
+    /// Directories of algorithms by the bytes of the names in them. Two algorithms can have digests of one length.
+    names: HashMap<Vec<u8>, Vec<PathBuf>>,
+    /// Whether a name ends with these two bytes: a document can have a million runs of digits.
+    ends: Vec<bool>,
 }
 
-/// As [`reachable`]; blobs that are no documents, by `known`, are not read.
-pub(crate) fn find(
-    layout: &Layout,
-    index_json: &str,
-    known: impl Fn(&Digest) -> bool,
-) -> BTreeMap<Digest, Reached> {
-    let mut found = Reachable::default();
-    // It cannot fail: every problem is passed over.
-    let _ = follow(
-        layout,
-        vec![index_json.to_owned()],
-        &mut found,
-        &|digest, _| known(digest),
-        &|_| Ok(()),
-    );
-    found.sha256
-}
-
-/// As [`reachable`], from several texts. Blobs may also be named by their paths (`blobs/sha256/…`), as
-/// Docker's `manifest.json` does.
-pub(crate) fn reachable_from(layout: &Layout, texts: Vec<String>) -> Reachable {
-    let mut found = Reachable::default();
-    // Layers and zTOCs are not read.
-    let other = |digest: &Digest, size| !begins_as_document(layout, digest, size);
-    // It cannot fail: every problem is passed over.
-    let _ = follow(layout, texts, &mut found, &other, &|_| Ok(()));
-    found
-}
-
-/// Whether the blob's first visible byte is that of a JSON object.
-fn begins_as_document(layout: &Layout, digest: &Digest, size: u64) -> bool {
-    let Ok(Some(file)) = layout.open_blob(digest, size) else { return false };
-    let mut start = Vec::new();
-    file.take(64).read_to_end(&mut start).is_ok() && is_document(&start)
-}
-
-/// All blobs that must stay in the layout: what [`reachable`] finds, and what a `manifest.json` of `docker
-/// save` leads to.
-///
-/// # Errors
-/// The first blob that cannot be read or is damaged and could be a document: nobody knows what it
-/// refers to.
-pub(crate) fn must_stay(layout: &Layout, index_json: &str) -> Result<BTreeMap<Digest, u64>, Error> {
-    let mut texts = vec![index_json.to_owned()];
-    let docker = layout.path().join("manifest.json");
-    if let Ok(metadata) = fs::metadata(&docker)
-        && metadata.is_file()
-    {
-        if metadata.len() > MAX_INDEX_JSON_SIZE {
-            return Err(Error::Limit {
-                place: docker.display().to_string(),
-                what: "its size in bytes",
-                limit: MAX_INDEX_JSON_SIZE,
-                found: metadata.len(),
-            });
-        }
-        let bytes = fs::read(&docker).map_err(Error::io("read", &docker))?;
-        texts.push(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    let mut found = Reachable::default();
-    follow(layout, texts, &mut found, &|_, _| false, &Err)?;
-    Ok(found.sizes())
-}
-
-fn follow(
-    layout: &Layout,
-    mut texts: Vec<String>,
-    found: &mut Reachable,
-    skip: &dyn Fn(&Digest, u64) -> bool,
-    problem: &dyn Fn(Error) -> Result<(), Error>,
-) -> Result<(), Error> {
-    while let Some(text) = texts.pop() {
-        if let Some(strings) = unescaped(&text) {
-            texts.push(strings);
-        }
-        for digest in digests_in(&text) {
-            if found.sha256.contains_key(&digest) {
+impl Stored {
+    fn list(layout: &Layout) -> Result<Self, Error> {
+        let root = layout.path().join("blobs");
+        let mut stored = Self { names: HashMap::new(), ends: vec![false; 1 << 16] };
+        for algorithm in entries(&root)? {
+            let directory = algorithm.path();
+            // It may be a link to a directory.
+            if !directory.is_dir() {
                 continue;
             }
-            let size = match layout.blob_size(&digest) {
-                Ok(Some(size)) => size,
-                Ok(None) => continue,
-                Err(error) => {
-                    problem(error)?;
-                    continue;
-                }
-            };
-            if size > MAX_MANIFEST_SIZE || skip(&digest, size) {
-                found.sha256.insert(digest, Reached { size, whole: None });
-                continue;
-            }
-            let read = layout.read_blob(&digest, size, MAX_MANIFEST_SIZE);
-            let whole = Some(matches!(read, Ok(Some(_))));
-            found.sha256.insert(digest, Reached { size, whole });
-            match read {
-                Ok(bytes) => texts.extend(bytes.and_then(document)),
-                Err(error) => problem(error)?,
+            for entry in entries(&directory)? {
+                let name = entry.file_name();
+                let Some(bytes) = name.to_str().and_then(name_bytes) else { continue };
+                stored.ends[end(&bytes)] = true;
+                stored.names.entry(bytes).or_default().push(directory.clone());
             }
         }
-        for hex in hexes_in(&text, "sha512", 128) {
-            let path = layout.path().join("blobs").join("sha512").join(hex);
-            let size = match fs::symlink_metadata(&path) {
-                Ok(metadata) if metadata.is_file() => metadata.len(),
-                _ => continue,
-            };
-            if found.sha512.insert(hex.to_owned(), size).is_none() && size <= MAX_MANIFEST_SIZE {
-                match fs::read(&path).map_err(Error::io("read", &path)) {
-                    Ok(bytes) => texts.extend(document(bytes)),
-                    Err(error) => problem(error)?,
-                }
-            }
-        }
+        Ok(stored)
     }
-    Ok(())
+
+    fn of(&self, name: &[u8]) -> &[PathBuf] {
+        if !self.ends[end(name)] {
+            return &[];
+        }
+        self.names.get(name).map_or(&[], Vec::as_slice)
+    }
 }
 
-/// The text of a blob that can be a document.
-fn document(bytes: Vec<u8>) -> Option<String> {
-    if is_document(&bytes) { String::from_utf8(bytes).ok() } else { None }
+fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, Error> {
+    match fs::read_dir(directory) {
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(Error::io("list", directory)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::io("list", directory)(error)),
+    }
 }
 
-fn is_document(start: &[u8]) -> bool {
-    start.trim_ascii_start().first() == Some(&b'{')
+fn end(name: &[u8]) -> usize {
+    name.last_chunk::<2>().map_or(0, |end| usize::from(u16::from_be_bytes(*end)))
 }
 
-fn digests_in(text: &str) -> impl Iterator<Item = Digest> {
-    hexes_in(text, "sha256", 64).filter_map(Digest::from_hex)
-}
-
-/// What stands behind `algorithm:` or `algorithm/` and is that many lowercase hexadecimal digits.
-fn hexes_in<'a>(text: &'a str, algorithm: &'a str, digits: usize) -> impl Iterator<Item = &'a str> {
-    text.match_indices(algorithm).filter_map(move |(at, _)| {
-        let start = at + algorithm.len() + 1;
-        let separated = matches!(text.as_bytes().get(start - 1), Some(b':' | b'/'));
-        let hex = text.get(start..start + digits).filter(|_| separated)?;
-        hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some(hex)
-    })
-}
-
-/// All strings of a document that is written with escapes, where a digest can hide behind them. They hold
-/// none any more: an escaped backslash is looked at once, too.
-fn unescaped(text: &str) -> Option<String> {
-    if !text.contains('\\') {
+/// The bytes of a digest's lowercase digits.
+fn name_bytes(name: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if !LENGTHS.contains(&name.len()) || !name.as_bytes().iter().all(digit) {
         return None;
     }
-    let value: Value = serde_json::from_str(text).ok()?;
-    let mut strings = String::new();
-    in_strings(&value, &mut strings);
-    Some(strings.replace('\\', " "))
+    let value = |digit: u8| if digit < b'a' { digit - b'0' } else { digit - b'a' + 10 };
+    let pairs = name.as_bytes().chunks_exact(2);
+    Some(pairs.map(|pair| value(pair[0]) << 4 | value(pair[1])).collect())
 }
 
-fn in_strings(value: &Value, strings: &mut String) {
-    match value {
-        Value::String(text) => {
-            strings.push_str(text);
-            strings.push('\n');
-        }
-        Value::Array(list) => list.iter().for_each(|value| in_strings(value, strings)),
-        Value::Object(map) => {
-            for (name, value) in map {
-                strings.push_str(name);
-                strings.push('\n');
-                in_strings(value, strings);
+/// A blob that is still to be looked into.
+#[derive(Debug)]
+enum Waiting {
+    Sha256(Digest),
+    Other(PathBuf),
+}
+
+struct Walk<'a> {
+    layout: &'a Layout,
+    stored: &'a Stored,
+    careful: bool,
+    found: Reachable,
+    waiting: Vec<Waiting>,
+}
+
+impl Walk<'_> {
+    fn text(&mut self, bytes: &[u8]) {
+        let mut names = Vec::new();
+        Mentions::new().read(bytes, &mut self.collect(&mut names));
+        self.names(names);
+    }
+
+    /// A collector of the stored names among candidates.
+    fn collect<'n>(&self, names: &'n mut Vec<Vec<u8>>) -> impl FnMut(&[u8]) + use<'n, '_> {
+        let stored = self.stored;
+        move |name| {
+            if !stored.of(name).is_empty() && names.last().is_none_or(|last| last != name) {
+                names.push(name.to_vec());
             }
         }
-        _ => {}
+    }
+
+    fn names(&mut self, mut names: Vec<Vec<u8>>) {
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            self.name(&name);
+        }
+    }
+
+    /// All blobs of this name.
+    fn name(&mut self, name: &[u8]) {
+        for directory in self.stored.of(name) {
+            let algorithm = directory.file_name().and_then(|name| name.to_str());
+            match (algorithm, <[u8; 32]>::try_from(name)) {
+                (Some("sha256"), Ok(bytes)) => self.sha256(Digest(bytes)),
+                (Some("sha256") | None, _) => {}
+                (Some(algorithm), _) => self.other(algorithm, directory, name),
+            }
+        }
+    }
+
+    fn sha256(&mut self, digest: Digest) {
+        if self.found.sha256.contains_key(&digest) {
+            return;
+        }
+        match self.layout.blob_size(&digest) {
+            Ok(Some(size)) => {
+                self.found.sha256.insert(digest, Reached { size, whole: None });
+                self.waiting.push(Waiting::Sha256(digest));
+            }
+            Ok(None) => {}
+            Err(error) => self.doubt(error),
+        }
+    }
+
+    fn other(&mut self, algorithm: &str, directory: &Path, name: &[u8]) {
+        use std::fmt::Write as _;
+        let hex = name.iter().fold(String::with_capacity(name.len() * 2), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        let path = directory.join(&hex);
+        let size = match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            _ => return,
+        };
+        if self.found.others.insert(format!("{algorithm}/{hex}"), size).is_none() {
+            self.waiting.push(Waiting::Other(path));
+        }
+    }
+
+    fn docker(&mut self) {
+        for name in DOCKER {
+            let path = self.layout.path().join(name);
+            if fs::metadata(&path).is_ok_and(|metadata| metadata.is_file())
+                && let Err(error) = open(&path).and_then(|file| self.search(&path, file, None))
+            {
+                self.doubt(error);
+            }
+        }
+    }
+
+    fn follow(&mut self, blob: Waiting) {
+        let result = match blob {
+            Waiting::Sha256(digest) => self.blob(digest),
+            // Whether its content is that of its digest is not asked: it is never removed.
+            Waiting::Other(path) => {
+                open(&path).and_then(|mut file| match is_document(&path, &mut file)? {
+                    true => self.search(&path, file, None),
+                    false => Ok(()),
+                })
+            }
+        };
+        if let Err(error) = result {
+            self.doubt(error);
+        }
+    }
+
+    fn blob(&mut self, digest: Digest) -> Result<(), Error> {
+        let Some(reached) = self.found.sha256.get(&digest).copied() else { return Ok(()) };
+        let Some(mut file) = self.layout.open_blob(&digest, reached.size)? else { return Ok(()) };
+        let path = self.layout.blob_path(&digest);
+        let small = reached.size <= MAX_MANIFEST_SIZE;
+        if is_document(&path, &mut file)? || (self.careful && small) {
+            self.search(&path, file, Some(digest))?;
+        }
+        Ok(())
+    }
+
+    /// Searches a file to its end. What a damaged one mentions counts, but it may have mentioned more.
+    fn search(&mut self, path: &Path, mut file: File, digest: Option<Digest>) -> Result<(), Error> {
+        let (mut mentions, mut hasher, mut names) = (Mentions::new(), Hasher::new(), Vec::new());
+        let mut buffer = vec![0; CHUNK];
+        let read = loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    mentions.read(&buffer[..count], &mut self.collect(&mut names));
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break Err(Error::io("read", path)(error)),
+            }
+        };
+        self.names(names);
+        read?;
+        let Some(digest) = digest else { return Ok(()) };
+        let found = hasher.finish();
+        if let Some(reached) = self.found.sha256.get_mut(&digest) {
+            reached.whole = Some(found == digest);
+        }
+        if found == digest { Ok(()) } else { Err(Error::BlobDigest { digest, found }) }
+    }
+
+    fn doubt(&mut self, error: Error) {
+        self.found.doubt.get_or_insert(error);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn open(path: &Path) -> Result<File, Error> {
+    // A fifo that takes its place must not make the run wait.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Error::io("open", path))
+}
 
-    #[test]
-    fn finds_every_digest() {
-        let (a, b, c) = (Digest::of(b"a"), Digest::of(b"b"), Digest::of(b"c"));
-        let text = format!(
-            "{{\"x\":\"{a}\",\"y\":[\"sha256:12\",\"{b}@v\"],\"p\":\"blobs/sha256/{}\",\"z\":\"sha256:\"}}",
-            c.hex()
-        );
-        assert_eq!(digests_in(&text).collect::<Vec<_>>(), [a, b, c]);
-        assert_eq!(unescaped(&text), None);
-        let escaped =
-            format!("{{\"x\":[\"sha256\\u003a{}\"],\"sha256\\/{}\":1}}", a.hex(), b.hex());
-        let strings = unescaped(&escaped).expect("it has escapes");
-        assert_eq!(digests_in(&strings).collect::<Vec<_>>(), [b, a]);
-        let wide = a.hex() + &b.hex();
-        let text = format!("sha512:{wide} sha512:{} sha512+{wide} sha512", a.hex());
-        assert_eq!(hexes_in(&text, "sha512", 128).collect::<Vec<_>>(), [wide.as_str()]);
-    }
+/// Looks at the beginning of a file, which is then at its beginning again.
+fn is_document(path: &Path, file: &mut File) -> Result<bool, Error> {
+    let mut start = Vec::new();
+    let read = file.by_ref().take(BEGINNING).read_to_end(&mut start).and_then(|_| file.rewind());
+    read.map_err(Error::io("read", path))?;
+    Ok(beginning(&start) == Beginning::Document)
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use walkdir::WalkDir;
@@ -26,6 +26,32 @@ pub(crate) struct StoredFile {
 }
 
 impl Layout {
+    /// Where the blobs are when that is outside of the layout, behind a link; `None` when they are in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when that cannot be told.
+    pub(crate) fn external_blobs(&self) -> Result<Option<PathBuf>, Error> {
+        let resolve = |path: &Path| match path.canonicalize() {
+            Ok(path) => Ok(Some(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", path)(error)),
+        };
+        let root = resolve(self.path())?;
+        let blobs = resolve(&self.blobs())?;
+        Ok(blobs.filter(|blobs| root.is_none_or(|root| !blobs.starts_with(root))))
+    }
+
+    /// Refuses a layout whose blobs are outside of it, before any of them is removed.
+    ///
+    /// # Errors
+    /// [`Error::ExternalBlobs`], [`Error::Io`].
+    pub(crate) fn refuse_external_blobs(&self) -> Result<(), Error> {
+        match self.external_blobs()? {
+            None => Ok(()),
+            Some(target) => Err(Error::ExternalBlobs { path: self.blobs(), target }),
+        }
+    }
+
     /// Everything below `blobs/` that is no directory, by path, with temporary files of this program
     /// left out. Links are not followed.
     ///

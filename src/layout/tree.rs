@@ -3,17 +3,18 @@
 //! Only what is known to be a container image is taken for one; everything else (attestations, build
 //! caches, signatures, Helm charts, earlier SOCI indexes) is recognised or left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Layout;
-use super::descriptor::{AnyDescriptor, Descriptor};
+use super::config::ImageConfig;
+use super::descriptor::{AnyDescriptor, Descriptor, Object};
 use crate::error::Error;
 use crate::limits::{
-    MAX_CONFIG_SIZE, MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_INDEX_JSON_SIZE,
-    MAX_MANIFEST_SIZE,
+    MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE,
 };
 use crate::oci::digest::Digest;
-use crate::oci::json::{elements, members};
+use crate::oci::json::schema::{self, INDEX, MANIFEST};
+use crate::oci::json::{Element, elements, excerpt, members};
 use crate::oci::media_type::{
     self, LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, is_image_config, is_index, is_manifest,
 };
@@ -231,7 +232,7 @@ pub(crate) fn read_as_if(
 
 /// Reads what the entry `text` of `index.json` leads to.
 pub(crate) fn read_entry(layout: &Layout, text: &str) -> Result<Node, Error> {
-    let any = AnyDescriptor::parse(text, "an entry of index.json")?;
+    let any = AnyDescriptor::parse(text, 0, "an entry of index.json")?;
     Reader::new(layout, false).node(any, "index.json", 0)
 }
 
@@ -255,6 +256,8 @@ struct Reader<'a> {
     visited: usize,
     /// Bytes of documents so far.
     kept: u64,
+    /// Platforms of the configurations that were read, and as they go into a descriptor; each is read once.
+    configs: HashMap<Digest, (Platform, String)>,
     /// Whether the entries of a list of referrers are being read.
     in_list: bool,
 }
@@ -267,21 +270,29 @@ enum Entry {
 }
 
 impl Entry {
-    fn parse(text: &str, place: &str) -> Self {
-        match AnyDescriptor::parse(text, place) {
-            Ok(any) => Self::Known(any),
-            Err(error) => Self::Unreadable(Box::new(Node {
+    fn parse(text: &str, at: usize, place: &str, tolerant: bool) -> Result<Self, Error> {
+        match AnyDescriptor::parse(text, at, place) {
+            Err(error) if tolerant => Ok(Self::Unreadable(Box::new(Node {
                 descriptor: AnyDescriptor::Foreign { text: text.to_owned(), digest: String::new() },
                 content: Content::Unreadable { problem: error.to_string() },
-            })),
+            }))),
+            any => any.map(Self::Known),
         }
     }
 }
 
 impl<'a> Reader<'a> {
     fn new(layout: &'a Layout, tolerant: bool) -> Self {
-        let foreign = Warnings::default();
-        Self { layout, documents: None, tolerant, foreign, visited: 0, kept: 0, in_list: false }
+        Self {
+            layout,
+            documents: None,
+            tolerant,
+            foreign: Warnings::default(),
+            visited: 0,
+            kept: 0,
+            configs: HashMap::new(),
+            in_list: false,
+        }
     }
 
     fn tree(mut self, index_json: String) -> Result<Tree, Error> {
@@ -302,6 +313,7 @@ impl<'a> Reader<'a> {
     }
 
     fn entries(&mut self, text: &str, place: &str) -> Result<Vec<Entry>, Error> {
+        schema::check(text, 0, &INDEX, Some("manifests")).map_err(Error::mistake(place))?;
         let object = members(text).map_err(Error::json(place))?;
         let Some(member) = object.iter().find(|member| member.name == "manifests") else {
             return Err(Error::Document {
@@ -309,12 +321,9 @@ impl<'a> Reader<'a> {
                 problem: "an index has a member \"manifests\", this one has not".to_owned(),
             });
         };
-        let list: Vec<Entry> = if self.tolerant && member.value != "null" {
-            let list = elements(member.value).map_err(Error::json(place))?;
-            list.iter().map(|element| Entry::parse(element.value, place)).collect()
-        } else {
-            let list = AnyDescriptor::parse_list(member.value, place)?;
-            list.into_iter().map(Entry::Known).collect()
+        let list = match member.value {
+            "null" => Vec::new(),
+            value => elements(value).map_err(Error::json(place))?,
         };
         self.visited += list.len();
         if self.visited > MAX_DESCRIPTORS {
@@ -325,7 +334,11 @@ impl<'a> Reader<'a> {
                 found: self.visited as u64,
             });
         }
-        Ok(list)
+        let parse = |element: &Element<'_>| {
+            let at = member.range.start + element.range.start;
+            Entry::parse(element.value, at, place, self.tolerant)
+        };
+        list.iter().map(parse).collect()
     }
 
     fn node(&mut self, any: AnyDescriptor, place: &str, depth: usize) -> Result<Node, Error> {
@@ -333,7 +346,8 @@ impl<'a> Reader<'a> {
             AnyDescriptor::Known(descriptor) => descriptor,
             AnyDescriptor::Foreign { text, digest } => {
                 let what = "only sha256 is supported";
-                self.foreign.add(|| format!("left alone: {digest} in {place} ({what})"));
+                self.foreign
+                    .add(|| format!("left alone: {} in {place} ({what})", excerpt(&digest)));
                 let descriptor = AnyDescriptor::Foreign { text, digest };
                 return Ok(Node { descriptor, content: Content::Other });
             }
@@ -387,10 +401,8 @@ impl<'a> Reader<'a> {
             });
         };
         let place = format!("blob {}", descriptor.digest);
-        let text = String::from_utf8(bytes).map_err(|error| Error::Document {
-            place: place.clone(),
-            problem: format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
-        })?;
+        let text = super::open::text(&bytes, &place)?.to_owned();
+        drop(bytes);
         if !index {
             return self.manifest(descriptor, text, &place);
         }
@@ -423,34 +435,26 @@ impl<'a> Reader<'a> {
         text: String,
         place: &str,
     ) -> Result<Content, Error> {
-        let object = members(&text).map_err(Error::json(place))?;
-        let member = |name: &str| {
-            object.iter().find(|m| m.name == name).map(|m| m.value).filter(|value| *value != "null")
-        };
-        let Some(config) = member("config") else {
+        schema::check(&text, 0, &MANIFEST, None).map_err(Error::mistake(place))?;
+        let object = Object::read(&text, place)?;
+        let Some(config) = object.value("config") else {
             return Ok(Content::Other);
         };
-        let config = AnyDescriptor::parse_known(config, place)?;
-        let subject = match member("subject") {
-            Some(subject) => AnyDescriptor::parse(subject, place)?.into_known().map(|s| s.digest),
+        let config = AnyDescriptor::read_known(config, place)?;
+        let subject = match object.value("subject") {
+            Some(subject) => AnyDescriptor::read(subject, place)?.into_known().map(|s| s.digest),
             None => None,
         };
-        let annotations: BTreeMap<String, String> = match member("annotations") {
-            Some(map) => serde_json::from_str(map).map_err(Error::json(place))?,
-            None => BTreeMap::new(),
-        };
-        let artifact_type: Option<String> = match member("artifactType") {
-            Some(value) => serde_json::from_str(value).map_err(Error::json(place))?,
-            None => None,
-        };
-        // As for Go, which cannot tell an empty string from none.
-        let artifact_type = artifact_type.filter(|kind| !kind.is_empty());
+        let annotations = object.strings("annotations")?;
+        // Go does not tell an empty one from none.
+        let artifact_type = object.get("artifactType")?.filter(|kind: &String| !kind.is_empty());
+        let layers = object.value("layers").unwrap_or("null");
         if descriptor.annotations.contains_key(REFERENCE_TYPE) {
             let kind = artifact_type.unwrap_or(config.media_type);
             let manifest = Some(Artifact { text, subject, kind, annotations });
             return Ok(Content::Attestation { manifest });
         }
-        let layers = AnyDescriptor::parse_list(member("layers").unwrap_or("null"), place)?;
+        let layers = AnyDescriptor::read_list(layers, place)?;
         let soci = match config.media_type.as_str() {
             SOCI_INDEX_V1 => Some(IndexVersion::V1),
             SOCI_INDEX_V2 => Some(IndexVersion::V2),
@@ -480,14 +484,22 @@ impl<'a> Reader<'a> {
         }
         let layers = layers
             .into_iter()
-            .map(|layer| AnyDescriptor::parse_known(layer.text(), place))
+            .map(|layer| AnyDescriptor::read_known(layer.text(), place))
             .collect::<Result<Vec<_>, _>>()?;
-        let (platform, platform_text) = match descriptor.platform.clone() {
-            Some(platform) => (platform, member_text(&descriptor.text, "platform", place)?),
-            None => match self.layout.config_platform(&config, place) {
-                Err(_) if self.tolerant => (Platform::new("", "", "", ""), "{}".to_owned()),
-                platform => platform?,
-            },
+        let configured = self.config_platform(&config, place);
+        let (platform, platform_text) = match (descriptor.platform.clone(), configured) {
+            (Some(platform), configured) => {
+                // One that cannot be read is not needed here; one that says two things is refused.
+                if let Err(error @ Error::Document { .. }) = configured {
+                    return Err(error);
+                }
+                (platform, member_text(&descriptor.text, "platform", place)?)
+            }
+            (None, Ok(platform)) => platform,
+            (None, Err(error)) if self.tolerant && !matches!(error, Error::Document { .. }) => {
+                (Platform::new("", "", "", ""), "{}".to_owned())
+            }
+            (None, Err(error)) => return Err(error),
         };
         if platform.is_unknown() {
             let kind = config.media_type;
@@ -495,6 +507,20 @@ impl<'a> Reader<'a> {
         }
         let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
         Ok(Content::Image(Image { text, platform, platform_text, layers, soci_v2 }))
+    }
+
+    /// The platform that an image's configuration says, and as it goes into a descriptor.
+    fn config_platform(
+        &mut self,
+        config: &Descriptor,
+        place: &str,
+    ) -> Result<(Platform, String), Error> {
+        if let Some(known) = self.configs.get(&config.digest) {
+            return Ok(known.clone());
+        }
+        let found = self.layout.config_platform(config, place)?;
+        self.configs.insert(config.digest, found.clone());
+        Ok(found)
     }
 }
 
@@ -505,36 +531,11 @@ impl Layout {
         config: &Descriptor,
         place: &str,
     ) -> Result<(Platform, String), Error> {
-        let bytes =
-            self.read_blob(&config.digest, config.size, MAX_CONFIG_SIZE)?.ok_or_else(|| {
-                Error::BlobMissing { digest: config.digest, referrer: place.to_owned() }
-            })?;
-        let config: Config = serde_json::from_slice(&bytes)
-            .map_err(Error::json(format!("image configuration {}", config.digest)))?;
-        let platform = Platform::new(
-            &config.os,
-            &config.architecture,
-            config.variant.as_deref().unwrap_or(""),
-            config.os_version.as_deref().unwrap_or(""),
-        );
-        let features = config.os_features.unwrap_or_default();
-        let text = platform.to_json(&features);
-        Ok((platform, text))
+        let missing = || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() };
+        let read = ImageConfig::read(self, config)?.ok_or_else(missing)?;
+        let text = read.platform.to_json(&read.os_features);
+        Ok((read.platform, text))
     }
-}
-
-/// The members of an image configuration that make its platform.
-#[derive(serde::Deserialize)]
-struct Config {
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
-    variant: Option<String>,
-    #[serde(rename = "os.version")]
-    os_version: Option<String>,
-    #[serde(rename = "os.features")]
-    os_features: Option<Vec<String>>,
 }
 
 fn member_text(text: &str, name: &str, place: &str) -> Result<String, Error> {

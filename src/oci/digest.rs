@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::oci::json::excerpt;
 pub use crate::oci::sha256::Hasher;
 
 /// The digest of a blob.
@@ -94,7 +95,7 @@ impl FromStr for Digest {
             && !encoded.is_empty()
             && encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"=_-".contains(&b));
         if known_form {
-            Err(ParseDigestError::Algorithm(algorithm.to_owned()))
+            Err(ParseDigestError::Algorithm(excerpt(algorithm).into_owned()))
         } else {
             Err(ParseDigestError::Malformed)
         }

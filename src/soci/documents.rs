@@ -324,8 +324,10 @@ impl Rewriter<'_> {
         // An index of one image may have been there before.
         let was_index = original.flatten().is_some_and(|kind| is_index(&kind));
         if !was_index
-            && let Some(unwrapped) =
-                unbind::unwrapped(root, &text, &self.images).map_err(Error::json(place))?
+            && let Some(unwrapped) = unbind::unwrapped(root, &text, &|digest| {
+                self.images.iter().find(|image| image.manifest.digest == *digest)
+            })
+            .map_err(Error::json(place))?
         {
             return Ok(unwrapped);
         }
@@ -362,7 +364,7 @@ impl Rewriter<'_> {
         let Some(platform) = &descriptor.platform else { return Ok(image.platform_text.clone()) };
         let place = format!("blob {}", descriptor.digest);
         let config = member(&image.text, "config").map_err(Error::json(&place))?;
-        let config = AnyDescriptor::parse_known(config.as_deref().unwrap_or("{}"), &place)?;
+        let config = AnyDescriptor::read_known(config.as_deref().unwrap_or("{}"), &place)?;
         let Ok((of_config, text)) = self.layout.config_platform(&config, &place) else {
             return Ok(image.platform_text.clone());
         };

@@ -3,9 +3,9 @@
 //! The consumer looks for a V2 index through the manifest's annotation, then for a V1 index through its
 //! referrers; for each layer the last entry of an index counts (`soci-formats` 7.1, 7.3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::LAYER_DIGEST;
+use super::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -25,36 +25,63 @@ pub(crate) struct FoundIndex<'a> {
     pub(crate) found_as: IndexVersion,
 }
 
-/// All places in the layout where a SOCI index of the image stands, in the order of the tree: V2 first.
-/// One that stands in several places is given for each of them, as their descriptors may differ.
-pub(crate) fn places<'a>(tree: &'a Tree, manifest: Digest, image: &Image) -> Vec<FoundIndex<'a>> {
-    let (mut v2, mut v1) = (Vec::new(), Vec::new());
-    let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
-    for root in &tree.roots {
-        root.visit(&mut |node| {
-            let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
-            if Some(descriptor.digest) == named {
-                v2.push(FoundIndex { descriptor, soci, found_as: IndexVersion::V2 });
-            } else if soci.version == IndexVersion::V1 && soci.subject == Some(manifest) {
-                v1.push(FoundIndex { descriptor, soci, found_as: IndexVersion::V1 });
-            }
-        });
-    }
-    v2.append(&mut v1);
-    v2
+/// The SOCI indexes of a tree, found once for all its images.
+#[derive(Debug, Default)]
+pub(crate) struct SociIndexes<'a> {
+    /// Where each stands first.
+    first: BTreeMap<Digest, Place<'a>>,
+    /// Where each stands with the annotation that names this image.
+    naming: BTreeMap<(Digest, Digest), Vec<Place<'a>>>,
+    /// V1 indexes by the manifests that they refer to.
+    by_subject: BTreeMap<Digest, Vec<Place<'a>>>,
 }
 
-/// The distinct SOCI indexes of the image, V2 first: the order in which a consumer looks for them.
-pub(crate) fn indexes<'a>(tree: &'a Tree, manifest: Digest, image: &Image) -> Vec<FoundIndex<'a>> {
-    let mut found: Vec<FoundIndex<'a>> = Vec::new();
-    for place in places(tree, manifest, image) {
-        if found.iter().all(|known| known.descriptor.digest != place.descriptor.digest) {
-            found.push(place);
+type Place<'a> = (&'a Descriptor, &'a SociIndex);
+
+impl<'a> SociIndexes<'a> {
+    pub(crate) fn of(tree: &'a Tree) -> Self {
+        let mut found = Self::default();
+        for root in &tree.roots {
+            root.visit(&mut |node| {
+                let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
+                    return;
+                };
+                let (digest, place) = (descriptor.digest, (descriptor, soci));
+                found.first.entry(digest).or_insert(place);
+                let named = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST);
+                if let Some(image) = named.and_then(|text| text.parse().ok()) {
+                    found.naming.entry((digest, image)).or_default().push(place);
+                }
+                if let (IndexVersion::V1, Some(subject)) = (soci.version, soci.subject) {
+                    found.by_subject.entry(subject).or_default().push(place);
+                }
+            });
         }
+        found
     }
-    found
+
+    /// The places in the layout where a SOCI index of the image stands, V2 first. A V2 index can stand there for
+    /// many images: where some of its descriptors name this image, they are given, else the first of all.
+    pub(crate) fn places(&self, manifest: Digest, image: &Image) -> Vec<FoundIndex<'a>> {
+        let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
+        let naming = named.and_then(|named| self.naming.get(&(named, manifest)));
+        let any = named.filter(|_| naming.is_none()).and_then(|named| self.first.get(&named));
+        let v2 = naming.into_iter().flatten().chain(any);
+        let v1 = self.by_subject.get(&manifest).into_iter().flatten();
+        let v1 = v1.filter(|(descriptor, _)| Some(descriptor.digest) != named);
+        let found = |found_as| {
+            move |&(descriptor, soci): &Place<'a>| FoundIndex { descriptor, soci, found_as }
+        };
+        v2.map(found(IndexVersion::V2)).chain(v1.map(found(IndexVersion::V1))).collect()
+    }
+
+    /// The distinct SOCI indexes of the image, V2 first: the order in which a consumer looks for them.
+    pub(crate) fn distinct(&self, manifest: Digest, image: &Image) -> Vec<FoundIndex<'a>> {
+        let mut seen = BTreeSet::new();
+        let mut found = self.places(manifest, image);
+        found.retain(|place| seen.insert(place.descriptor.digest));
+        found
+    }
 }
 
 /// The layer that a zTOC is said to be for.

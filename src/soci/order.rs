@@ -4,6 +4,8 @@
 //! they always stand last (`push-interop` 2). Their order follows the images', V2 before V1, whatever
 //! the order in which platforms were added, so equal content gives equal bytes.
 
+use std::collections::BTreeMap;
+
 use super::index::{artifact_type, write_head, write_pair};
 use super::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use crate::layout::descriptor::Descriptor;
@@ -34,39 +36,34 @@ pub(super) fn tail(images: &[Listed<'_>], children: &[Node]) -> Vec<String> {
             _ => None,
         })
         .collect();
-    let owners: Vec<Option<usize>> = existing
-        .iter()
-        .map(|(_, descriptor, soci)| images.iter().position(|i| belongs(i, descriptor, soci)))
-        .collect();
-    let kept = |owner: Option<usize>, version: IndexVersion| {
-        existing
-            .iter()
-            .zip(&owners)
-            .filter(move |((_, _, soci), o)| **o == owner && soci.version == version)
-            .map(|((node, _, _), _)| node.text().to_owned())
-    };
+    let owners = Owners::of(images);
     // What belongs to no image here stays in front.
-    let mut out: Vec<String> = existing
-        .iter()
-        .zip(&owners)
-        .filter(|(_, owner)| owner.is_none())
-        .map(|((node, _, _), _)| node.text().to_owned())
-        .collect();
+    let mut out = Vec::new();
+    let mut kept: BTreeMap<(usize, bool), Vec<&Node>> = BTreeMap::new();
+    let is_v1 = |version: IndexVersion| version == IndexVersion::V1;
+    for (node, descriptor, soci) in existing {
+        match owners.find(descriptor, soci) {
+            None => out.push(node.text().to_owned()),
+            Some(owner) => kept.entry((owner, is_v1(soci.version))).or_default().push(node),
+        }
+    }
+    // Two manifests can become the same one, and one V1 index is enough for it.
+    let mut firsts: BTreeMap<Digest, usize> = BTreeMap::new();
+    for (position, new) in images.iter().enumerate().filter_map(|(at, i)| Some((at, i.new?))) {
+        firsts.entry(new.manifest.digest).or_insert(position);
+    }
     for version in [IndexVersion::V2, IndexVersion::V1] {
         for (position, listed) in images.iter().enumerate() {
             let Some(new) = listed.new else {
-                out.extend(kept(Some(position), version));
+                let kept = kept.get(&(position, is_v1(version))).into_iter().flatten();
+                out.extend(kept.map(|node| node.text().to_owned()));
                 continue;
             };
-            // Two manifests can become the same one, and one V1 index is enough for it.
-            let same =
-                |i: &Listed<'_>| i.new.is_some_and(|i| i.manifest.digest == new.manifest.digest);
-            let first = images.iter().position(same);
             match version {
                 IndexVersion::V2 => out.extend(new.v2.as_ref().map(|soci| {
                     descriptor(version, soci, &new.manifest.digest, &listed.image.platform_text)
                 })),
-                _ if first == Some(position) => {
+                _ if firsts.get(&new.manifest.digest) == Some(&position) => {
                     out.extend(new.nested_v1().map(|soci| {
                         descriptor(version, soci, &new.manifest.digest, UNKNOWN_PLATFORM)
                     }));
@@ -78,17 +75,35 @@ pub(super) fn tail(images: &[Listed<'_>], children: &[Node]) -> Vec<String> {
     out
 }
 
-fn belongs(listed: &Listed<'_>, descriptor: &Descriptor, soci: &SociIndex) -> bool {
-    let digest = listed.descriptor.digest;
-    if soci.subject == Some(digest) {
-        return true;
-    }
-    match descriptor.annotations.get(IMAGE_MANIFEST_DIGEST) {
-        Some(named) => *named == digest.to_string(),
-        None => {
-            soci.version == IndexVersion::V2
-                && listed.image.soci_v2.as_ref() == Some(&descriptor.digest.to_string())
+/// Positions of the first images with these manifests and these V2 indexes.
+struct Owners<'a> {
+    by_digest: BTreeMap<Digest, usize>,
+    by_soci_v2: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Owners<'a> {
+    fn of(images: &[Listed<'a>]) -> Self {
+        let mut owners = Self { by_digest: BTreeMap::new(), by_soci_v2: BTreeMap::new() };
+        for (position, listed) in images.iter().enumerate() {
+            owners.by_digest.entry(listed.descriptor.digest).or_insert(position);
+            if let Some(soci) = &listed.image.soci_v2 {
+                owners.by_soci_v2.entry(soci).or_insert(position);
+            }
         }
+        owners
+    }
+
+    /// The first image that a SOCI index belongs to.
+    fn find(&self, descriptor: &Descriptor, soci: &SociIndex) -> Option<usize> {
+        let subject = soci.subject.and_then(|subject| self.by_digest.get(&subject));
+        let other = match descriptor.annotations.get(IMAGE_MANIFEST_DIGEST) {
+            Some(named) => named.parse().ok().and_then(|named: Digest| self.by_digest.get(&named)),
+            None if soci.version == IndexVersion::V2 => {
+                self.by_soci_v2.get(descriptor.digest.to_string().as_str())
+            }
+            None => None,
+        };
+        subject.into_iter().chain(other).min().copied()
     }
 }
 

@@ -4,6 +4,8 @@
 //! Otherwise the documents are written that say the same, in Go's form.
 //! A root that indexing put an index around (an image without an image index) is unwrapped again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::manifest::{member, remove_annotation};
 use super::{ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;
@@ -43,11 +45,12 @@ pub(crate) fn undo(
     let mut rewriter = Rewriter::new(layout, tree, None, true)?;
     rewriter.undoing = true;
     let mut removals: Vec<Removal> = Vec::new();
+    let indexes = SociIndexes::of(tree);
     for (descriptor, image) in images(tree, selected) {
-        if removals.iter().any(|known| known.image == descriptor.digest) {
+        if rewriter.new_image(&descriptor.digest).is_some() {
             continue;
         }
-        let of_image = IndexesOf::find(tree, descriptor, image);
+        let of_image = indexes.of_image(descriptor, image);
         if let Some(indexes) = of_image.leave(&mut rewriter, descriptor, image, versions)? {
             removals.push(Removal { image: descriptor.digest, indexes });
         }
@@ -55,15 +58,21 @@ pub(crate) fn undo(
     Ok((rewriter.documents(selected)?, removals))
 }
 
-/// The SOCI indexes of one image, as they stand in the tree.
-struct IndexesOf<'a> {
-    v2: Vec<&'a Descriptor>,
-    v1: Vec<(&'a Descriptor, V1Shape)>,
+/// The SOCI indexes of a tree by what leads to them, each once, in the order of the tree.
+#[derive(Default)]
+struct SociIndexes<'a> {
+    /// V1 by the manifests that they refer to.
+    v1: BTreeMap<Digest, Vec<(&'a Descriptor, V1Shape)>>,
+    /// V2 by the manifests that their descriptors name.
+    named: BTreeMap<Digest, Vec<(usize, &'a Descriptor)>>,
+    /// V2 whose descriptors name none.
+    bare: BTreeMap<Digest, (usize, &'a Descriptor)>,
 }
 
-impl<'a> IndexesOf<'a> {
-    fn find(tree: &'a Tree, descriptor: &Descriptor, image: &Image) -> Self {
-        let mut found = Self { v2: Vec::new(), v1: Vec::new() };
+impl<'a> SociIndexes<'a> {
+    fn of(tree: &'a Tree) -> Self {
+        let (mut found, mut seen) = (Self::default(), BTreeSet::new());
+        let mut place = 0;
         for root in &tree.roots {
             // One in index.json itself or in a list is found by its subject alone, as in a registry.
             let nested = matches!(root.content, Content::Index { .. });
@@ -72,22 +81,52 @@ impl<'a> IndexesOf<'a> {
                 let (Content::Soci(soci), Some(index)) = (&node.content, node.known()) else {
                     return;
                 };
+                place += 1;
+                let named = index.annotations.get(IMAGE_MANIFEST_DIGEST);
                 if soci.version == IndexVersion::V1 {
-                    let known = found.v1.iter().any(|(other, _)| other.digest == index.digest);
-                    if soci.subject == Some(descriptor.digest) && !known {
-                        found.v1.push((index, shape));
+                    if let Some(subject) = soci.subject
+                        && seen.insert((subject, index.digest))
+                    {
+                        found.v1.entry(subject).or_default().push((index, shape));
+                    }
+                } else if let Some(named) = named {
+                    if let Ok(image) = named.parse()
+                        && seen.insert((image, index.digest))
+                    {
+                        found.named.entry(image).or_default().push((place, index));
                     }
                 } else {
-                    let known = found.v2.iter().any(|other| other.digest == index.digest);
-                    if is_v2_of(index, descriptor, image) && !known {
-                        found.v2.push(index);
-                    }
+                    found.bare.entry(index.digest).or_insert((place, index));
                 }
             });
         }
         found
     }
 
+    fn of_image(&self, descriptor: &Descriptor, image: &Image) -> IndexesOf<'a> {
+        let digest = descriptor.digest;
+        let mut v2 = self.named.get(&digest).cloned().unwrap_or_default();
+        let bare = image.soci_v2.as_ref().and_then(|text| text.parse().ok());
+        if let Some(bare) = bare.and_then(|bare: Digest| self.bare.get(&bare))
+            && v2.iter().all(|(_, known)| known.digest != bare.1.digest)
+        {
+            v2.push(*bare);
+            v2.sort_by_key(|(place, _)| *place);
+        }
+        IndexesOf {
+            v2: v2.into_iter().map(|(_, index)| index).collect(),
+            v1: self.v1.get(&digest).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// The SOCI indexes of one image, as they stand in the tree.
+struct IndexesOf<'a> {
+    v2: Vec<&'a Descriptor>,
+    v1: Vec<(&'a Descriptor, V1Shape)>,
+}
+
+impl IndexesOf<'_> {
     /// Decides what becomes of the image without `versions`; `None` when it stays as it is.
     fn leave(
         &self,
@@ -124,14 +163,6 @@ impl<'a> IndexesOf<'a> {
     }
 }
 
-fn is_v2_of(index: &Descriptor, image: &Descriptor, content: &Image) -> bool {
-    let digest = image.digest.to_string();
-    match index.annotations.get(IMAGE_MANIFEST_DIGEST) {
-        Some(named) => *named == digest,
-        None => content.soci_v2.as_ref() == Some(&index.digest.to_string()),
-    }
-}
-
 /// A V1 index that stays, with the image's new manifest as its subject.
 fn follow(
     rewriter: &mut Rewriter<'_>,
@@ -163,10 +194,10 @@ fn follow(
 
 /// The root whose index was put around one image: led to the image itself again. `None` when the index
 /// `text` says more than one that was made so.
-pub(super) fn unwrapped(
+pub(super) fn unwrapped<'a>(
     root: &str,
     text: &str,
-    images: &[NewImage],
+    image_of: &dyn Fn(&Digest) -> Option<&'a NewImage>,
 ) -> Result<Option<(String, Digest)>, serde_json::Error> {
     let annotations = member(root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
     let made = |member: &str| ["schemaVersion", "mediaType", "manifests"].contains(&member);
@@ -182,7 +213,7 @@ pub(super) fn unwrapped(
     let digest: Option<Digest> = member(child.value, "digest")?
         .and_then(|raw| serde_json::from_str::<String>(&raw).ok())
         .and_then(|text| text.parse().ok());
-    let image = images.iter().find(|image| Some(image.manifest.digest) == digest);
+    let image = digest.and_then(|digest| image_of(&digest));
     let (Some(image), Some(platform)) = (image, member(child.value, "platform")?) else {
         return Ok(None);
     };

@@ -118,5 +118,7 @@ if [ -x "$repo/.work/foreign/bin/ko" ]; then
     --platform linux/amd64,linux/arm64 --oci-layout-path "$out/ko" --insecure-registry . >/dev/null
   cd ..
 fi
+# Their makers do not run here.
+cp -r "$repo"/testdata/foreign/{apko,cosign-save,rules-img} "$out"
 chmod -R u+w "$out"
 say "done: $(find "$out" -mindepth 1 -maxdepth 1 | wc -l) layouts"

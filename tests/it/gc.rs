@@ -12,7 +12,7 @@ use soci_layout::{Digest, IndexVersion, Options, RemoveOptions, V1Shape, remove}
 
 use crate::context::{Context, fixtures};
 
-const NOW: GcOptions = GcOptions { min_age: Duration::ZERO, dry_run: false };
+const NOW: GcOptions = GcOptions { min_age: Duration::ZERO, dry_run: false, external_blobs: false };
 
 fn collect(context: &Context, options: &GcOptions) -> GcReport {
     gc(&context.layout(), options, &Silent).unwrap()

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, so that there is one link.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+#![allow(clippy::disallowed_methods, reason = "tests make and damage files as they like")]
 
 mod archive;
 mod cache;
@@ -17,6 +18,7 @@ mod foreign;
 mod gc;
 mod hostile;
 mod inspect;
+mod limits;
 mod ls;
 mod plan;
 mod properties;

@@ -1,5 +1,6 @@
 //! Rules of the code base that no compiler knows.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,33 +34,114 @@ fn unsafe_stands_in_one_file_and_each_use_says_why() {
     for (path, text) in sources() {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in code(&text) {
+            let above =
+                |text: &str| lines[..number - 1].iter().rev().take(5).any(|l| l.contains(text));
+            // What the loader calls before `main`.
+            if line.contains("#[unsafe(") {
+                assert_eq!(path, Path::new("cli/stdout.rs"), "{}:{number}", path.display());
+                assert!(above("// SAFETY: "), "{}:{number} has no SAFETY line", path.display());
+            }
             let used = line.contains("unsafe {") || line.contains("unsafe impl");
             if !used {
                 continue;
             }
             assert_eq!(path, Path::new("layer/inflate/fast.rs"), "{}:{number}", path.display());
-            let above = lines[..number - 1].iter().rev().take(5).any(|l| l.contains("// SAFETY: "));
-            assert!(above, "{}:{number} has no SAFETY line", path.display());
+            assert!(above("// SAFETY: "), "{}:{number} has no SAFETY line", path.display());
         }
     }
 }
 
+/// The rooms from the innermost to the outermost: each may use those before it. Files of the same name count
+/// as rooms.
+const ROOMS: [&str; 12] = [
+    "limits", "oci", "ztoc", "layer", "error", "progress", "layout", "soci", "cache", "commands",
+    "archive", "cli",
+];
+
+/// Arrows against that order that are still there: who, to what, and what has to be done. The list only gets shorter.
+const AGAINST_THE_ORDER: [(&str, &str, &str); 2] = [
+    (
+        "layout/tree.rs",
+        "soci",
+        "the tree knows SOCI artifacts by their media types, which belong to oci/",
+    ),
+    (
+        "soci/bind.rs",
+        "commands",
+        "it takes the selection and the options of index instead of its own",
+    ),
+];
+
 #[test]
-fn inner_rooms_do_not_know_outer_ones() {
+fn rooms_use_only_those_further_in() {
+    let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
+    let mut found = BTreeSet::new();
+    for (path, text) in sources() {
+        let first = path.iter().next().unwrap().to_str().unwrap();
+        let room = first.strip_suffix(".rs").unwrap_or(first);
+        if matches!(room, "lib" | "main") {
+            continue;
+        }
+        let own = rank(room).unwrap_or_else(|| panic!("{room} has no place in the order of rooms"));
+        for used in rooms_used(&text) {
+            if rank(&used).is_some_and(|used| used > own) {
+                found.insert((path.to_str().unwrap().to_owned(), used));
+            }
+        }
+    }
+    let known = AGAINST_THE_ORDER.map(|(path, room, _)| (path.to_owned(), room.to_owned()));
+    assert_eq!(found, BTreeSet::from(known), "new arrows are refused, old ones leave the list");
+}
+
+#[test]
+fn lists_of_rooms_are_read() {
+    let text = "use crate::{layout::{open, lock},\n    soci};\n// crate::cache\ncrate::oci::x();";
+    let expected = ["layout", "oci", "soci"].map(str::to_owned);
+    assert_eq!(rooms_used(text), BTreeSet::from(expected));
+}
+
+/// What stands behind `crate::`, also in lists such as `crate::{layout, soci::find}`.
+fn rooms_used(text: &str) -> BTreeSet<String> {
+    let code: String = code(text).flat_map(|(_, line)| [line, "\n"]).collect();
+    let name = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut used = BTreeSet::new();
+    for (position, found) in code.match_indices("crate::") {
+        let rest = &code[position + found.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            used.insert(name(rest));
+            continue;
+        };
+        let (mut depth, mut begins) = (0, true);
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' => begins |= depth == 0,
+                c if c.is_alphabetic() && begins && depth == 0 => {
+                    used.insert(name(&list[at..]));
+                    begins = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    used
+}
+
+/// What a room must not know besides: other crates, and the outer world.
+#[test]
+fn rooms_do_not_know_the_world_outside() {
     let rules: [(&str, &[&str]); 6] = [
-        (
-            "layer/",
-            &["crate::layout", "crate::commands", "crate::soci", "std::fs", "std::path", "rayon"],
-        ),
-        ("ztoc/", &["crate::layout", "crate::layer", "crate::commands", "std::fs", "std::path"]),
+        ("layer/", &["std::fs", "std::path", "rayon"]),
+        ("layout/", &["rayon"]),
+        ("ztoc/", &["crate::layer", "std::fs", "std::path"]),
         ("oci/json/", &["crate::", "std::fs"]),
         // It keeps zTOCs, whatever they are used for; and it relies on no lock.
-        (
-            "cache/",
-            &["crate::layout", "crate::commands", "crate::layer", "crate::soci", "rayon", "flock"],
-        ),
-        ("layout/", &["crate::commands", "crate::layer", "crate::archive", "rayon"]),
-        ("soci/", &["crate::archive", "crate::layer", "rayon"]),
+        ("cache/", &["crate::layout", "crate::layer", "crate::soci", "rayon", "flock"]),
+        ("soci/", &["crate::layer", "rayon"]),
     ];
     for (path, text) in sources() {
         for (room, forbidden) in rules {
@@ -81,6 +163,49 @@ fn inner_rooms_do_not_know_outer_ones() {
                 let used = code(&text).find(|(_, line)| line.contains(name));
                 assert_eq!(used, None, "{}: only the command line prints", path.display());
             }
+        }
+    }
+}
+
+/// `mod.rs` files that hold logic, with the most lines they may have. The list only gets shorter, and so do they.
+const LOGIC_IN_MOD: [(&str, usize); 8] = [
+    ("cli/args/mod.rs", 111),
+    ("commands/diff/mod.rs", 336),
+    ("commands/index/mod.rs", 303),
+    ("commands/inspect/mod.rs", 130),
+    ("commands/plan/mod.rs", 262),
+    ("commands/verify/mod.rs", 87),
+    ("layer/inflate/mod.rs", 318),
+    ("oci/json/mod.rs", 68),
+];
+
+#[test]
+fn mod_files_explain_and_re_export() {
+    for (path, _) in LOGIC_IN_MOD {
+        assert!(sources().iter().any(|(known, _)| known == Path::new(path)), "{path} is gone");
+    }
+    for (path, text) in sources() {
+        if !path.ends_with("mod.rs") {
+            continue;
+        }
+        let item = |line: &str| {
+            let line = line.strip_prefix("pub").unwrap_or(line).trim_start();
+            let line = line.strip_prefix("(").map_or(line, |l| l.split_once(')').unwrap().1.trim());
+            let kinds = ["fn ", "const fn", "impl", "struct ", "enum ", "trait ", "macro_rules!"];
+            kinds.iter().any(|kind| line.starts_with(kind))
+        };
+        let logic = code(&text).find(|(_, line)| item(line));
+        let known = LOGIC_IN_MOD.iter().find(|(known, _)| Path::new(known) == path);
+        match (logic, known) {
+            (Some((number, line)), None) => {
+                panic!("{}:{number}: a file of its own for {line:?}", path.display())
+            }
+            (None, Some(_)) => panic!("{} is clean: take it out of the list", path.display()),
+            (Some(_), Some((_, most))) => {
+                let lines = text.lines().count();
+                assert!(lines <= *most, "{} has grown to {lines} lines", path.display());
+            }
+            (None, None) => {}
         }
     }
 }

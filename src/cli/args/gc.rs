@@ -30,6 +30,13 @@ pub(crate) struct GcArgs {
     #[arg(long, value_name = "AGE", help_heading = RUN, default_value = "1h", value_parser = humantime::parse_duration)]
     pub(crate) min_age: Duration,
 
+    /// Remove blobs also from a directory outside of the layout
+    ///
+    /// Where `blobs` or `blobs/sha256` is a link to such a directory, other layouts may use the blobs in it;
+    /// what only they refer to is removed as well.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) external_blobs: bool,
+
     /// Say what would be removed, remove nothing
     #[arg(long, help_heading = RUN)]
     pub(crate) dry_run: bool,
@@ -46,6 +53,10 @@ pub(crate) struct GcArgs {
 impl GcArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> GcOptions {
-        GcOptions { min_age: self.min_age, dry_run: self.dry_run }
+        GcOptions {
+            min_age: self.min_age,
+            external_blobs: self.external_blobs,
+            dry_run: self.dry_run,
+        }
     }
 }

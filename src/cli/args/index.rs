@@ -127,6 +127,13 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = RUN)]
     pub(crate) prune: bool,
 
+    /// Remove blobs also from a directory outside of the layout
+    ///
+    /// Where `blobs` or `blobs/sha256` is a link to such a directory, other layouts may use the blobs in it;
+    /// what only they refer to is removed as well.
+    #[arg(long, help_heading = RUN, requires = "prune")]
+    pub(crate) external_blobs: bool,
+
     /// Fail when a layer cannot be indexed, instead of skipping it
     #[arg(long, help_heading = RUN)]
     pub(crate) strict: bool,
@@ -236,6 +243,7 @@ impl IndexArgs {
             xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
             build_tool_identifier: self.build_tool_identifier.clone(),
             prune: self.prune,
+            external_blobs: self.external_blobs,
             strict: self.strict,
             trust_blobs: self.trust_blobs,
             cache_dir: self.cache.path(),
@@ -290,6 +298,7 @@ mod tests {
             strict: true,
             trust_blobs: true,
             cache_dir: Some("C".into()),
+            external_blobs: false,
             dry_run: true,
             jobs: NonZeroUsize::new(3),
         };

@@ -39,6 +39,13 @@ pub(crate) struct RemoveArgs {
     #[arg(long, help_heading = RUN)]
     pub(crate) prune: bool,
 
+    /// Remove blobs also from a directory outside of the layout
+    ///
+    /// Where `blobs` or `blobs/sha256` is a link to such a directory, other layouts may use the blobs in it;
+    /// what only they refer to is removed as well.
+    #[arg(long, help_heading = RUN, requires = "prune")]
+    pub(crate) external_blobs: bool,
+
     /// Say what would be done, write nothing
     #[arg(long, help_heading = RUN)]
     pub(crate) dry_run: bool,
@@ -67,6 +74,7 @@ impl RemoveArgs {
             platforms: self.platforms.clone(),
             index_version: self.index_version.into(),
             prune: self.prune,
+            external_blobs: self.external_blobs,
             dry_run: self.dry_run,
         }
     }

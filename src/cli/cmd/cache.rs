@@ -14,6 +14,7 @@ use super::super::exit::Exit;
 use super::super::signals;
 use super::super::talk::Talk;
 use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 
@@ -58,9 +59,7 @@ pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Exit {
 /// One JSON document, or the text for people.
 fn output<T: Serialize>(value: &T, json: bool, text: impl FnOnce(&T) -> String) -> String {
     if json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(value).unwrap_or_default();
-        return escape::json(&document).into_owned() + "\n";
+        return json::document(value);
     }
     text(value)
 }

@@ -1,6 +1,6 @@
 //! `soci-layout cat`.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 use soci_layout::Error;
@@ -51,8 +51,6 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
             }
             Ok(report) if args.image.verbose => talk.note(&format!("{shown}: {}", spans(&report))),
             Ok(_) => {}
-            // A reader that went away has what it wanted.
-            Err(ReadError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => return exit,
             Err(ReadError::Output(error)) => {
                 talk.error("failed to write to standard output", &[error.to_string()], None);
                 return Exit::Error;

@@ -4,7 +4,7 @@ use super::super::args::{DiffArgs, Progress};
 use super::super::exit::Exit;
 use super::super::talk::Talk;
 use crate::cli::show;
-use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
@@ -26,9 +26,7 @@ pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Exit {
         Err(error) => return talk.failed(&error),
     };
     let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&difference).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
+        json::document(&difference)
     } else {
         show::diff::text(&difference, args.verbose)
     };

@@ -9,6 +9,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::summary::count;
@@ -27,13 +28,7 @@ pub(crate) fn run(args: &GcArgs, printer: Printer) -> Exit {
         Ok(report) => report,
         Err(error) => return talk.failed(&error),
     };
-    let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&report).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
-    } else {
-        lines(&report.removed)
-    };
+    let data = if args.json { json::document(&report) } else { lines(&report.removed) };
     talk.summary(&text(&report));
     match printer.out(&data) {
         Ok(()) => Exit::Done,

@@ -12,7 +12,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::printer::Printer;
-use crate::cli::show::{escape, summary};
+use crate::cli::show::{escape, json, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
@@ -37,16 +37,17 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
         match Printer::out_bytes() {
-            Ok(file) => stdout = Some(file),
-            Err(error) => {
+            Ok(Some(file)) => stdout = Some(file),
+            Ok(None) => {
                 let hint =
                     "redirect standard output, or write the archive to a file: --output x.tar";
-                talk.error(
-                    "no archive is written to standard output",
-                    &[error.to_string()],
-                    Some(hint),
-                );
+                let cause = "it is a terminal".to_owned();
+                talk.error("no archive is written to standard output", &[cause], Some(hint));
                 return Exit::Usage;
+            }
+            Err(error) => {
+                talk.error("failed to write to standard output", &[error.to_string()], None);
+                return Exit::Error;
             }
         }
     }
@@ -122,21 +123,12 @@ fn exit(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
 /// dry run does not know the digests, so it gives none.
 fn data(report: &Report, json: bool) -> String {
     if json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(report).unwrap_or_default();
-        return escape::json(&document).into_owned() + "\n";
+        return json::document(report);
     }
     if report.dry_run {
         return String::new();
     }
-    let mut lines: Vec<String> = Vec::new();
-    for root in &report.roots {
-        let line = format!("{}\n", root.after);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+    summary::root_digests(&report.roots)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::super::args::{InspectArgs, Progress};
 use super::super::exit::Exit;
 use super::super::talk::Talk;
 use crate::cli::show;
-use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
@@ -21,9 +21,7 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&inspection).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
+        json::document(&inspection)
     } else {
         show::inspect::text(&inspection, args.verbose)
     };

@@ -6,7 +6,7 @@ use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show;
 use crate::cli::show::printer::Printer;
-use crate::cli::show::{escape, summary};
+use crate::cli::show::{json, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
@@ -28,9 +28,7 @@ pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&estimate).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
+        json::document(&estimate)
     } else {
         show::plan::text(&estimate, &options, args.verbose)
     };

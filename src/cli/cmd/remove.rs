@@ -8,7 +8,7 @@ use super::super::args::RemoveArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
-use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::summary::{count, digests, field, heading, root_digests, roots};
@@ -30,13 +30,7 @@ pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     talk.summary(&text(&report));
-    let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&report).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
-    } else {
-        root_digests(&report.roots)
-    };
+    let data = if args.json { json::document(&report) } else { root_digests(&report.roots) };
     match printer.out(&data) {
         Ok(()) => Exit::Done,
         Err(error) => {

@@ -1,6 +1,8 @@
 //! `soci-layout completions` and `soci-layout man`: made from the same description of the command line
 //! that parses it, so they cannot say anything else.
 
+#![expect(clippy::disallowed_methods, reason = "man pages, into a directory that the user names")]
+
 use std::fs;
 use std::io;
 use std::path::Path;

@@ -9,6 +9,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::escape;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
@@ -24,13 +25,8 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
         Ok(verification) => verification,
         Err(error) => return talk.failed(&error),
     };
-    let data = if args.json {
-        // Plain values can always be written.
-        let document = serde_json::to_string_pretty(&verification).unwrap_or_default();
-        escape::json(&document).into_owned() + "\n"
-    } else {
-        text(&verification, args.quiet)
-    };
+    let data =
+        if args.json { json::document(&verification) } else { text(&verification, args.quiet) };
     if let Err(error) = printer.out(&data) {
         talk.error("failed to write to standard output", &[error.to_string()], None);
         return Exit::Error;
@@ -53,7 +49,8 @@ fn text(verification: &Verification, quiet: bool) -> String {
             names => names.join(", "),
         };
         let lazy = format!("{} of {} layers lazy", image.lazy_layers, image.layers);
-        let _ = writeln!(out, "{} {}: {lazy}", escape::text(&names), escape::text(&image.platform));
+        let _ =
+            writeln!(out, "{} {}: {lazy}", escape::label(&names), escape::label(&image.platform));
     }
     let Verification { layers, checkpoints, files, seconds, .. } = verification;
     let _ = writeln!(
@@ -75,11 +72,11 @@ fn one(out: &mut String, finding: &Finding) {
     if let Some(blob) = blob {
         let _ = write!(out, "{blob}: ");
     }
-    let _ = write!(out, "{}", escape::text(place));
+    let _ = write!(out, "{}", escape::label(place));
     if let Some(offset) = offset {
         let _ = write!(out, " (offset {offset})");
     }
-    let (expected, found) = (escape::text(expected), escape::text(found));
+    let (expected, found) = (escape::label(expected), escape::label(found));
     let _ = writeln!(
         out,
         "\n  expected {expected}\n  found    {found}\n  gives    {}",

@@ -1,4 +1,4 @@
-//! Text forms that `BuildKit`'s JSON lines need: Go's times and byte strings.
+//! Times as `BuildKit`'s JSON lines have them.
 
 use std::time::SystemTime;
 
@@ -36,25 +36,6 @@ fn date(mut days: u64) -> (u64, u64, u64) {
     (year, month, days + 1)
 }
 
-/// Base64 with padding (RFC 4648, section 4).
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0, |group, byte| group << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for position in 0..4 {
-            let sextet = group >> (18 - 6 * position) & 63;
-            out.push(if position > chunk.len() {
-                '='
-            } else {
-                char::from(ALPHABET[sextet as usize])
-            });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -75,22 +56,5 @@ mod tests {
         ] {
             assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::new(second, nanos)), text);
         }
-    }
-
-    #[test]
-    fn byte_strings() {
-        // RFC 4648, section 10.
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
     }
 }

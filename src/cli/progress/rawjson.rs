@@ -14,8 +14,9 @@ use soci_layout::Digest;
 use soci_layout::event::StepId;
 
 use super::Display;
-use super::encode::{base64, rfc3339};
+use super::encode::rfc3339;
 use super::state::{Changes, StepState, Verdict};
+use crate::cli::show::base64::base64;
 use crate::cli::show::escape;
 
 /// Version of the lines; members are only ever added under the same one.
@@ -99,8 +100,8 @@ struct Failure<'a> {
 /// A line for the error that ended a run.
 pub(crate) fn failure(message: &str, causes: &[String], hint: Option<&str>) -> String {
     let failure = Failure {
-        message: escape::text(message),
-        causes: causes.iter().map(|cause| escape::text(cause)).collect(),
+        message: escape::message(message),
+        causes: causes.iter().map(|cause| escape::message(cause)).collect(),
         hint: hint.map(escape::text),
     };
     write(&Line { version: VERSION, error: Some(failure), ..Line::default() })
@@ -117,7 +118,7 @@ pub(crate) fn warning(message: &str) -> String {
 
 impl Warning {
     fn new(vertex: Option<Digest>, message: &str) -> Self {
-        Self { vertex, level: 1, short: base64(escape::text(message).as_bytes()) }
+        Self { vertex, level: 1, short: base64(escape::message(message).as_bytes()) }
     }
 }
 

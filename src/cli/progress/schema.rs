@@ -1,10 +1,12 @@
 //! Holds the JSON lines to the schema in `docs/progress.md`: just the keywords that it uses, and
 //! stricter in one point, since a member that the schema does not know is a gap in the document.
 
+use std::time::SystemTime;
+
 use serde_json::Value;
 
+use super::rawjson;
 use super::testing::show;
-use super::{SystemTime, rawjson};
 
 const DOCUMENT: &str = include_str!("../../../docs/progress.md");
 

@@ -81,9 +81,9 @@ impl Show {
         let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
         let names = image.names.join(", ");
         let of =
-            if names.is_empty() { String::new() } else { format!(" of {}", escape::text(&names)) };
+            if names.is_empty() { String::new() } else { format!(" of {}", escape::label(&names)) };
         let mark = mark(image.change);
-        let platform = escape::text(platform);
+        let platform = escape::label(platform);
         let mut branch = Branch::new(format!("{mark} {BOLD}{platform}{BOLD:#}{of}"));
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<9}{DIM:#}  {value}"));
@@ -130,8 +130,8 @@ impl Show {
             branch.line("the same archive, compressed in another way");
         }
         for contrast in &layer.contrasts {
-            let (a, b) = (escape::text(&contrast.a), escape::text(&contrast.b));
-            branch.line(format!("{}: {a} → {b}", escape::text(&contrast.place)));
+            let (a, b) = (escape::label(&contrast.a), escape::label(&contrast.b));
+            branch.line(format!("{}: {a} → {b}", escape::label(&contrast.place)));
         }
         if let Some(files) = &layer.files {
             self.files(&mut branch, files);
@@ -175,7 +175,7 @@ impl Show {
         ));
         let limit = if self.verbose { SHOWN } else { 0 };
         for file in examples.iter().take(limit) {
-            branch.line(format!("  {} {}", mark(file.change), escape::text(&file.name)));
+            branch.line(format!("  {} {}", mark(file.change), escape::label(&file.name)));
         }
         let more = (added + removed + changed).saturating_sub(limit as u64);
         if self.verbose && more > 0 {
@@ -185,11 +185,11 @@ impl Show {
 }
 
 fn names(branch: &mut Branch, names: &[NameDifference]) {
-    let texts: Vec<_> = names.iter().map(|name| escape::text(&name.name)).collect();
+    let texts: Vec<_> = names.iter().map(|name| escape::label(&name.name)).collect();
     let mut line = Branch::new(format!("{} {}", mark(names[0].change), texts.join(", ")));
     for (word, digest) in [("was", &names[0].a), ("is", &names[0].b)] {
         if let Some(digest) = digest {
-            line.line(format!("{DIM}{word:<3}{DIM:#}  {}", escape::text(digest)));
+            line.line(format!("{DIM}{word:<3}{DIM:#}  {}", escape::label(digest)));
         }
     }
     branch.child(line);

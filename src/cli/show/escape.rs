@@ -5,6 +5,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use soci_layout::json::{cut, excerpt};
+
+/// Longest message in bytes. Lists of names and layers stay under it.
+const MAX_MESSAGE: usize = 16 << 10;
+
 /// Whether a character acts instead of being seen.
 fn acts(c: char) -> bool {
     // Cc: C0, DEL and C1 (U+009B begins a control sequence on some terminals).
@@ -23,6 +28,22 @@ fn acts(c: char) -> bool {
 /// `text` on one line, as Rust would write the characters that act: `\n`, `\u{1b}`.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     replace(text, |out, c| out.extend(c.escape_default()))
+}
+
+/// As [`text`], cut: for names and reasons that stand between others on a line.
+pub(crate) fn label(foreign: &str) -> Cow<'_, str> {
+    match excerpt(foreign) {
+        Cow::Borrowed(whole) => text(whole),
+        Cow::Owned(cut) => Cow::Owned(text(&cut).into_owned()),
+    }
+}
+
+/// As [`text`], cut: for whole messages, whatever they quote.
+pub(crate) fn message(foreign: &str) -> Cow<'_, str> {
+    match cut(foreign, MAX_MESSAGE) {
+        Cow::Borrowed(whole) => text(whole),
+        Cow::Owned(cut) => Cow::Owned(text(&cut).into_owned()),
+    }
 }
 
 /// A name of a file, which need not be UTF-8: like [`text`], with bytes that are no character as `\xff`.

@@ -24,10 +24,13 @@ const SHOWN: usize = 10;
 
 /// The whole text.
 pub(crate) fn text(inspection: &Inspection, verbose: bool) -> String {
+    let mut attested = HashMap::new();
+    statements(&inspection.roots, &mut attested);
     let show = Show {
         inspection,
         images: inspection.images.iter().map(|image| (image.digest, image)).collect(),
         soci: inspection.soci_indexes.iter().map(|soci| (soci.digest, soci)).collect(),
+        statements: attested,
         verbose,
     };
     let mut out = String::new();
@@ -55,7 +58,23 @@ struct Show<'a> {
     inspection: &'a Inspection,
     images: HashMap<Digest, &'a Image>,
     soci: HashMap<Digest, &'a SociIndex>,
+    /// By the digests of the attestations.
+    statements: HashMap<&'a str, &'a [String]>,
     verbose: bool,
+}
+
+fn statements<'a>(entries: &'a [Entry], found: &mut HashMap<&'a str, &'a [String]>) {
+    for entry in entries {
+        match &entry.content {
+            Content::Attestation { statements, .. } => {
+                found.entry(&entry.digest).or_insert(statements);
+            }
+            Content::Index { entries } | Content::Referrers { entries, .. } => {
+                statements(entries, found);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Show<'_> {
@@ -65,7 +84,7 @@ impl Show<'_> {
 
     fn root(&self, names: &[&str], root: &Entry) -> Branch {
         let name = if names.is_empty() { "(no name)".to_owned() } else { names.join(", ") };
-        let name = format!("{BOLD}{}{BOLD:#}", escape::text(&name));
+        let name = format!("{BOLD}{}{BOLD:#}", escape::label(&name));
         match &root.content {
             Content::Image { .. } => {
                 let mut branch = Branch::new(name);
@@ -73,14 +92,14 @@ impl Show<'_> {
                 branch
             }
             Content::Index { entries } => {
-                let mut branch = Branch::new(format!("{name}  {}", escape::text(&root.digest)));
+                let mut branch = Branch::new(format!("{name}  {}", escape::label(&root.digest)));
                 self.entries(&mut branch, entries);
                 branch
             }
             Content::Referrers { subject, entries } => {
                 let of = self.called(&subject.to_string());
                 let mut branch = Branch::new(format!("{name}  referrers of {of}"));
-                branch.line(escape::text(&root.digest));
+                branch.line(escape::label(&root.digest));
                 self.entries(&mut branch, entries);
                 branch
             }
@@ -120,7 +139,7 @@ impl Show<'_> {
     }
 
     fn entry(&self, entry: &Entry) -> Branch {
-        let digest = escape::text(&entry.digest);
+        let digest = escape::label(&entry.digest);
         match &entry.content {
             Content::Image { .. } => self.image(entry),
             Content::Index { entries } | Content::Referrers { entries, .. } => {
@@ -148,7 +167,7 @@ impl Show<'_> {
             Content::Attestation { image, belongs, present, statements } => {
                 let of = match image {
                     Some(image) if *belongs => format!(" of {}", self.called(image)),
-                    Some(image) => format!(" of {}, which is not here", escape::text(image)),
+                    Some(image) => format!(" of {}, which is not here", escape::label(image)),
                     None => String::new(),
                 };
                 let mut branch = Branch::new(format!("attestation{of}  {digest}"));
@@ -156,12 +175,12 @@ impl Show<'_> {
                     branch.line(format!("{WARNING}missing{WARNING:#}"));
                 }
                 for statement in statements {
-                    branch.line(escape::text(statement));
+                    branch.line(escape::label(statement));
                 }
                 branch
             }
             Content::Artifact { artifact_type, subject } => {
-                let kind = escape::text(artifact_type);
+                let kind = escape::label(artifact_type);
                 let of = subject
                     .map(|subject| format!(" of {}", self.called(&subject.to_string())))
                     .unwrap_or_default();
@@ -177,11 +196,11 @@ impl Show<'_> {
             Content::Unreadable { problem } => {
                 let digest = if digest.is_empty() { "(no digest)".into() } else { digest };
                 let mut branch = Branch::new(format!("entry  {digest}"));
-                let problem = escape::text(problem);
+                let problem = escape::label(problem);
                 branch.line(format!("{WARNING}cannot be read:{WARNING:#} {problem}"));
                 branch
             }
-            _ => Branch::new(format!("{}  {digest}", escape::text(&entry.media_type))),
+            _ => Branch::new(format!("{}  {digest}", escape::label(&entry.media_type))),
         }
     }
 
@@ -189,16 +208,16 @@ impl Show<'_> {
     fn called(&self, digest: &str) -> String {
         let image = digest.parse().ok().and_then(|digest: Digest| self.images.get(&digest));
         let platform = image.and_then(|image| image.platform.as_deref());
-        escape::text(platform.unwrap_or(digest)).into_owned()
+        escape::label(platform.unwrap_or(digest)).into_owned()
     }
 
     fn image(&self, entry: &Entry) -> Branch {
         let digest = entry.digest.parse().ok();
         let Some(image) = digest.and_then(|digest: Digest| self.images.get(&digest)) else {
-            return Branch::new(escape::text(&entry.digest));
+            return Branch::new(escape::label(&entry.digest));
         };
         let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
-        let platform = escape::text(platform);
+        let platform = escape::label(platform);
         let mut branch = Branch::new(format!("{BOLD}{platform}{BOLD:#}  {}", image.digest));
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<8}{DIM:#}  {value}"));
@@ -238,24 +257,14 @@ impl Show<'_> {
         });
         let shapes = shapes.collect::<Vec<_>>().join(" and ");
         let tool = soci.build_tool.as_deref().filter(|_| self.verbose);
-        let tool = tool.map(|tool| format!(", by {}", escape::text(tool))).unwrap_or_default();
+        let tool = tool.map(|tool| format!(", by {}", escape::label(tool))).unwrap_or_default();
         format!("{}  {shapes}{tool}", soci.digest)
     }
 
     fn statements(&self, attestation: &Digest) -> String {
-        fn find<'a>(entries: &'a [Entry], digest: &str) -> Option<&'a [String]> {
-            entries.iter().find_map(|entry| match &entry.content {
-                Content::Attestation { statements, .. } if entry.digest == digest => {
-                    Some(statements.as_slice())
-                }
-                Content::Index { entries } | Content::Referrers { entries, .. } => {
-                    find(entries, digest)
-                }
-                _ => None,
-            })
-        }
-        let found = find(&self.inspection.roots, &attestation.to_string()).unwrap_or_default();
-        let words: Vec<_> = found.iter().map(|statement| escape::text(statement)).collect();
+        let found = self.statements.get(attestation.to_string().as_str()).copied();
+        let found = found.unwrap_or_default();
+        let words: Vec<_> = found.iter().map(|statement| escape::label(statement)).collect();
         if words.is_empty() { String::new() } else { format!("  {}", words.join(", ")) }
     }
 
@@ -282,7 +291,7 @@ impl Show<'_> {
         let state = match &layer.eager {
             None => "lazy".to_owned(),
             Some(Eager::Small) => "small".to_owned(),
-            Some(Eager::Unsupported { reason }) => format!("skipped: {reason}"),
+            Some(Eager::Unsupported { reason }) => format!("skipped: {}", escape::label(reason)),
             Some(Eager::BadZtoc) => "bad zTOC".to_owned(),
             Some(Eager::NoZtoc) => "no zTOC".to_owned(),
             // Said once for the whole image.
@@ -308,7 +317,7 @@ impl Show<'_> {
         };
         let mut notes: Vec<String> = ztoc.problem.iter().map(problem).collect();
         if self.verbose {
-            notes.push(format!("by {}", escape::text(&head.build_tool)));
+            notes.push(format!("by {}", escape::label(&head.build_tool)));
         }
         if ztoc.disable_xattrs {
             notes.push("no xattrs".to_owned());
@@ -382,7 +391,7 @@ fn problem(problem: &Problem) -> String {
         Problem::Missing => "missing".to_owned(),
         Problem::LeftToOwner => "not here (non-distributable)".to_owned(),
         Problem::Size { found } => format!("has {found} bytes"),
-        Problem::Unusable { reason } => escape::text(reason).into_owned(),
+        Problem::Unusable { reason } => escape::label(reason).into_owned(),
         _ => String::new(),
     }
 }
@@ -401,9 +410,9 @@ fn lazy(image: &Image) -> String {
         let why = match &image.eager {
             // That is how every image begins.
             Some(why) if image.soci_indexes.is_empty() && image.lost_soci_index.is_none() => {
-                format!(": {}", escape::text(why))
+                format!(": {}", escape::label(why))
             }
-            Some(why) => format!(": {WARNING}{}{WARNING:#}", escape::text(why)),
+            Some(why) => format!(": {WARNING}{}{WARNING:#}", escape::label(why)),
             None => String::new(),
         };
         return format!("0 of {layers}, {}{why}", Bytes(share.of_bytes));

@@ -4,13 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use soci_layout::Digest;
 use soci_layout::files::{Entry, EntryKind, ImageFiles, LookupError};
 
-use crate::cli::show::escape;
+use super::base64::base64;
+use super::{escape, json};
 
 /// Version of the JSON form.
 const VERSION: u32 = 1;
@@ -196,17 +195,11 @@ struct JsonError<'a> {
     error: String,
 }
 
-/// A plain value can always be written.
-fn json(value: &impl Serialize) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    escape::json(&text).into_owned()
-}
-
 /// Text as well as it can be had, and the bytes when that is not all of it.
 fn exact(bytes: &[u8]) -> (Cow<'_, str>, Option<String>) {
     let text = String::from_utf8_lossy(bytes);
     let lossy = text.as_bytes() != bytes;
-    (text, lossy.then(|| STANDARD.encode(bytes)))
+    (text, lossy.then(|| base64(bytes)))
 }
 
 /// The document up to its first entry.
@@ -225,7 +218,7 @@ pub(crate) fn json_begin(image: &ImageFiles) -> String {
         platform: image.platform().to_string(),
         digest: image.digest(),
     };
-    let (image, layers) = (json(&image), json(&layers));
+    let (image, layers) = (json::line(&image), json::line(&layers));
     format!("{{\"version\":{VERSION},\n\"image\":{image},\n\"layers\":{layers},\n\"entries\":[")
 }
 
@@ -245,7 +238,7 @@ pub(crate) fn json_entry(directory: &[u8], item: &Item<'_>) -> String {
     let (text, path_base64) = exact(&path);
     let target = entry.link_target().map(exact);
     let (target, target_base64) = target.map_or((None, None), |(text, raw)| (Some(text), raw));
-    json(&JsonEntry {
+    json::line(&JsonEntry {
         path: text,
         path_base64,
         kind: entry.kind(),
@@ -260,7 +253,7 @@ pub(crate) fn json_entry(directory: &[u8], item: &Item<'_>) -> String {
         device: entry.device().map(|(major, minor)| JsonDevice { major, minor }),
         xattrs: entry
             .xattrs()
-            .map(|(name, value)| (String::from_utf8_lossy(name), STANDARD.encode(value)))
+            .map(|(name, value)| (String::from_utf8_lossy(name), base64(value)))
             .collect(),
         layer: entry.layer().map(|layer| layer.number),
     })
@@ -272,5 +265,5 @@ pub(crate) fn json_end(failures: &[(Vec<u8>, LookupError)]) -> String {
         path: String::from_utf8_lossy(path),
         error: error.to_string(),
     });
-    format!("\n],\n\"errors\":{}}}\n", json(&errors.collect::<Vec<_>>()))
+    format!("\n],\n\"errors\":{}}}\n", json::line(&errors.collect::<Vec<_>>()))
 }

@@ -8,22 +8,22 @@ use crate::cli::show::escape;
 
 /// A warning, as a line.
 pub(crate) fn warning(message: &str) -> String {
-    format!("{WARNING}warning:{WARNING:#} {}\n", escape::text(message))
+    format!("{WARNING}warning:{WARNING:#} {}\n", escape::message(message))
 }
 
 /// Something worth knowing, as a line.
 pub(crate) fn note(message: &str) -> String {
-    format!("{HINT}note:{HINT:#} {}\n", escape::text(message))
+    format!("{HINT}note:{HINT:#} {}\n", escape::message(message))
 }
 
 /// An error with its causes, and a hint apart from it.
 pub(crate) fn error(message: &str, causes: &[String], hint: Option<&str>) -> String {
-    let mut out = format!("{ERROR}error:{ERROR:#} {}\n", escape::text(message));
+    let mut out = format!("{ERROR}error:{ERROR:#} {}\n", escape::message(message));
     for cause in causes {
-        let _ = writeln!(out, "  caused by: {}", escape::text(cause));
+        let _ = writeln!(out, "  caused by: {}", escape::message(cause));
     }
     if let Some(hint) = hint {
-        let _ = writeln!(out, "{HINT}hint:{HINT:#} {}", escape::text(hint));
+        let _ = writeln!(out, "{HINT}hint:{HINT:#} {}", escape::message(hint));
     }
     out
 }

@@ -18,11 +18,11 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
     let mut out = String::new();
     let plan = &estimate.plan;
     for image in &plan.images {
-        let platform = escape::text(&image.platform);
+        let platform = escape::label(&image.platform);
         let names = if image.names.is_empty() {
             String::new()
         } else {
-            format!(" of {}", escape::text(&image.names.join(", ")))
+            format!(" of {}", escape::label(&image.names.join(", ")))
         };
         let _ = writeln!(out, "{BOLD}{platform}{BOLD:#}{names}  {}", image.before);
     }
@@ -47,7 +47,7 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
     }
     for layer in &estimate.layers {
         if let Some(doubt) = &layer.doubt {
-            let (layer, doubt) = (layer.digest, escape::text(doubt));
+            let (layer, doubt) = (layer.digest, escape::label(doubt));
             let _ = writeln!(out, "{WARNING}no zTOC{WARNING:#} will come of {layer}: {doubt}");
         }
     }
@@ -74,7 +74,7 @@ fn read(position: usize, layer: &LayerEstimate, digest: &str, decimals: usize) -
 fn left(layer: &LayerReport, digest: &str) -> Vec<String> {
     let what = match &layer.outcome {
         LayerOutcome::Small => "small".to_owned(),
-        LayerOutcome::Skipped { reason } => format!("skip: {}", escape::text(reason)),
+        LayerOutcome::Skipped { reason } => format!("skip: {}", escape::label(reason)),
         // With --trust-blobs it is not read.
         LayerOutcome::Reused { .. } => "reuse".to_owned(),
         _ => String::new(),

@@ -5,10 +5,12 @@
 //! them. Nothing here is buffered over a call, so the two streams keep their order.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, IsTerminal as _, Write as _};
 
+use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
+
+use crate::cli::stdout::Stdout;
 
 /// The streams of the process, and what was found out about them at the start.
 #[derive(Clone, Copy, Debug)]
@@ -29,29 +31,32 @@ impl Printer {
         }
     }
 
-    /// Writes data to standard output. A reader that went away (`| head`) has what it wanted: success.
+    /// Writes data to standard output.
+    ///
+    /// # Errors
+    /// When not all of it could be written, also because a reader went away (`| head`).
     pub(crate) fn out(self, text: &str) -> io::Result<()> {
-        let mut stream = AutoStream::new(io::stdout().lock(), self.stdout);
-        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            result => result,
+        if self.stdout == ColorChoice::Never {
+            return Stdout.write_all(strip_str(text).to_string().as_bytes());
         }
+        Stdout.write_all(text.as_bytes())
     }
 
     /// Standard output for the content of files: every byte goes through as it is.
-    pub(crate) fn raw() -> io::StdoutLock<'static> {
-        io::stdout().lock()
+    pub(crate) fn raw() -> Stdout {
+        Stdout
     }
 
-    /// Standard output for bytes, which are written as they are.
+    /// Standard output for bytes, which are written as they are; `None` when it is a terminal, which would take
+    /// them for commands.
     ///
     /// # Errors
-    /// When it is a terminal, which would take the bytes for commands.
-    pub(crate) fn out_bytes() -> io::Result<File> {
+    /// When it is closed.
+    pub(crate) fn out_bytes() -> io::Result<Option<File>> {
         if io::stdout().is_terminal() {
-            return Err(io::Error::other("it is a terminal"));
+            return Ok(None);
         }
-        io::stdout().as_fd().try_clone_to_owned().map(File::from)
+        Stdout::file()?.try_clone_to_owned().map(|file| Some(File::from(file)))
     }
 
     /// Writes text for people to standard error. There is nobody left to tell when that fails, and it

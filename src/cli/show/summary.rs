@@ -103,19 +103,14 @@ pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
 /// The digests of the entries of `index.json` as they are after a run, each once and on a line of its own,
 /// so that a single image gives a single line however many names it has.
 pub(crate) fn root_digests(roots: &[RootReport]) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for root in roots {
-        let line = format!("{}\n", root.after);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.concat()
+    let mut seen = BTreeSet::new();
+    let distinct = roots.iter().filter(|root| seen.insert(root.after));
+    distinct.map(|root| format!("{}\n", root.after)).collect()
 }
 
 pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
-    let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::text(of)) };
-    let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::text(name));
+    let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::label(of)) };
+    let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::label(name));
 }
 
 pub(crate) fn field(out: &mut String, name: &str, value: &str) {
@@ -156,7 +151,7 @@ fn image(
     }
     for layer in own {
         if let LayerOutcome::Skipped { reason } = &layer.outcome {
-            field(out, "skipped", &format!("{}: {}", layer.digest, escape::text(reason)));
+            field(out, "skipped", &format!("{}: {}", layer.digest, escape::label(reason)));
         }
     }
 }

@@ -1,6 +1,10 @@
-//! Columns that are as wide as their widest cell.
+//! Columns that are as wide as their widest cell, but for cells that are unusually wide: these move only what
+//! stands behind them in their own row.
 
 use std::fmt::Write as _;
+
+/// Widest cell that the others are padded to, in characters: a digest with its algorithm, and a few more.
+const MAX_WIDTH: usize = 80;
 
 /// Rows of cells; how a column is aligned is said once for all rows.
 #[derive(Debug)]
@@ -25,7 +29,10 @@ impl Table {
         let widths: Vec<usize> = (0..self.right.len())
             .map(|column| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+                let widths = cells.map(|cell| cell.chars().count());
+                let (usual, wide): (Vec<usize>, Vec<usize>) = widths.partition(|w| *w <= MAX_WIDTH);
+                // A column of unusual cells alone is still there.
+                usual.into_iter().max().unwrap_or(0).max(usize::from(!wide.is_empty()))
             })
             .collect();
         let line = |row: &Vec<String>| {
@@ -58,5 +65,14 @@ mod tests {
         table.row(vec!["1".into(), "a".into(), String::new(), "22".into()]);
         table.row(vec!["10".into(), "größe".into()]);
         assert_eq!(table.lines(), [" 1  a      22", "10  größe"]);
+    }
+
+    #[test]
+    fn one_wide_cell_widens_no_other_row() {
+        let wide = "x".repeat(1 << 17);
+        let mut table = Table::new(&[false, true, false]);
+        table.row(vec!["a".into(), "b".into(), "c".into()]);
+        table.row(vec![wide.clone(), wide.clone(), "d".into()]);
+        assert_eq!(table.lines(), ["a  b  c".to_owned(), format!("{wide}  {wide}  d")]);
     }
 }

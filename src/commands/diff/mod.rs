@@ -9,7 +9,7 @@ mod pair;
 mod report;
 mod ztoc;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -17,7 +17,8 @@ use serde_json::Value;
 use crate::commands::inspect::{Blob, Image, InspectOptions, Inspection, Layer, look};
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::reach::reachable;
+use crate::layout::config::ImageConfig;
+use crate::layout::reach::Search;
 use crate::layout::tree::{self, Content, Tree};
 use crate::limits::{MAX_CONFIG_SIZE, MAX_ZTOC_SIZE};
 use crate::oci::digest::Digest;
@@ -54,7 +55,7 @@ pub fn diff(a: &Path, b: &Path, options: &DiffOptions) -> Result<Difference, Err
     let images = both.images();
     // Who names two images wants to see how the images differ.
     let names = if options.ref_a == options.ref_b { both.names() } else { Vec::new() };
-    let blobs = both.blobs(options);
+    let blobs = both.blobs(options)?;
     let same = names.is_empty()
         && images.iter().all(|image| image.change == Change::Same)
         && blobs.only_a.is_empty()
@@ -69,6 +70,8 @@ struct Side {
     found: Inspection,
     /// Positions of the images.
     images: HashMap<String, usize>,
+    /// And of the SOCI indexes.
+    soci_indexes: HashMap<Digest, usize>,
     /// Digest and size of each image's configuration.
     configs: HashMap<Digest, (Digest, u64)>,
 }
@@ -126,7 +129,9 @@ impl Side {
         let places = found.images.iter().enumerate();
         let images = places.map(|(place, image)| (image.digest.to_string(), place)).collect();
         let configs = configs(&tree);
-        Ok((Self { layout, tree, found, images, configs }, missing))
+        let places = found.soci_indexes.iter().enumerate();
+        let soci_indexes = places.map(|(place, soci)| (soci.digest, place)).collect();
+        Ok((Self { layout, tree, found, images, soci_indexes, configs }, missing))
     }
 
     fn image(&self, digest: &str) -> Option<&Image> {
@@ -135,7 +140,7 @@ impl Side {
 
     fn side(&self, image: &Image) -> ImageSide {
         let soci = |digest: &Digest| {
-            let soci = self.found.soci_indexes.iter().find(|soci| soci.digest == *digest)?;
+            let soci = &self.found.soci_indexes[*self.soci_indexes.get(digest)?];
             Some(SociRef { soci_version: soci.soci_version, digest: soci.digest })
         };
         ImageSide {
@@ -152,9 +157,8 @@ impl Side {
         let Ok(Some(bytes)) = self.layout.read_blob(&digest, size, MAX_CONFIG_SIZE) else {
             return none;
         };
-        let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let ids = config["rootfs"]["diff_ids"].as_array().into_iter().flatten();
-        let ids: Vec<_> = ids.map(|id| id.as_str().map(str::to_owned)).collect();
+        let Ok(config) = ImageConfig::parse(&bytes, digest) else { return none };
+        let ids: Vec<_> = config.diff_ids.into_iter().map(Some).collect();
         if ids.len() == none.len() { ids } else { none }
     }
 
@@ -169,19 +173,28 @@ impl Side {
     }
 
     /// All blobs that what was compared leads to.
-    fn blobs(&self, name: Option<&String>, platforms: bool) -> BTreeMap<Digest, u64> {
+    fn blobs(
+        &self,
+        name: Option<&String>,
+        platforms: bool,
+    ) -> Result<BTreeMap<Digest, u64>, Error> {
         if name.is_none() && !platforms {
-            return reachable(&self.layout, &self.tree.index_json);
+            return self.sizes(Search::layout(&self.tree.index_json).tree(&self.tree));
         }
         // An index would lead to the platforms that were not asked for.
-        let roots = self.found.roots.iter().filter(|_| !platforms).map(|root| root.digest.clone());
-        let images = self.found.images.iter().flat_map(|image| {
-            let attestations = image.attestations.iter().map(Digest::to_string);
-            [image.digest.to_string()].into_iter().chain(attestations)
-        });
-        let soci = self.found.soci_indexes.iter().map(|soci| soci.digest.to_string());
-        let texts: Vec<String> = roots.chain(images).chain(soci).collect();
-        reachable(&self.layout, &texts.join("\n"))
+        let roots = self.found.roots.iter().filter(|_| !platforms);
+        let roots = roots.filter_map(|root| root.digest.parse().ok());
+        let images =
+            self.found.images.iter().flat_map(|image| {
+                [image.digest].into_iter().chain(image.attestations.iter().copied())
+            });
+        let soci = self.found.soci_indexes.iter().map(|soci| soci.digest);
+        self.sizes(Search::digests(roots.chain(images).chain(soci).collect()))
+    }
+
+    fn sizes(&self, search: Search<'_>) -> Result<BTreeMap<Digest, u64>, Error> {
+        let found = search.run(&self.layout)?.sha256.into_iter();
+        Ok(found.map(|(digest, reached)| (digest, reached.size)).collect())
     }
 }
 
@@ -224,11 +237,13 @@ impl Both {
         let (a, b) = (pair::groups(&self.a.found), pair::groups(&self.b.found));
         let mut list: Vec<ImageDifference> = Vec::new();
         let mut places: HashMap<(Option<&str>, Option<&str>), usize> = HashMap::new();
+        let mut named: HashSet<(usize, &str)> = HashSet::new();
         let empty = pair::Group { names: Vec::new(), digest: "", images: Vec::new() };
         for (old, new) in pair::pair_groups(&a, &b) {
             let (old, new) = (old.map_or(&empty, |at| &a[at]), new.map_or(&empty, |at| &b[at]));
             let mut names: Vec<&str> = old.names.clone();
-            names.extend(new.names.iter().filter(|name| !old.names.contains(name)));
+            let known: HashSet<&str> = names.iter().copied().collect();
+            names.extend(new.names.iter().filter(|name| !known.contains(*name)));
             for (was, is) in pair::pair_images(old, new) {
                 let (was, is) = (was.map(|at| old.images[at].1), is.map(|at| new.images[at].1));
                 let place = *places.entry((was, is)).or_insert_with(|| {
@@ -237,12 +252,8 @@ impl Both {
                     list.push(self.image(was, is));
                     list.len() - 1
                 });
-                let known = &mut list[place].names;
-                for name in &names {
-                    if !known.iter().any(|other| other == name) {
-                        known.push((*name).to_owned());
-                    }
-                }
+                let new = names.iter().filter(|name| named.insert((place, *name)));
+                list[place].names.extend(new.map(|name| (*name).to_owned()));
             }
         }
         list
@@ -313,10 +324,10 @@ impl Both {
         difference
     }
 
-    fn blobs(&self, options: &DiffOptions) -> BlobDifference {
+    fn blobs(&self, options: &DiffOptions) -> Result<BlobDifference, Error> {
         let platforms = !options.platforms.is_empty();
-        let a = self.a.blobs(options.ref_a.as_ref(), platforms);
-        let b = self.b.blobs(options.ref_b.as_ref(), platforms);
+        let a = self.a.blobs(options.ref_a.as_ref(), platforms)?;
+        let b = self.b.blobs(options.ref_b.as_ref(), platforms)?;
         let only = |these: &BTreeMap<Digest, u64>, others: &BTreeMap<Digest, u64>| {
             let only = these.iter().filter(|(digest, _)| !others.contains_key(digest));
             only.map(|(digest, size)| Blob { digest: *digest, size: *size }).collect::<Vec<_>>()
@@ -324,13 +335,13 @@ impl Both {
         let sum = |blobs: &[Blob]| blobs.iter().fold(0_u64, |sum, b| sum.saturating_add(b.size));
         let (only_a, only_b) = (only(&a, &b), only(&b, &a));
         let common = a.iter().filter(|(digest, _)| b.contains_key(digest));
-        BlobDifference {
+        Ok(BlobDifference {
             only_a_bytes: sum(&only_a),
             only_b_bytes: sum(&only_b),
             common: common.clone().count() as u64,
             common_bytes: common.fold(0, |sum: u64, (_, size)| sum.saturating_add(*size)),
             only_a,
             only_b,
-        }
+        })
     }
 }

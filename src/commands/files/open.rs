@@ -1,14 +1,12 @@
 //! Chooses the image, and gets a table of contents for each of its layers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
-
-use rayon::prelude::*;
 
 use super::tree::{BadEntry, Trees};
 use super::view::Root;
@@ -26,6 +24,7 @@ use crate::oci::platform::Platform;
 use crate::progress::event::{Observer, Outcome, Step};
 use crate::progress::steps::Steps;
 use crate::soci::find;
+use crate::threads::each;
 use crate::ztoc::toc::Toc;
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -149,7 +148,7 @@ impl ImageFiles {
         let selected = choose(&selection.images)?;
         let left_out = selection.images.iter().filter(|i| i.digest != selected.digest);
         let left_out = left_out.map(|image| image.image.platform.to_string()).collect();
-        let indexes = find::indexes(&tree, selected.digest, selected.image);
+        let indexes = find::SociIndexes::of(&tree).distinct(selected.digest, selected.image);
         let ztocs = find::ztocs(&indexes);
         let chosen = chosen_layer(&selected.image.layers, options.layer.as_ref())?;
         let steps = Steps::new(observer);
@@ -330,25 +329,22 @@ impl Loader<'_> {
         jobs: Option<NonZeroUsize>,
     ) -> Result<BTreeMap<LayerKey, Loaded>, Error> {
         let mut wanted: Vec<(LayerKey, &Descriptor)> = Vec::new();
+        let mut seen = BTreeSet::new();
         for (position, layer) in layers.iter().enumerate() {
             let key = (layer.digest, codec(&layer.media_type).ok());
             let counts = chosen.is_none_or(|chosen| chosen == position);
-            if counts && wanted.iter().all(|(known, _)| *known != key) {
+            if counts && seen.insert(key) {
                 wanted.push((key, layer));
             }
         }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(jobs.map_or(0, NonZeroUsize::get))
-            .build()
-            .map_err(|error| Error::Option { option: "jobs", problem: error.to_string() })?;
-        let loaded: Vec<Result<Loaded, Error>> = pool.install(|| {
-            let load = |(_, layer): &(LayerKey, &Descriptor)| {
-                self.layer(layer, ztocs.get(&layer.digest).copied())
-            };
-            wanted.par_iter().map(load).collect()
+        let jobs = jobs.or_else(|| std::thread::available_parallelism().ok());
+        let mut loaded = each(jobs.map_or(1, NonZeroUsize::get), wanted.len(), |number| {
+            let (key, layer) = wanted[number];
+            (number, key, self.layer(layer, ztocs.get(&layer.digest).copied()))
         });
-        let keys = wanted.into_iter().map(|(key, _)| key);
-        keys.zip(loaded).map(|(key, loaded)| Ok((key, loaded?))).collect()
+        // Of several errors the first in the order of the layers is told.
+        loaded.sort_by_key(|(number, ..)| *number);
+        loaded.into_iter().map(|(_, key, loaded)| Ok((key, loaded?))).collect()
     }
 
     fn layer(&self, layer: &Descriptor, ztoc: Option<&Descriptor>) -> Result<Loaded, Error> {

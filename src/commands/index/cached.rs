@@ -159,6 +159,7 @@ impl CacheUse {
     }
 
     /// Whether the cache has a usable zTOC for a layer. It is not taken yet, so no hit is counted.
+    #[cfg(feature = "archives")]
     pub(crate) fn has(&self, key: &CacheKey) -> bool {
         match self.cache.as_ref().map(|cache| cache.get(key)) {
             Some(Found::Entry(_)) => true,

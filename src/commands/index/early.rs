@@ -3,6 +3,8 @@
 //! A scan depends on the blob's digest, on how it is read, and on the span size and identifier of the
 //! options. The latter are the run's own, so the first two are the key.
 
+#![cfg_attr(not(feature = "archives"), expect(dead_code, reason = "archives alone scan early"))]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;

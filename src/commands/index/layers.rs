@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cached::{self, CacheUse};
@@ -24,6 +23,7 @@ use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
+use crate::threads::each;
 use crate::ztoc::Ztoc;
 
 /// What makes two layers one: the same bytes, read in the same way.
@@ -177,7 +177,7 @@ impl<'a> Layers<'a> {
             .collect()
     }
 
-    /// Scans what is to be scanned, on a pool of `options.jobs` threads.
+    /// Scans what is to be scanned, on up to `options.jobs` threads.
     pub(super) fn scan(
         &self,
         layout: &LockedLayout,
@@ -204,33 +204,22 @@ impl<'a> Layers<'a> {
         let step_digests = jobs.iter().map(|(_, step)| step.digest).collect();
         // The largest first, so that none of them is left alone at the end.
         jobs.sort_by_key(|(position, _)| std::cmp::Reverse(self.layers[*position].descriptor.size));
-        let results: Mutex<BTreeMap<usize, Result<Finished, Error>>> = Mutex::new(BTreeMap::new());
         let cancelled = AtomicBool::new(false);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.jobs.map_or(0, std::num::NonZero::get))
-            .thread_name(|number| format!("scan-{number}"))
-            .build()
-            .map_err(|error| Error::Option { option: "jobs", problem: error.to_string() })?;
-        pool.in_place_scope_fifo(|scope| {
-            for (position, step) in &jobs {
-                let (results, cancelled) = (&results, &cancelled);
-                scope.spawn_fifo(move |_| {
-                    if cancelled.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let layer = &self.layers[*position];
-                    let job = Job { layout, options, steps, step, cancelled, like, cache, early };
-                    let result = steps.run(step, || self.scan_one(layer, &job));
-                    if result.is_err() {
-                        cancelled.store(true, Ordering::Relaxed);
-                    }
-                    if let Ok(mut results) = results.lock() {
-                        results.insert(*position, result);
-                    }
-                });
+        let threads = options.jobs.or_else(|| std::thread::available_parallelism().ok());
+        let threads = threads.map_or(1, std::num::NonZero::get);
+        let results = each(threads, jobs.len(), |number| {
+            let (position, step) = &jobs[number];
+            if cancelled.load(Ordering::Relaxed) {
+                return None;
             }
+            let layer = &self.layers[*position];
+            let cancelled = &cancelled;
+            let job = Job { layout, options, steps, step, cancelled, like, cache, early };
+            let result = steps.run(step, || self.scan_one(layer, &job));
+            cancelled.fetch_or(result.is_err(), Ordering::Relaxed);
+            Some((*position, result))
         });
-        let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let results = results.into_iter().flatten().collect();
         self.collect(results, step_digests, options)
     }
 

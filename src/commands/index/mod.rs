@@ -27,12 +27,12 @@ use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
-use crate::layout::reach::reachable;
+use crate::layout::reach::{Reached, Search};
 use crate::layout::tree::{self, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::{Rewrite, rewrite};
+use crate::soci::bind::{NewImage, Rewrite, rewrite};
 use crate::soci::index::ZtocEntry;
 use cached::CacheUse;
 use early::EarlyScans;
@@ -143,6 +143,9 @@ pub(crate) fn run_made(
     options: &Options,
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
+    if options.prune && !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
     let tree = resolve(layout, shown, steps)?;
     let selection = select_indexable(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
@@ -175,8 +178,9 @@ pub(crate) fn run_made(
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
-        (report.blobs_pruned, report.bytes_pruned) =
-            prune(layout, &[&tree.index_json], &[&rewritten.index_json])?;
+        let pruned = prune(layout, &tree, &[&tree.index_json], &[&rewritten.index_json])?;
+        (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
+        report.warnings.extend(pruned.warning);
     }
     report.warnings.extend(attached::orphaned(&tree, &rewritten));
     report.changed = committed.index_json;
@@ -188,8 +192,10 @@ pub(crate) fn run_made(
             root.name = Some(name.clone());
         }
     }
+    let by_before: BTreeMap<Digest, &NewImage> =
+        rewritten.images.iter().map(|new| (new.before, new)).collect();
     for image in &mut report.images {
-        if let Some(new) = rewritten.images.iter().find(|new| new.before == image.before) {
+        if let Some(new) = by_before.get(&image.before) {
             image.after = new.manifest.digest;
             image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
             image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
@@ -241,33 +247,45 @@ pub(in crate::commands) fn stage_documents(
     Ok(staged)
 }
 
-/// Removes what the texts `before` led to and those of `after` do not; gives the number of blobs and their bytes.
-/// The first of `after` is the `index.json` that was written.
+/// What [`prune`] did.
+#[derive(Debug, Default)]
+pub(in crate::commands) struct Pruned {
+    pub(in crate::commands) blobs: u64,
+    pub(in crate::commands) bytes: u64,
+    /// Why nothing was removed.
+    pub(in crate::commands) warning: Option<String>,
+}
+
+/// Removes what `tree` and the texts `before` led to and those of `after` do not. Where a document cannot be read,
+/// nothing is removed.
 pub(in crate::commands) fn prune(
     layout: &LockedLayout,
+    tree: &Tree,
     before: &[&str],
     after: &[&str],
-) -> Result<(u64, u64), Error> {
-    let (mut blobs, mut bytes) = (0, 0);
-    let all = |texts: &[&str]| -> BTreeMap<Digest, u64> {
-        texts.iter().flat_map(|text| reachable(layout, text)).collect()
-    };
-    let before = all(before);
+) -> Result<Pruned, Error> {
+    let before = Search::texts(before).tree(tree).run(layout)?;
     // Whoever does not take the lock may have replaced it since: what it leads to now stays.
-    let now = layout.read_index_json()?;
-    let mut stays = all(after);
-    if Some(&now.as_str()) != after.first() {
-        stays.extend(reachable(layout, &now));
+    let now = tree::read(layout);
+    let after = match &now {
+        Ok(now) => Search::texts(after).text(&now.index_json).tree(now),
+        Err(_) => Search::texts(after),
+    };
+    let after = after.careful().run(layout)?;
+    let mut pruned = Pruned::default();
+    if let Some(doubt) = now.err().or(after.doubt) {
+        let why = "nothing was pruned, since nobody knows what a document refers to";
+        pruned.warning = Some(format!("{why}: {doubt}"));
+        return Ok(pruned);
     }
-    for (digest, size) in before {
-        if !stays.contains_key(&digest) {
-            let path = layout.blob_path(&digest);
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            blobs += 1;
-            bytes += size;
+    for (digest, Reached { size, .. }) in before.sha256 {
+        if !after.sha256.contains_key(&digest) {
+            layout.remove_blob(&digest)?;
+            pruned.blobs += 1;
+            pruned.bytes += size;
         }
     }
-    Ok((blobs, bytes))
+    Ok(pruned)
 }
 
 /// The selected entries of `index.json` as they are.

@@ -35,6 +35,8 @@ pub struct Options {
     pub build_tool_identifier: String,
     /// Remove superseded blobs that nothing refers to any more.
     pub prune: bool,
+    /// Prune also where the blobs are in a directory outside of the layout, which others may use.
+    pub external_blobs: bool,
     /// Make a layer that cannot be indexed an error.
     pub strict: bool,
     /// Take a zTOC that is in the layout already by its structure, without reading its layer's blob and
@@ -69,6 +71,7 @@ impl Default for Options {
             xattr_optimization: false,
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
             prune: false,
+            external_blobs: false,
             strict: false,
             trust_blobs: false,
             cache_dir: None,

@@ -7,7 +7,7 @@
 //! that was put to the wrong layer. Windows and entries are trusted: whoever made the index computed
 //! them, and proving them would be the scan itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -34,16 +34,16 @@ impl<'a> Candidates<'a> {
     /// Collects what the layout's SOCI indexes name.
     pub(super) fn find(tree: &'a Tree) -> Self {
         let mut by_layer: BTreeMap<Digest, Vec<&'a Descriptor>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for root in &tree.roots {
             root.visit(&mut |node| {
                 let Content::Soci(soci) = &node.content else { return };
                 for ztoc in &soci.ztocs {
                     let layer = ztoc.annotations.get(LAYER_DIGEST).and_then(|d| d.parse().ok());
-                    if let Some(layer) = layer {
-                        let list = by_layer.entry(layer).or_default();
-                        if !list.iter().any(|known| known.digest == ztoc.digest) {
-                            list.push(ztoc);
-                        }
+                    if let Some(layer) = layer
+                        && seen.insert((layer, ztoc.digest))
+                    {
+                        by_layer.entry(layer).or_default().push(ztoc);
                     }
                 }
             });

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::layout::commit::{BlobWriter, StagedBlob};
 use crate::layout::lock::LockedLayout;
 use crate::oci::digest::{Digest, Hasher};
+use crate::threads::spawn;
 use crate::ztoc::Encoding;
 
 /// From this size in bytes a thread for hashing is worth its start.
@@ -46,12 +47,12 @@ fn alone(encoding: &Encoding<'_>, writer: &mut BlobWriter) -> Result<Digest, Err
     Ok(hasher.finish())
 }
 
-/// Encodes and writes on this thread and hashes on another.
+/// Encodes and writes on this thread and hashes on another, if one can be had.
 fn together(encoding: &Encoding<'_>, writer: &mut BlobWriter) -> Result<Digest, Error> {
-    std::thread::scope(|scope| {
+    let done = std::thread::scope(|scope| {
         let (to_hasher, parts) = sync_channel::<Vec<u8>>(WAITING);
         let (give_back, free) = sync_channel::<Vec<u8>>(WAITING + 2);
-        let hashing = scope.spawn(move || {
+        let hashing = spawn(scope, "hash", move || {
             let mut hasher = Hasher::new();
             for part in parts {
                 hasher.update(&part);
@@ -59,7 +60,8 @@ fn together(encoding: &Encoding<'_>, writer: &mut BlobWriter) -> Result<Digest, 
                 let _ = give_back.try_send(part);
             }
             hasher.finish()
-        });
+        })
+        .ok()?;
         let written = encoding.parts(|part| {
             let mut copy = free.try_recv().unwrap_or_default();
             copy.clear();
@@ -69,9 +71,10 @@ fn together(encoding: &Encoding<'_>, writer: &mut BlobWriter) -> Result<Digest, 
             writer.write(part)
         });
         drop(to_hasher);
-        match hashing.join() {
+        Some(match hashing.join() {
             Ok(digest) => written.map(|()| digest),
             Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
+        })
+    });
+    done.unwrap_or_else(|| alone(encoding, writer))
 }

@@ -8,7 +8,8 @@ use super::report::{Blob, Blobs, BrokenBlob, Problem};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::reach::reachable;
+use crate::layout::reach::Search;
+use crate::layout::tree::Tree;
 use crate::limits::MAX_BROKEN_BLOBS;
 use crate::oci::digest::Digest;
 use crate::ztoc::{Head, HeadError};
@@ -71,11 +72,11 @@ pub(super) fn head(layout: &Layout, ztoc: &Descriptor) -> Result<Head, Problem> 
 }
 
 /// Sorts the blobs of the layout.
-pub(super) fn all(layout: &Layout, index_json: &str, broken: Broken) -> Result<Blobs, Error> {
-    let reachable = reachable(layout, index_json);
+pub(super) fn all(layout: &Layout, tree: &Tree, broken: Broken) -> Result<Blobs, Error> {
+    let reachable = Search::layout(&tree.index_json).tree(tree).run(layout)?.sha256;
     let mut blobs = Blobs {
         referenced: reachable.len() as u64,
-        referenced_bytes: sum(reachable.values().copied()),
+        referenced_bytes: sum(reachable.values().map(|reached| reached.size)),
         broken: broken.list,
         ..Blobs::default()
     };

@@ -28,6 +28,7 @@ pub(super) fn find(
     let attestations = attestations(roots);
     let mut images: Vec<Image> = Vec::new();
     let mut places: HashMap<Digest, Option<usize>> = HashMap::new();
+    let mut named: HashSet<(usize, &str)> = HashSet::new();
     for root in roots {
         let names: Vec<&str> = root.known().into_iter().flat_map(Descriptor::names).collect();
         root.visit(&mut |node| {
@@ -51,12 +52,8 @@ pub(super) fn find(
                 Some(images.len() - 1)
             });
             let Some(place) = place else { return };
-            let known = &mut images[place].names;
-            for name in &names {
-                if !known.iter().any(|other| other == name) {
-                    known.push((*name).to_owned());
-                }
-            }
+            let new = names.iter().filter(|name| named.insert((place, *name)));
+            images[place].names.extend(new.map(|name| (*name).to_owned()));
         });
     }
     images
@@ -112,6 +109,7 @@ impl Lookup {
 /// Attestation manifests by their images.
 fn attestations(roots: &[&Node]) -> BTreeMap<Digest, Vec<Digest>> {
     let mut found: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+    let mut seen = HashSet::new();
     for root in roots {
         root.visit(&mut |node| {
             let (Content::Attestation { .. }, Some(descriptor)) = (&node.content, node.known())
@@ -119,11 +117,10 @@ fn attestations(roots: &[&Node]) -> BTreeMap<Digest, Vec<Digest>> {
                 return;
             };
             let image = descriptor.annotations.get(REFERENCE_DIGEST).and_then(|d| d.parse().ok());
-            if let Some(image) = image {
-                let list = found.entry(image).or_default();
-                if !list.contains(&descriptor.digest) {
-                    list.push(descriptor.digest);
-                }
+            if let Some(image) = image
+                && seen.insert((image, descriptor.digest))
+            {
+                found.entry(image).or_default().push(descriptor.digest);
             }
         });
     }
@@ -186,7 +183,7 @@ impl Look<'_> {
 
     fn configuration(&self, broken: &mut Broken) {
         let manifest: Value = serde_json::from_str(&self.image.text).unwrap_or_default();
-        let config = AnyDescriptor::parse(&manifest["config"].to_string(), "an image manifest");
+        let config = AnyDescriptor::read(&manifest["config"].to_string(), "an image manifest");
         if let Ok(Some(config)) = config.map(AnyDescriptor::into_known) {
             broken.look(self.layout, &config, "configuration", self.digest);
         }

@@ -11,7 +11,7 @@ mod report;
 mod soci;
 mod walk;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use crate::error::Error;
@@ -72,7 +72,7 @@ pub(crate) fn look(
         roots: walk::entries(&roots, narrowed.then_some(&wanted), &mut broken),
         images,
         soci_indexes,
-        blobs: blobs::all(layout, &tree.index_json, broken)?,
+        blobs: blobs::all(layout, &tree, broken)?,
         warnings: tree.warnings.clone(),
     })
 }
@@ -86,18 +86,15 @@ fn any(roots: &[&Node], is_it: &dyn Fn(&Node) -> bool) -> bool {
 }
 
 fn platforms(roots: &[&Node]) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = BTreeSet::new();
     for root in roots {
         root.visit(&mut |node| {
             if let Found::Image(image) = &node.content {
-                let platform = image.platform.to_string();
-                if !found.contains(&platform) {
-                    found.push(platform);
-                }
+                found.insert(image.platform.to_string());
             }
         });
     }
-    found
+    found.into_iter().collect()
 }
 
 /// The entries with one of these names, all other entries of the same digests, and the lists of what
@@ -109,12 +106,13 @@ fn wanted_roots<'a>(tree: &'a Tree, refs: &[String]) -> Result<Vec<&'a Node>, Er
     let named = |node: &Node, name: &str| {
         node.known().is_some_and(|descriptor| descriptor.names().any(|other| other == name))
     };
-    let mut digests = Vec::new();
+    let mut digests = HashSet::new();
     for name in refs {
-        let before = digests.len();
         let roots = tree.roots.iter().filter(|root| named(root, name));
-        digests.extend(roots.filter_map(|root| root.known()).map(|descriptor| descriptor.digest));
-        if digests.len() == before {
+        let found: Vec<_> = roots.filter_map(|root| root.known()).map(|d| d.digest).collect();
+        let none = found.is_empty();
+        digests.extend(found);
+        if none {
             let names = tree.roots.iter().filter_map(Node::known).flat_map(Descriptor::names);
             let found = names.map(str::to_owned).collect();
             return Err(Error::NoSuchRef { name: name.clone(), found });

@@ -13,6 +13,7 @@ use crate::limits::{MAX_MANIFEST_SIZE, MAX_PREFETCH_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::members;
+use crate::oci::json::schema::{self, PREFETCH};
 use crate::oci::media_type::SOCI_PREFETCH;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::find::layer_of;
@@ -112,7 +113,7 @@ impl Look<'_> {
     fn prefetch(&mut self, text: &str, index: Digest) -> Vec<Prefetch> {
         let object = members(text).unwrap_or_default();
         let layers = object.iter().find(|m| m.name == "layers").map_or("null", |m| m.value);
-        let list = AnyDescriptor::parse_list(layers, "a SOCI index").unwrap_or_default();
+        let list = AnyDescriptor::read_list(layers, "a SOCI index").unwrap_or_default();
         let known = list.into_iter().filter_map(AnyDescriptor::into_known);
         let artifacts = known.filter(|entry| entry.media_type == SOCI_PREFETCH);
         artifacts
@@ -138,7 +139,9 @@ impl Look<'_> {
             Ok(None) => return Err(Problem::Missing),
             Err(error) => return Err(unusable(error.to_string())),
         };
-        let list: List = serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|e| unusable(e.to_string()))?;
+        schema::check(text, 0, &PREFETCH, None).map_err(|mistake| unusable(mistake.to_string()))?;
+        let list: List = serde_json::from_str(text).map_err(|e| unusable(e.to_string()))?;
         if list.version != "1.0" {
             return Err(unusable(format!("version: expected \"1.0\", found {:?}", list.version)));
         }

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::blobs::Broken;
 use super::report::{Content, Entry, Problem};
 use crate::layout::descriptor::AnyDescriptor;
-use crate::layout::tree::{Artifact, Content as Found, Node, REFERENCE_DIGEST};
+use crate::layout::tree::{
+    Artifact, Content as Found, IMAGE_NAME, Node, REF_NAME, REFERENCE_DIGEST,
+};
 use crate::oci::digest::Digest;
 
 /// Annotation of an attestation's layer: what kind of statement it is (in-toto, `BuildKit`).
@@ -61,8 +63,14 @@ impl Walk<'_> {
             }
             AnyDescriptor::Foreign { text, digest } => {
                 let value: Value = serde_json::from_str(text).unwrap_or_default();
+                let name = |key: &&str| value["annotations"][key].as_str().map(str::to_owned);
+                let mut names: Vec<String> = Vec::new();
+                if parent.is_none() {
+                    names.extend([REF_NAME, IMAGE_NAME].iter().filter_map(name));
+                    names.dedup();
+                }
                 Entry {
-                    names: Vec::new(),
+                    names,
                     digest: digest.clone(),
                     media_type: value["mediaType"].as_str().unwrap_or_default().to_owned(),
                     size: value["size"].as_u64().unwrap_or_default(),

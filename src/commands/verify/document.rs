@@ -14,6 +14,7 @@ use crate::layout::descriptor::{AnyDescriptor, Descriptor};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
+use crate::oci::json::schema;
 use crate::oci::json::{elements, members};
 use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2};
 use crate::soci::index::EMPTY_CONFIG;
@@ -70,9 +71,10 @@ impl Documents {
 }
 
 fn list(text: &str, place: &str) -> Result<Vec<Entry>, Error> {
+    schema::check(text, 0, &MANIFEST, None).map_err(Error::mistake(place))?;
     let object = members(text).map_err(Error::json(place))?;
     let layers = object.iter().find(|member| member.name == "layers");
-    let list = AnyDescriptor::parse_list(layers.map_or("null", |layers| layers.value), place)?;
+    let list = AnyDescriptor::read_list(layers.map_or("null", |layers| layers.value), place)?;
     Ok(list
         .into_iter()
         .enumerate()

@@ -76,6 +76,8 @@ pub enum Consequence {
     LayerEager,
     /// No reader looks at it, but it is not true.
     Misleading,
+    /// It is not known what this is, so it was not verified; a runtime may take it for an image.
+    Unverified,
 }
 
 impl Consequence {
@@ -91,6 +93,7 @@ impl Consequence {
             }
             Self::LayerEager => "this layer is pulled before the image starts",
             Self::Misleading => "no reader looks at it, but it is not true",
+            Self::Unverified => "a runtime may take it for an image, which was not verified",
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Findings;
 use super::document::{self, Entry};
@@ -21,6 +21,7 @@ use crate::oci::media_type::{LayerKind, is_zstd, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
+use crate::threads::each;
 use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
 
 /// A layer of the images.
@@ -123,33 +124,6 @@ pub(super) fn run(
         }
     }
     cancelled.map_or(Ok(all), Err)
-}
-
-/// Calls `work` with each number below `count`, in order, on up to `threads` threads. The results come in the
-/// order in which the calls ended.
-pub(super) fn each<T: Send>(
-    threads: usize,
-    count: usize,
-    work: impl Fn(usize) -> T + Sync,
-) -> Vec<T> {
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(count)));
-    let loops = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
-                return;
-            }
-            let result = work(number);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(count) {
-            scope.spawn(loops);
-        }
-        loops();
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Job<'_> {

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use super::finding::Consequence;
-use super::job::each;
 use super::parents::{Seen, Watched};
 use super::{Findings, entries};
 use crate::error::Error;
@@ -15,6 +14,7 @@ use crate::layer::{ScanError, ScanObserver};
 use crate::layout::Layout;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
+use crate::threads::each;
 use crate::ztoc::toc::{FileType, Toc};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};

@@ -19,6 +19,7 @@ mod others;
 mod parents;
 mod plan;
 mod prefetch;
+mod unclassified;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -74,7 +75,8 @@ pub fn verify(
     let work = Work { layout: &layout, steps: &steps, watched: &watched };
     let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
     parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
-    others::check(&layout, &tree.index_json, &plan, &mut findings)?;
+    unclassified::check(&layout, &tree, &mut findings);
+    others::check(&layout, &tree, &plan, &mut findings)?;
     Ok(Verification {
         version: VERIFICATION_VERSION,
         images: plan.images,

@@ -5,21 +5,18 @@ use super::finding::Consequence;
 use super::plan::Plan;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::reach;
-use crate::oci::digest::Digest;
+use crate::layout::reach::Search;
+use crate::layout::tree::Tree;
 
 /// Checks the blobs that `index.json` leads to and that neither the plan nor its jobs read.
 pub(super) fn check(
     layout: &Layout,
-    index_json: &str,
+    tree: &Tree,
     plan: &Plan<'_>,
     findings: &mut Findings,
 ) -> Result<(), Error> {
     let read = &plan.read;
-    // SOCI indexes were read, but they lead on.
-    let leads_on =
-        |digest: &Digest| plan.images.iter().any(|image| image.soci_indexes.contains(digest));
-    for (digest, reached) in reach::find(layout, index_json, |d| read.contains(d) && !leads_on(d)) {
+    for (digest, reached) in Search::layout(&tree.index_json).tree(tree).run(layout)?.sha256 {
         if read.contains(&digest) || findings.has(digest) {
             continue;
         }

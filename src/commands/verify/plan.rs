@@ -15,12 +15,12 @@ use super::prefetch;
 use crate::commands::select::{SelectedImage, Selection};
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Image, SociIndex, Tree};
 use crate::limits::MAX_CONFIG_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
-use crate::oci::platform::Platform;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
 
@@ -47,6 +47,7 @@ impl<'a> Plan<'a> {
         let mut planner = Planner {
             layout,
             tree,
+            soci: find::SociIndexes::of(tree),
             documents: Documents::default(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
@@ -76,6 +77,7 @@ struct Used<'a> {
 struct Planner<'a> {
     layout: &'a Layout,
     tree: &'a Tree,
+    soci: find::SociIndexes<'a>,
     documents: Documents,
     layers: Vec<Layer<'a>>,
     layer_at: BTreeMap<Digest, usize>,
@@ -153,7 +155,7 @@ impl<'a> Planner<'a> {
         image: &Image,
         findings: &mut Findings,
     ) -> Vec<(Digest, &'a SociIndex)> {
-        for place in find::places(self.tree, digest, image) {
+        for place in self.soci.places(digest, image) {
             if place.found_as == IndexVersion::V2 {
                 back_reference(place.descriptor, digest, findings);
                 if place.soci.version == IndexVersion::V1 {
@@ -164,7 +166,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let found = find::indexes(self.tree, digest, image);
+        let found = self.soci.distinct(digest, image);
         let named = found.iter().any(|index| index.found_as == IndexVersion::V2);
         if let Some(text) = &image.soci_v2
             && !named
@@ -293,10 +295,7 @@ impl<'a> Planner<'a> {
                 return Ok(Vec::new());
             }
         };
-        let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text = |name: &str| config[name].as_str().unwrap_or_default();
-        let platform =
-            Platform::new(text("os"), text("architecture"), text("variant"), text("os.version"));
+        let ImageConfig { platform, diff_ids, .. } = ImageConfig::parse(&bytes, digest)?;
         if (&platform.os, &platform.architecture)
             != (&image.platform.os, &image.platform.architecture)
             && !platform.os.is_empty()
@@ -305,12 +304,7 @@ impl<'a> Planner<'a> {
             let consequence = Consequence::Misleading;
             findings.add(consequence, Some(digest), place, None, platform, &image.platform);
         }
-        let ids: Vec<Digest> = config["rootfs"]["diff_ids"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|id| id.as_str().and_then(|text| text.parse().ok()))
-            .collect();
+        let ids: Vec<Digest> = diff_ids.iter().filter_map(|id| id.parse().ok()).collect();
         let layers = manifest["layers"].as_array().map_or(0, Vec::len);
         if first && ids.len() != layers {
             let place = "the number of its diff IDs";

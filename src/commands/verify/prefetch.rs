@@ -14,6 +14,7 @@ use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
+use crate::oci::json::schema::{self, PREFETCH};
 
 const VERSION: &str = "1.0";
 
@@ -38,7 +39,13 @@ pub(super) fn read(
         }
     };
     let unused = Consequence::Misleading;
-    let value: Value = match serde_json::from_slice(&bytes) {
+    let text = String::from_utf8_lossy(&bytes);
+    if let Err(mistake) = schema::check(&text, 0, &PREFETCH, None) {
+        let at = Some(mistake.offset as u64);
+        findings.add(unused, blob, "its JSON text", at, "a prefetch artifact", mistake.problem);
+        return Ok(Vec::new());
+    }
+    let value: Value = match serde_json::from_str(&text) {
         Ok(value) => value,
         Err(error) => {
             findings.add(unused, blob, "its JSON text", None, "a prefetch artifact", error);

@@ -6,88 +6,10 @@
 
 use std::borrow::Cow;
 
+use super::schema::Shape;
 use super::{elements, members, parse_string, write_string};
 
-/// Kind of a known value.
-#[derive(Clone, Copy, Debug)]
-enum Shape {
-    /// Kept as it stands (numbers).
-    Raw,
-    /// A string.
-    Text,
-    /// An array of strings.
-    Texts,
-    /// An object of strings, sorted by name.
-    Map,
-    /// A struct.
-    Struct(&'static Schema),
-    /// An array of structs.
-    Structs(&'static Schema),
-}
-
-/// A Go struct: fields in their order.
-#[derive(Debug)]
-pub struct Schema(&'static [Field]);
-
-#[derive(Debug)]
-struct Field {
-    name: &'static str,
-    shape: Shape,
-    /// Written when the document does not have the field; `None` for `omitempty`.
-    absent: Option<&'static str>,
-}
-
-const fn required(name: &'static str, shape: Shape, absent: &'static str) -> Field {
-    Field { name, shape, absent: Some(absent) }
-}
-
-const fn optional(name: &'static str, shape: Shape) -> Field {
-    Field { name, shape, absent: None }
-}
-
-/// `Platform` of image-spec 1.1.1.
-pub static PLATFORM: Schema = Schema(&[
-    required("architecture", Shape::Text, "\"\""),
-    required("os", Shape::Text, "\"\""),
-    optional("os.version", Shape::Text),
-    optional("os.features", Shape::Texts),
-    optional("variant", Shape::Text),
-]);
-
-/// `Descriptor` of image-spec 1.1.1.
-pub static DESCRIPTOR: Schema = Schema(&[
-    required("mediaType", Shape::Text, "\"\""),
-    required("digest", Shape::Text, "\"\""),
-    required("size", Shape::Raw, "0"),
-    optional("urls", Shape::Texts),
-    optional("annotations", Shape::Map),
-    optional("data", Shape::Text),
-    optional("platform", Shape::Struct(&PLATFORM)),
-    optional("artifactType", Shape::Text),
-]);
-
-const EMPTY_DESCRIPTOR: &str = r#"{"mediaType":"","digest":"","size":0}"#;
-
-/// `Manifest` of image-spec 1.1.1.
-pub static MANIFEST: Schema = Schema(&[
-    required("schemaVersion", Shape::Raw, "0"),
-    optional("mediaType", Shape::Text),
-    optional("artifactType", Shape::Text),
-    required("config", Shape::Struct(&DESCRIPTOR), EMPTY_DESCRIPTOR),
-    required("layers", Shape::Structs(&DESCRIPTOR), "null"),
-    optional("subject", Shape::Struct(&DESCRIPTOR)),
-    optional("annotations", Shape::Map),
-]);
-
-/// `Index` of image-spec 1.1.1.
-pub static INDEX: Schema = Schema(&[
-    required("schemaVersion", Shape::Raw, "0"),
-    optional("mediaType", Shape::Text),
-    optional("artifactType", Shape::Text),
-    required("manifests", Shape::Structs(&DESCRIPTOR), "null"),
-    optional("subject", Shape::Struct(&DESCRIPTOR)),
-    optional("annotations", Shape::Map),
-]);
+pub use super::schema::{DESCRIPTOR, INDEX, MANIFEST, PLATFORM, Schema};
 
 /// Writes the object `text` in the form of `schema`.
 ///
@@ -101,11 +23,10 @@ pub fn encode(text: &str, schema: &Schema) -> Result<String, serde_json::Error> 
 
 fn write_struct(out: &mut String, text: &str, schema: &Schema) -> Result<(), serde_json::Error> {
     let object = members(text)?;
-    let known = |name: &str| schema.0.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+    let known = |name: &str| schema.0.iter().any(|field| field.name == name);
     let start = out.len();
     for field in schema.0 {
-        // Go matches names without regard to case.
-        let member = object.iter().find(|member| member.name.eq_ignore_ascii_case(field.name));
+        let member = object.iter().find(|member| member.name == field.name);
         let value = member.map(|member| member.value).filter(|value| *value != "null");
         let place = out.len();
         out.push(if place == start { '{' } else { ',' });
@@ -137,12 +58,17 @@ fn write_struct(out: &mut String, text: &str, schema: &Schema) -> Result<(), ser
 /// Writes a value; tells whether Go would call it empty.
 fn write_value(out: &mut String, value: &str, shape: Shape) -> Result<bool, serde_json::Error> {
     match shape {
-        Shape::Raw => {
+        // Only for documents that are read and never written.
+        Shape::Any => {
+            out.push_str(&compact(value));
+            Ok(false)
+        }
+        Shape::Integer => {
             let number: serde_json::Number = serde_json::from_str(value)?;
             out.push_str(value);
             Ok(number.as_u64() == Some(0))
         }
-        Shape::Text => {
+        Shape::Text | Shape::Bytes => {
             let text = parse_string(value)?;
             write_string(out, &text);
             Ok(text.is_empty())
@@ -233,7 +159,7 @@ mod tests {
     fn known_members_in_order_unknown_ones_kept() {
         let text = r#"{ "annotations": {"b":"<2>","a":"1"}, "x-mine": { "k" : [1, "a \" b"] },
             "layers":[{"size":3,"digest":"d","mediaType":"m","urls":[],"data":"","z":1e2}],
-            "config": {"mediaType":"c","size":0,"digest":"e"}, "SchemaVersion": 2, "mediaType": "t" }"#;
+            "config": {"mediaType":"c","size":0,"digest":"e"}, "schemaVersion": 2, "mediaType": "t" }"#;
         assert_eq!(
             encode(text, &MANIFEST).expect("valid"),
             concat!(

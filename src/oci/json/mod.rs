@@ -6,8 +6,11 @@
 
 pub mod canonical;
 pub mod edit;
+mod excerpt;
+pub mod schema;
 mod view;
 
+pub use excerpt::{cut, excerpt};
 pub use view::{Element, Member, elements, members};
 
 /// Appends `text` as a JSON string in the way of Go's `encoding/json` (`soci-formats` 5.1): `<`, `>`,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use super::excerpt::excerpt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -12,6 +13,8 @@ use serde_json::value::RawValue;
 pub struct Member<'a> {
     /// Its name, escapes resolved.
     pub name: Cow<'a, str>,
+    /// Where it stands in the text, with its quotes.
+    pub name_at: usize,
     /// Its value as it stands in the text.
     pub value: &'a str,
     /// Where the value stands in the text.
@@ -29,16 +32,34 @@ pub struct Element<'a> {
 
 /// The members of the object that `text` is, in their order.
 ///
-/// Names that occur twice are refused, also when they differ only in case: Go would take the last of
-/// them, other readers the first, and nobody could say what the document means.
-///
 /// # Errors
-/// When `text` is no JSON object or a name occurs twice.
+/// When `text` is no JSON object, or a name occurs twice: of two members Go takes the last, other readers the
+/// first, and nobody could say what the document means.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, serde_json::Error> {
+    let list = all_members(text)?;
+    let mut seen = std::collections::HashSet::with_capacity(list.len());
+    match list.iter().find(|member| !seen.insert(&member.name)) {
+        None => Ok(list),
+        Some(Member { name, name_at, .. }) => Err(de::Error::custom(format_args!(
+            "the member {:?} occurs twice (again at byte {name_at})",
+            excerpt(name)
+        ))),
+    }
+}
+
+/// As [`members`], with those that occur twice.
+pub(super) fn all_members(text: &str) -> Result<Vec<Member<'_>>, serde_json::Error> {
     let Members(list) = serde_json::from_str(text)?;
+    let mut end = 0;
     Ok(list
         .into_iter()
-        .map(|(name, value)| Member { name, value: value.get(), range: range_in(text, value) })
+        .map(|(name, value)| {
+            let range = range_in(text, value);
+            // Between a value and the next name stands no other quote.
+            let name_at = text[end..].find('"').map_or(end, |at| end + at);
+            end = range.end;
+            Member { name, name_at, value: value.get(), range }
+        })
         .collect())
 }
 
@@ -77,13 +98,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut list: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
-                let mut seen = std::collections::HashSet::new();
                 while let Some((Name(name), value)) = map.next_entry::<Name<'de>, _>()? {
-                    if !seen.insert(name.to_ascii_lowercase()) {
-                        return Err(de::Error::custom(format_args!(
-                            "the member {name:?} occurs twice (names are compared without case)"
-                        )));
-                    }
                     list.push((name, value));
                 }
                 Ok(Members(list))
@@ -129,7 +144,9 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         for member in &object {
             assert_eq!(&text[member.range.clone()], member.value);
+            assert!(text[member.name_at..].starts_with('"'));
         }
+        assert_eq!(object.iter().map(|m| m.name_at).collect::<Vec<_>>(), [3, 33]);
         let values: Vec<&str> =
             elements(object[0].value).expect("valid").iter().map(|e| e.value).collect();
         assert_eq!(values, ["1", "{\"x\":2}", "\"\\u0061\""]);
@@ -137,7 +154,8 @@ mod tests {
 
     #[test]
     fn refuses_names_that_occur_twice() {
-        assert!(members("{\"a\":1,\"A\":2}").is_err());
+        assert!(members("{\"a\":1,\"\\u0061\":2}").is_err());
+        assert!(members("{\"a\":1,\"A\":2}").is_ok());
         assert!(members("{\"a\":1}x").is_err());
         assert!(members("[]").is_err());
         assert!(elements("{}").is_err());

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use super::super::document;
-use super::super::job::each;
 use super::super::plan::{Plan, ZtocKey};
 use super::watched::{Budget, Watched};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::limits::{MAX_PATH, MAX_WATCHED_SIZE, MAX_ZTOC_SIZE};
 use crate::progress::steps::Steps;
+use crate::threads::each;
 use crate::ztoc::Ztoc;
 use crate::ztoc::toc::{FileType, Toc};
 

@@ -1,0 +1,54 @@
+//! Errors and their place in the archive: of several the first one counts, whoever noticed it first.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+
+/// A member, for errors.
+#[derive(Clone, Debug)]
+pub(super) struct At {
+    pub(super) archive: Arc<str>,
+    pub(super) member: String,
+    /// Of its header in the tar archive, in bytes.
+    pub(super) offset: u64,
+}
+
+impl At {
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        Failure { offset: self.offset, error: Box::new(error) }
+    }
+
+    pub(super) fn refuse(&self, problem: String, hint: Option<&'static str>) -> Failure {
+        let (archive, member) = (self.archive.to_string(), self.member.clone());
+        let offset = self.offset;
+        let error = Error::Member { archive, member, offset, problem, hint };
+        Failure { offset, error: Box::new(error) }
+    }
+
+    pub(super) fn corrupt(&self, found: &str) -> Failure {
+        let hint = "the archive is damaged or was not written completely; export the image again";
+        self.refuse(format!("it is corrupt: its content has the digest {found}"), Some(hint))
+    }
+}
+
+/// An error and where in the archive it belongs.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// In bytes of the tar archive.
+    pub(super) offset: u64,
+    pub(super) error: Box<Error>,
+}
+
+impl Failure {
+    /// Before anything was read.
+    pub(super) fn at_once(error: Error) -> Self {
+        Self { offset: 0, error: Box::new(error) }
+    }
+
+    /// Keeps the one that comes first in the archive.
+    pub(super) fn first(kept: &mut Option<Self>, new: Self) {
+        if kept.as_ref().is_none_or(|kept| new.offset < kept.offset) {
+            *kept = Some(new);
+        }
+    }
+}

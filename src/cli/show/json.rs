@@ -1,0 +1,17 @@
+//! Reports as JSON, safe to look at on a terminal.
+
+use serde::Serialize;
+
+use super::escape;
+
+/// One document over several lines, with the end of the last. Plain values can always be written.
+pub(crate) fn document(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    escape::json(&text).into_owned() + "\n"
+}
+
+/// One value on a line, without its end.
+pub(crate) fn line(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    escape::json(&text).into_owned()
+}

@@ -1,0 +1,147 @@
+//! The scan of one layer: what is asked, what it gives, and the pass itself.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::source::Source;
+use super::span::SpanStart;
+use super::splitter::{Handle, Splitter};
+use super::threads::{self, Division};
+use super::walk::{Halt, LayerWalker};
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
+use crate::ztoc::Ztoc;
+
+/// What is to be scanned.
+#[derive(Clone, Debug)]
+pub struct ScanRequest<'a> {
+    /// Digest by the layer's descriptor.
+    pub digest: Digest,
+    /// Size of the blob by the layer's descriptor, in bytes.
+    pub size: u64,
+    /// By the layer's media type.
+    pub compression: Compression,
+    /// Uncompressed bytes between checkpoints, at least 1.
+    pub span_size: u64,
+    /// Text that goes into the zTOC.
+    pub build_tool_identifier: &'a str,
+    /// Whether a second thread may read and hash, and inflate members ahead in a layer of many.
+    pub second_thread: bool,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub enum Scan {
+    /// The layer's zTOC.
+    Indexed(Box<Ztoc>),
+    /// The blob is sound, but no reader could load the layer rightly.
+    Unsupported {
+        /// Why, naming the entry that caused it.
+        reason: String,
+    },
+}
+
+/// Why a scan failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// Reading the blob.
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+    /// The scan was told to end.
+    #[error("cancelled")]
+    Cancelled,
+    /// The blob's bytes are not those of the descriptor's digest.
+    #[error("content does not match its digest (found {found})")]
+    Digest {
+        /// Digest of the bytes read.
+        found: Digest,
+    },
+    /// The blob has another size than its descriptor says.
+    #[error("size does not match the descriptor (found {found} bytes)")]
+    Size {
+        /// Bytes read; at least, when it is too long.
+        found: u64,
+    },
+    /// The digest is right, but the content is not a layer.
+    #[error("{problem}")]
+    Content {
+        /// What is wrong.
+        problem: String,
+        /// Offset in the blob, for gzip.
+        offset: Option<u64>,
+        /// Offset in the uncompressed archive, for tar.
+        uncompressed_offset: Option<u64>,
+    },
+}
+
+/// What a scan tells while it runs, and asks.
+pub trait ScanObserver: Sync {
+    /// Bytes of the blob read so far.
+    fn progress(&self, bytes: u64);
+    /// Whether to give up.
+    fn cancelled(&self) -> bool;
+}
+
+/// Scans one layer from its blob.
+///
+/// # Errors
+/// [`ScanError`]. A wrong digest or size outranks what else is wrong, as it is the cause.
+pub fn scan(
+    blob: &mut (dyn Read + Send),
+    request: &ScanRequest<'_>,
+    observer: &dyn ScanObserver,
+) -> Result<Scan, ScanError> {
+    divided(blob, request, observer, threads::DIVISION)
+}
+
+/// [`scan`], with the work divided like this if there is a second thread.
+pub(super) fn divided(
+    blob: &mut (dyn Read + Send),
+    request: &ScanRequest<'_>,
+    observer: &dyn ScanObserver,
+    division: Division,
+) -> Result<Scan, ScanError> {
+    if request.compression == Compression::None && request.size == 0 {
+        // The zTOC would have no span at all, which the reference's reader refuses.
+        return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
+    }
+    let mut source = Source::new(blob, request.size);
+    let splitter = Arc::new(Splitter::new(division.split));
+    let mut walker = LayerWalker::new(request);
+    if request.second_thread {
+        walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
+    }
+    let (mut walked, mut position) = (Ok(walker), 0);
+    let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
+        // A walk that has ended is over; the digest still decides whether the blob is sound.
+        if let Ok(walker) = &mut walked
+            && let Err(halt) = walker.feed(chunk, starts)
+        {
+            walked = Err(halt);
+            splitter.close();
+        }
+        position += chunk.len() as u64;
+        splitter.walked(position);
+    };
+    let hasher = if request.second_thread {
+        threads::together(&mut source, walk, observer, division, &splitter)?
+    } else {
+        threads::alone(&mut source, walk, observer)?
+    };
+    let (found, span_digests) = hasher.finish();
+    if found != request.digest {
+        return Err(ScanError::Digest { found });
+    }
+    match walked.and_then(LayerWalker::finish) {
+        Ok((tar, zinfo)) => Ok(Scan::Indexed(Box::new(Ztoc {
+            build_tool_identifier: request.build_tool_identifier.to_owned(),
+            compressed_archive_size: request.size,
+            uncompressed_archive_size: tar.archive_size,
+            toc: tar.toc,
+            zinfo,
+            span_digests,
+        }))),
+        Err(Halt::Unsupported(reason)) => Ok(Scan::Unsupported { reason }),
+        Err(Halt::Content(error)) => Err(error),
+    }
+}

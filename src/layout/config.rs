@@ -1,0 +1,60 @@
+//! Image configurations: what is read of them.
+
+use super::Layout;
+use super::descriptor::{Descriptor, Object};
+use crate::error::Error;
+use crate::limits::MAX_CONFIG_SIZE;
+use crate::oci::digest::Digest;
+use crate::oci::json::schema::{self, CONFIG};
+use crate::oci::platform::Platform;
+
+/// The members of a configuration that decide something.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageConfig {
+    /// In normal form; its texts are empty where the configuration has none.
+    pub(crate) platform: Platform,
+    /// Its `os.features`.
+    pub(crate) os_features: Vec<String>,
+    /// As they stand there, bottom first.
+    pub(crate) diff_ids: Vec<String>,
+}
+
+impl ImageConfig {
+    /// Reads a configuration; `None` when its blob is not there.
+    ///
+    /// # Errors
+    /// As [`Layout::read_blob`]; [`Error::Document`] when Go would read something else, or nothing.
+    pub(crate) fn read(layout: &Layout, blob: &Descriptor) -> Result<Option<Self>, Error> {
+        let Some(bytes) = layout.read_blob(&blob.digest, blob.size, MAX_CONFIG_SIZE)? else {
+            return Ok(None);
+        };
+        Self::parse(&bytes, blob.digest).map(Some)
+    }
+
+    /// The configuration `bytes`, which is the blob `digest`.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when Go would read something else, or nothing.
+    pub(crate) fn parse(bytes: &[u8], digest: Digest) -> Result<Self, Error> {
+        let place = format!("image configuration {digest}");
+        // Only texts that decide nothing can hold other bytes in a working image; Go replaces them, too.
+        let lossy = String::from_utf8_lossy(bytes);
+        let text = super::open::text(lossy.as_bytes(), &place)?;
+        schema::check(text, 0, &CONFIG, None).map_err(Error::mistake(&place))?;
+        let object = Object::read(text, &place)?;
+        let rootfs = object.value("rootfs").map(|text| Object::read(text, &place)).transpose()?;
+        let ids: Option<Vec<Option<String>>> = match rootfs {
+            Some(rootfs) => rootfs.get("diff_ids")?,
+            None => None,
+        };
+        let os_features: Option<Vec<Option<String>>> = object.get("os.features")?;
+        let os_features =
+            os_features.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+        let ids = ids.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+        Ok(Self {
+            platform: object.platform()?,
+            os_features: os_features.collect(),
+            diff_ids: ids.collect(),
+        })
+    }
+}
