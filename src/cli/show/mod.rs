@@ -4,6 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod escape;
 pub(crate) mod inspect;
 pub(crate) mod listing;
+pub(crate) mod markdown;
 pub(crate) mod message;
 pub(crate) mod plan;
 pub(crate) mod printer;
