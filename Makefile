@@ -4,12 +4,13 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test bench check unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist hands build demo test bench check unit peer push e2e faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
+	@echo "make dist   what a release consists of, in dist/: archives, install.sh, SBOM, checksums"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
@@ -19,7 +20,17 @@ help:
 	@echo "make determinism  the same bytes on emulated processors, aarch64, in other surroundings"
 	@echo "make miri   what Miri can run (nightly)"
 	@echo "make advisories  known vulnerabilities of the dependencies"
-	@echo "parts of make test: check unit peer push e2e determinism faults fuzz-smoke"
+	@echo "parts of make test: check unit hands peer push e2e determinism faults fuzz-smoke"
+
+# What a release consists of, for all targets that can be linked here (DIST_TARGETS for some of them).
+dist:
+	.github/packaging/dist.sh $(DIST_TARGETS)
+
+# The release's archive for this machine installed and used in the action's steps, as a user would.
+hands: export DIST := .work/dist-here
+hands:
+	.github/packaging/dist.sh $(shell uname -m)-unknown-linux-musl
+	python3 -B tests/hands/run.py .work/dist-here .work/bin
 
 build:
 	cargo build --release --locked
@@ -33,7 +44,7 @@ setup:
 	tests/setup.sh
 
 # In this order a mistake is told as early as possible.
-test: setup check unit peer push e2e determinism faults fuzz-smoke
+test: setup check unit hands peer push e2e determinism faults fuzz-smoke
 
 check:
 	cargo fmt --check
