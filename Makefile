@@ -14,6 +14,7 @@ help:
 	@echo "make build  build target/release/soci-layout"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
 	@echo "make growth the work of each command grows as its input does, counted in instructions"
+	@echo "make foreign layouts of other projects' tools made anew, and all who pull or build on them (root, apt)"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
 	@echo "make fuzz-smoke  seeds and a few random mutations of them, on stable Rust"
 	@echo "make fuzz TARGET=gzip  one target with coverage and AddressSanitizer (nightly, cargo-fuzz)"
@@ -129,6 +130,15 @@ peer: build
 # Real registries and real push tools, on loopback.
 push: build
 	cd tests/peer && SOCI_LAYOUT=$(BIN) TZ=UTC go test -count=1 -timeout 30m ./push
+
+# Layouts of other projects' tools, made anew; each read by its maker, pulled by everybody from every push tool.
+FOREIGN := $(CURDIR)/.work/foreign
+foreign: build
+	tests/foreign/tools.sh
+	rm -rf $(FOREIGN)/made
+	tests/foreign/make.sh $(FOREIGN)/made
+	cd tests/peer && SOCI_LAYOUT=$(BIN) SOCI_FOREIGN=$(FOREIGN)/made SOCI_PULL=all TZ=UTC \
+	  go test -tags foreign -count=1 -timeout 90m -run 'PullsAsBefore|WhoBuilds|MakerReads' ./push
 
 # The real consumer: containerd and the reference's snapshotter through FUSE. Says so where it cannot run.
 E2E_BIN := $(CURDIR)/.work/e2e/bin

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Installs the tools of other projects that `make foreign` needs, beside those of tests/setup.sh:
 # podman and buildah from apt, Go programs from the module proxy, jib-core from Maven Central.
-# apko, kaniko and Bazel's rules are not Go modules that the proxy builds; their shapes are made by hand.
+# apko, kaniko and Bazel's rules are not Go modules that the proxy builds; ko writes what tests/peer/cmd/rootindex does.
 set -euo pipefail
 
 UMOCI=github.com/opencontainers/umoci/cmd/umoci@v0.6.0
-KO=github.com/google/ko@v0.19.1
 JIB=com.google.cloud.tools:jib-core:0.27.3
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,7 +23,7 @@ if [ ${#want[@]} -gt 0 ]; then
 fi
 
 # Built as a dependency: `go install` refuses modules that replace others.
-for tool in "$UMOCI" "$KO"; do
+for tool in "$UMOCI"; do
   package=${tool%@*} name=$(basename "${tool%@*}")
   [ -x "$dir/bin/$name" ] && continue
   echo "foreign: building $tool"

@@ -85,13 +85,18 @@ var exports = []Fixture{
 // tooManyToName: each list needs a named image, and --name names one entry.
 var tooManyToName = map[string]string{"v1-tagged": "the tagged V1 shape needs one"}
 
+// noPlatform: in an index nobody would find it.
+var noPlatform = map[string]string{
+	"v2": "nothing to index", "v1-nested": "nothing to index", "both": "nothing to index",
+}
+
 // foreign are small layouts that the tools of other projects made (testdata/foreign/README.md).
 var foreign = []Fixture{
 	{name: "apko", foreign: true, rootIndex: true, left: tooManyToName},
 	{name: "buildah", foreign: true},
 	{name: "buildah-manifest", foreign: true},
 	{name: "cosign-save", foreign: true, unpushed: true, left: tooManyToName},
-	{name: "crane-append-no-platform", foreign: true, docker: true, unnamed: true},
+	{name: "crane-append-no-platform", foreign: true, docker: true, unnamed: true, left: noPlatform},
 	{name: "crane-pull", foreign: true, docker: true},
 	{name: "crane-pull-index", foreign: true, unnamed: true},
 	{name: "jib", foreign: true, unnamed: true},

@@ -58,8 +58,10 @@ var exceptions = []exception{
 		then: func(o *Outcome) { o.v1 = unseen },
 	},
 	{
-		why:  "skopeo never writes referrers lists of its own: a nested v1 index is pushed but not found without the API",
-		when: func(c Cell) bool { return c.tool == skopeo && c.form.v1 && !c.form.tagged && !c.referrers },
+		why: "skopeo and imagetools write no referrers lists of their own: a nested v1 index is pushed but not found without the API",
+		when: func(c Cell) bool {
+			return (c.tool == skopeo || c.tool == imagetools) && c.form.v1 && !c.form.tagged && !c.referrers
+		},
 		then: func(o *Outcome) { o.v1 = unseen },
 	},
 	{
