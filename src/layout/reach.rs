@@ -6,18 +6,20 @@
 //! for and however it is written ([`super::mentions`]). A document is what may be a text by its beginning, of any
 //! size and media type. Binary blobs (layers, zTOCs, compressed documents) lead to nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Layout;
+use super::descriptor::{AnyDescriptor, Object};
 use super::mentions::{BEGINNING, Beginning, LENGTHS, Mentions, beginning};
 use super::tree::{Content, Node, Tree};
 use crate::error::Error;
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::{Digest, Hasher};
+use crate::oci::media_type::IN_TOTO;
 
 /// What `docker save` writes beside `index.json` and `docker load` reads.
 const DOCKER: [&str; 2] = ["manifest.json", "repositories"];
@@ -49,6 +51,9 @@ pub(crate) struct Reachable {
 pub(crate) struct Search<'a> {
     texts: Vec<&'a str>,
     digests: Vec<Digest>,
+    /// In-toto statements of attestations. A statement is about its subject, and the manifest that carries it says
+    /// where that is; as a reference, its subject would keep every image that an index replaced.
+    statements: HashSet<Digest>,
     /// Whether Docker's documents count.
     docker: bool,
     /// Whether small blobs that begin as no document are read, too: a damaged one may have been one.
@@ -90,6 +95,16 @@ impl<'a> Search<'a> {
         let below = match &node.content {
             Content::Image(image) => &image.layers,
             Content::Soci(soci) => &soci.ztocs,
+            Content::Attestation { manifest: Some(manifest) } | Content::Artifact(manifest) => {
+                let layers = Object::read(&manifest.text, "attestation").and_then(|it| {
+                    AnyDescriptor::read_list(it.value("layers").unwrap_or("null"), "")
+                });
+                let known =
+                    layers.unwrap_or_default().into_iter().filter_map(AnyDescriptor::into_known);
+                let statements = known.filter(|layer| layer.media_type == IN_TOTO);
+                self.statements.extend(statements.map(|layer| layer.digest));
+                return;
+            }
             _ => return,
         };
         self.digests.extend(below.iter().map(|descriptor| descriptor.digest));
@@ -111,6 +126,7 @@ impl<'a> Search<'a> {
             layout,
             stored: &stored,
             careful: self.careful,
+            statements: self.statements,
             found: Reachable::default(),
             waiting: Vec::new(),
         };
@@ -201,6 +217,7 @@ struct Walk<'a> {
     layout: &'a Layout,
     stored: &'a Stored,
     careful: bool,
+    statements: HashSet<Digest>,
     found: Reachable,
     waiting: Vec<Waiting>,
 }
@@ -311,12 +328,15 @@ impl Walk<'_> {
     fn search(&mut self, path: &Path, mut file: File, digest: Option<Digest>) -> Result<(), Error> {
         let (mut mentions, mut hasher, mut names) = (Mentions::new(), Hasher::new(), Vec::new());
         let mut buffer = vec![0; CHUNK];
+        let searched = digest.is_none_or(|digest| !self.statements.contains(&digest));
         let read = loop {
             match file.read(&mut buffer) {
                 Ok(0) => break Ok(()),
                 Ok(count) => {
                     hasher.update(&buffer[..count]);
-                    mentions.read(&buffer[..count], &mut self.collect(&mut names));
+                    if searched {
+                        mentions.read(&buffer[..count], &mut self.collect(&mut names));
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => break Err(Error::io("read", path)(error)),

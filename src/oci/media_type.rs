@@ -14,6 +14,8 @@ pub const DOCKER_MANIFEST_LIST: &str = "application/vnd.docker.distribution.mani
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// Docker image configuration.
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// An in-toto statement: what an attestation says about an image.
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// SOCI index V1 (as `config.mediaType` and artifact type).
 pub const SOCI_INDEX_V1: &str = "application/vnd.amazon.soci.index.v1+json";
 /// SOCI index V2.
