@@ -1,8 +1,8 @@
 //! Makes a seed of the zTOC target: `ztoc_seed gzip|tar LAYER SPAN_SIZE SEED`.
 
 use soci_layout::Digest;
-use soci_layout::media_type::Compression;
 use soci_layout::layer::{Scan, ScanObserver, ScanRequest, scan};
+use soci_layout::media_type::Compression;
 
 struct Quiet;
 

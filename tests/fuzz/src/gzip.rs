@@ -9,8 +9,8 @@
 //! - bits 3 to 5: the span size.
 
 use soci_layout::Digest;
-use soci_layout::media_type::Compression;
 use soci_layout::layer::{Scan, ScanError, ScanObserver, ScanRequest, scan};
+use soci_layout::media_type::Compression;
 use soci_layout::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use soci_layout::ztoc::{Zinfo, Ztoc};
 

@@ -8,9 +8,9 @@
 //! The differential test against Go's reader is `tests/peer`.
 
 use soci_layout::Digest;
-use soci_layout::media_type::Compression;
 use soci_layout::layer::tar::{TarError, TarSummary, TarWalker};
 use soci_layout::layer::{Scan, ScanError, ScanObserver, ScanRequest, scan};
+use soci_layout::media_type::Compression;
 use soci_layout::ztoc::{Zinfo, Ztoc};
 
 use crate::tables::assert_same;
