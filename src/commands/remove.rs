@@ -245,8 +245,7 @@ fn prune_all(layout: &LockedLayout, tree: &Tree, after: &str) -> Result<Pruned, 
         return Ok(pruned);
     }
     for digest in originals.blobs() {
-        let path = layout.blob_path(digest);
-        let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let size = layout.blob_size(digest)?.unwrap_or(0);
         layout.remove_blob(digest)?;
         pruned.blobs += 1;
         pruned.bytes += size;

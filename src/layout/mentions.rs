@@ -21,6 +21,9 @@ struct Run {
     /// The newest four bits are the lowest of the first word.
     words: [u64; LONGEST / 16],
     length: usize,
+    /// Whether digits that follow a quotation mark are passed over.
+    of_statement: bool,
+    quoted: bool,
 }
 
 impl Run {
@@ -41,11 +44,12 @@ impl Run {
             b'A'..=b'F' => byte - b'A' + 10,
             _ => {
                 self.length = 0;
+                self.quoted = byte == b'"';
                 return;
             }
         };
         self.push(digit);
-        if self.length < LENGTHS[0] {
+        if self.length < LENGTHS[0] || (self.of_statement && self.quoted) {
             return;
         }
         let mut bytes = [0; LONGEST / 2];
@@ -88,14 +92,21 @@ struct Base64 {
 
 impl Mentions {
     pub(crate) fn new() -> Self {
-        Self::nested(MAX_BASE64)
+        Self::nested(MAX_BASE64, false)
     }
 
-    fn nested(depth: usize) -> Self {
-        let base64 = depth
-            .checked_sub(1)
-            .map(|depth| Box::new(Base64 { bits: 0, count: 0, inner: Self::nested(depth) }));
-        Self { plain: Run::default(), unescaped: Run::default(), escape: Escape::None, base64 }
+    /// For an in-toto statement. It says what it is about by the digits alone (`{"sha256":"<hex>"}`), which is no
+    /// reference: where its subject is, says the manifest that carries the statement.
+    pub(crate) fn of_statement() -> Self {
+        Self::nested(MAX_BASE64, true)
+    }
+
+    fn nested(depth: usize, of_statement: bool) -> Self {
+        let base64 = depth.checked_sub(1).map(|depth| {
+            Box::new(Base64 { bits: 0, count: 0, inner: Self::nested(depth, of_statement) })
+        });
+        let run = Run { of_statement, ..Run::default() };
+        Self { plain: run.clone(), unescaped: run, escape: Escape::None, base64 }
     }
 
     /// Takes the next bytes. `found` gets the bytes of each run of digits that is long enough.
@@ -216,7 +227,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::oci::digest::Digest;
+    use crate::oci::digest::{Digest, hex};
 
     /// What is found in `bytes`, whatever the parts they come in.
     fn in_parts(bytes: &[u8], size: usize) -> Vec<String> {
@@ -224,11 +235,7 @@ mod tests {
         let mut mentions = Mentions::new();
         for part in bytes.chunks(size) {
             mentions.read(part, &mut |digest| {
-                let mut hex = String::new();
-                for byte in digest {
-                    write!(hex, "{byte:02x}").expect("text");
-                }
-                list.push(hex);
+                list.push(hex(digest));
             });
         }
         list
@@ -294,6 +301,27 @@ mod tests {
         }
         let long = hex.repeat(2);
         assert!(mentions(format!("sha512:{long}"), &long));
+    }
+
+    #[test]
+    fn a_statement_refers_to_what_it_calls_a_digest_not_to_its_subject() {
+        let hex = Digest::of(b"blob").hex();
+        let found = |text: &str| {
+            let mut any = false;
+            Mentions::of_statement().read(text.as_bytes(), &mut |_| any = true);
+            any
+        };
+        for (text, counts) in [
+            (format!("{{\"subject\":[{{\"digest\":{{\"sha256\":\"{hex}\"}}}}]}}"), false),
+            // Written in a way that leaves a doubt, it counts.
+            (format!("{{\"sha256\":\"\\u00{:x}{}\"}}", hex.as_bytes()[0], &hex[1..]), true),
+            (format!("{{\"uri\":\"pkg:docker/a?digest=sha256:{hex}\"}}"), true),
+            (format!("{{\"x\":\"sha256\\u003a{hex}\"}}"), true),
+            (format!("{{\"x\":\"blobs\\/sha256\\/{hex}\"}}"), true),
+            (base64(&format!("{{\"digest\":\"sha256:{hex}\"}}")), true),
+        ] {
+            assert_eq!(found(&text), counts, "{text}");
+        }
     }
 
     #[test]

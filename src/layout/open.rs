@@ -112,11 +112,15 @@ fn is_file_elsewhere(store: &Path, link: &Path) -> bool {
     target.is_file() && target.parent() != Some(&store)
 }
 
+/// Opens a file for reading; what takes a file's place, such as a fifo, must not make the run wait.
+pub(super) fn open_file(path: &Path) -> std::io::Result<fs::File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// A whole file of at most `limit` bytes; `None` when it does not exist.
 fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    // A fifo must not make the run wait, nor a device be read.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", path)(error)),

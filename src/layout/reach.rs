@@ -7,18 +7,18 @@
 //! size and media type. Binary blobs (layers, zTOCs, compressed documents) lead to nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Layout;
 use super::descriptor::{AnyDescriptor, Object};
 use super::mentions::{BEGINNING, Beginning, LENGTHS, Mentions, beginning};
+use super::open::open_file;
 use super::tree::{Content, Node, Tree};
 use crate::error::Error;
 use crate::limits::MAX_MANIFEST_SIZE;
-use crate::oci::digest::{Digest, Hasher};
+use crate::oci::digest::{Digest, Hasher, hex};
 use crate::oci::media_type::IN_TOTO;
 
 /// What `docker save` writes beside `index.json` and `docker load` reads.
@@ -51,8 +51,8 @@ pub(crate) struct Reachable {
 pub(crate) struct Search<'a> {
     texts: Vec<&'a str>,
     digests: Vec<Digest>,
-    /// In-toto statements of attestations. A statement is about its subject, and the manifest that carries it says
-    /// where that is; as a reference, its subject would keep every image that an index replaced.
+    /// In-toto statements of attestations ([`Mentions::of_statement`]): as references, their subjects would keep
+    /// every image that was replaced.
     statements: HashSet<Digest>,
     /// Whether Docker's documents count.
     docker: bool,
@@ -274,11 +274,7 @@ impl Walk<'_> {
     }
 
     fn other(&mut self, algorithm: &str, directory: &Path, name: &[u8]) {
-        use std::fmt::Write as _;
-        let hex = name.iter().fold(String::with_capacity(name.len() * 2), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let hex = hex(name);
         let path = directory.join(&hex);
         let size = match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata.len(),
@@ -326,17 +322,16 @@ impl Walk<'_> {
 
     /// Searches a file to its end. What a damaged one mentions counts, but it may have mentioned more.
     fn search(&mut self, path: &Path, mut file: File, digest: Option<Digest>) -> Result<(), Error> {
-        let (mut mentions, mut hasher, mut names) = (Mentions::new(), Hasher::new(), Vec::new());
+        let (mut hasher, mut names) = (Hasher::new(), Vec::new());
+        let statement = digest.is_some_and(|digest| self.statements.contains(&digest));
+        let mut mentions = if statement { Mentions::of_statement() } else { Mentions::new() };
         let mut buffer = vec![0; CHUNK];
-        let searched = digest.is_none_or(|digest| !self.statements.contains(&digest));
         let read = loop {
             match file.read(&mut buffer) {
                 Ok(0) => break Ok(()),
                 Ok(count) => {
                     hasher.update(&buffer[..count]);
-                    if searched {
-                        mentions.read(&buffer[..count], &mut self.collect(&mut names));
-                    }
+                    mentions.read(&buffer[..count], &mut self.collect(&mut names));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => break Err(Error::io("read", path)(error)),
@@ -358,9 +353,7 @@ impl Walk<'_> {
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    // A fifo that takes its place must not make the run wait.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Error::io("open", path))
+    open_file(path).map_err(Error::io("open", path))
 }
 
 /// Looks at the beginning of a file, which is then at its beginning again.

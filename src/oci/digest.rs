@@ -25,6 +25,17 @@ pub enum ParseDigestError {
     Algorithm(String),
 }
 
+/// Lowercase hexadecimal digits, two for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
 impl Digest {
     /// The digest of `bytes`.
     #[must_use]
@@ -37,13 +48,7 @@ impl Digest {
     /// The 64 hexadecimal digits without the algorithm: the blob's file name.
     #[must_use]
     pub fn hex(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        text
+        hex(&self.0)
     }
 
     /// The first twelve hexadecimal digits, enough for people.

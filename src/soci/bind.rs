@@ -119,11 +119,15 @@ pub(super) struct Rewriter<'a> {
     pub(super) images: Vec<NewImage>,
     /// Their places in `images`, by the manifest they had.
     places: HashMap<Digest, usize>,
+    /// And by the manifest they have now; the first counts.
+    places_now: HashMap<Digest, usize>,
     /// Rewritten attestation manifests by their old digest.
     pub(super) attestations: BTreeMap<Digest, (Digest, u64)>,
     pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
     /// By root, what it was before it had SOCI indexes.
     pub(super) originals: Vec<Option<Original>>,
+    /// Read when the first is wanted: every blob has to be looked at.
+    records: Option<Originals>,
     /// By digest, manifests and nested indexes as they were before they had SOCI indexes.
     pub(super) earlier: HashMap<Digest, ManifestRef>,
     /// By the digest of a manifest, the types that its layers had then.
@@ -137,10 +141,11 @@ impl<'a> Rewriter<'a> {
         name: Option<&'a str>,
         keeps: bool,
     ) -> Result<Self, Error> {
-        let originals = if tree.roots.iter().any(has_soci) {
-            Originals::read(layout)?.of_roots(layout, tree)
-        } else {
-            tree.roots.iter().map(|_| None).collect()
+        let indexed = tree.roots.iter().any(has_soci);
+        let records = indexed.then(|| Originals::read(layout)).transpose()?;
+        let originals = match &records {
+            Some(records) => records.of_roots(layout, tree),
+            None => tree.roots.iter().map(|_| None).collect(),
         };
         let (mut earlier, mut earlier_types) = (HashMap::new(), HashMap::new());
         for (root, original) in tree.roots.iter().zip(&originals) {
@@ -164,9 +169,11 @@ impl<'a> Rewriter<'a> {
             undoing: false,
             images: Vec::new(),
             places: HashMap::new(),
+            places_now: HashMap::new(),
             attestations: BTreeMap::new(),
             blobs: BTreeMap::new(),
             originals,
+            records,
             earlier,
             earlier_types,
         })
@@ -191,7 +198,13 @@ impl<'a> Rewriter<'a> {
 
     pub(super) fn add(&mut self, image: NewImage) {
         self.places.insert(image.before, self.images.len());
+        self.places_now.entry(image.manifest.digest).or_insert(self.images.len());
         self.images.push(image);
+    }
+
+    /// The image that is now this manifest.
+    pub(super) fn image_now(&self, manifest: &Digest) -> Option<&NewImage> {
+        self.places_now.get(manifest).map(|place| &self.images[*place])
     }
 
     /// Makes an image's SOCI indexes and its new manifest.
@@ -285,9 +298,14 @@ impl<'a> Rewriter<'a> {
             let added = appended.iter().map(|now| Replaced { now: now.clone(), before: None });
             entries.extend(added);
         }
-        if !entries.is_empty()
-            && let Some(record) = Originals::read(self.layout)?.record(entries)?
-        {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let records = match self.records.take() {
+            Some(records) => records,
+            None => Originals::read(self.layout)?,
+        };
+        if let Some(record) = records.record(entries)? {
             self.put(record);
         }
         Ok(())

@@ -324,10 +324,9 @@ impl Rewriter<'_> {
         // An index of one image may have been there before.
         let was_index = original.flatten().is_some_and(|kind| is_index(&kind));
         if !was_index
-            && let Some(unwrapped) = unbind::unwrapped(root, &text, &|digest| {
-                self.images.iter().find(|image| image.manifest.digest == *digest)
-            })
-            .map_err(Error::json(place))?
+            && let Some(unwrapped) =
+                unbind::unwrapped(root, &text, &|digest| self.image_now(digest))
+                    .map_err(Error::json(place))?
         {
             return Ok(unwrapped);
         }

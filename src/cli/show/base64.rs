@@ -1,22 +1,11 @@
 //! Bytes as text: Base64 with padding, as Go writes byte strings into JSON.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// Base64 with padding (RFC 4648, section 4).
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0, |group, byte| group << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for position in 0..4 {
-            let sextet = group >> (18 - 6 * position) & 63;
-            out.push(if position > chunk.len() {
-                '='
-            } else {
-                char::from(ALPHABET[sextet as usize])
-            });
-        }
-    }
-    out
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]
