@@ -48,7 +48,9 @@ mod threads;
 mod unfinished;
 pub mod ztoc;
 
-pub use commands::index::options::{DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE, Options};
+pub use commands::index::options::{
+    DEFAULT_MIN_LAYER_SIZE, DEFAULT_MIN_SAVING, DEFAULT_SPAN_SIZE, Options,
+};
 pub use commands::index::report::{self, Report};
 pub use commands::index::{index, plan, run};
 pub use commands::remove::{

@@ -153,12 +153,8 @@ impl<'a> Side<'a> {
                 return Err(*at.corrupt(&found.to_string()).error);
             }
             // The archive ended or was refused; whoever reads it tells.
-            Err(ScanError::Read(_) | ScanError::Size { .. } | ScanError::Cancelled) => {
+            Err(_) => {
                 return Err(Error::Cancelled);
-            }
-            Err(ScanError::Content { problem, .. }) => {
-                self.steps.log(step, format!("not a layer: {problem}"));
-                return Ok((None, Outcome::Done));
             }
         };
         self.steps.log(step, early.to_string());

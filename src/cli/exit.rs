@@ -11,7 +11,7 @@ Exit codes:
    0  done, or nothing to do
    1  error, and the layout is as before; or a finding of verify, a difference with diff --exit-code
    2  wrong usage
-   3  nothing was indexed, and --require-index was given
+   3  nothing was indexed, and --require-index was given; a layer is not lazy, and verify --require-lazy was
   70  a bug in soci-layout
  130  interrupted (Ctrl-C); the layout is as before
  143  terminated; the layout is as before";
@@ -26,7 +26,8 @@ pub(crate) enum Exit {
     Error,
     /// The command line makes no sense.
     Usage,
-    /// Nothing was indexed, and `--require-index` was given.
+    /// Nothing was indexed, and `--require-index` was given; or a layer is not lazy, and `verify --require-lazy`
+    /// was.
     NothingIndexed,
     /// A bug in this program.
     Bug,

@@ -17,6 +17,8 @@
 //! content to those who want files.
 
 mod checkpoint;
+pub(crate) mod content;
+pub mod eager;
 mod gzip;
 mod inflate;
 #[cfg(test)]

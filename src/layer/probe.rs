@@ -7,12 +7,13 @@
 
 use std::io::Read;
 
+use super::content::{self, Head};
+use super::eager::EagerReason;
 use super::gzip::GzipWalker;
 use super::source::Source;
 use super::span::SpanStart;
 use super::splitter::Splitter;
 use super::tar::{TarSummary, TarWalker};
-use super::walk::Halt;
 use super::{ScanError, ScanObserver, threads, unpack};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
@@ -28,38 +29,16 @@ pub(crate) struct Truth {
     pub(crate) diff_id: Digest,
     /// Bytes of uncompressed content.
     pub(crate) output: u64,
+    /// Whether the content was read to its end, so that `diff_id` is that of the whole.
+    pub(crate) whole: bool,
     /// The archive, or why it is none.
-    pub(crate) tar: Result<TarSummary, NoArchive>,
+    pub(crate) tar: Result<TarSummary, EagerReason>,
     /// Where the first gzip member's header ends, in the blob.
     pub(crate) header: Option<u64>,
     /// Digest of each span that begins inside the blob.
     pub(crate) spans: Vec<Digest>,
     /// For each checkpoint that lies inside the content.
     pub(crate) places: Vec<Place>,
-}
-
-/// Why a layer's content could not be read to its end.
-#[derive(Debug)]
-pub(crate) struct NoArchive {
-    /// For people.
-    pub(crate) problem: String,
-    /// Offset in the blob.
-    pub(crate) offset: Option<u64>,
-}
-
-impl From<Halt> for NoArchive {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Unsupported(problem) => Self { problem, offset: None },
-            Halt::Content(error) => {
-                let offset = match &error {
-                    ScanError::Content { offset, .. } => *offset,
-                    _ => None,
-                };
-                Self { problem: error.to_string(), offset }
-            }
-        }
-    }
 }
 
 /// What is true at a checkpoint's uncompressed offset.
@@ -92,7 +71,7 @@ fn span_starts(ztoc: &Ztoc) -> Vec<SpanStart> {
 /// Watches the uncompressed content go by.
 struct Content<'a> {
     tar: TarWalker,
-    halted: Option<Halt>,
+    halted: Option<EagerReason>,
     diff_id: Hasher,
     position: u64,
     /// The last bytes, at most [`WINDOW_SIZE`].
@@ -201,7 +180,9 @@ pub(crate) fn straight(
     };
     let mut walker = GzipWalker::judge(checkpoints);
     let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
+    let (mut head, mut inner) = (Head::default(), Head::default());
     let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
+        head.feed(chunk);
         read += chunk.len() as u64;
         let (here, later) = starts.split_at(starts.partition_point(|start| start.offset <= read));
         begun.extend_from_slice(here);
@@ -209,7 +190,11 @@ pub(crate) fn straight(
         match claimed.compression {
             Compression::None => content.take(chunk),
             Compression::Gzip if broken.is_none() => {
-                broken = walker.feed(chunk, |bytes| content.take(bytes), &mut ignored).err();
+                let output = |bytes: &[u8]| {
+                    inner.feed(bytes);
+                    content.take(bytes);
+                };
+                broken = walker.feed(chunk, output, &mut ignored).err();
             }
             Compression::Gzip => {}
         }
@@ -231,13 +216,18 @@ pub(crate) fn straight(
         broken = walker.finish().err();
     }
     let (blob, spans) = hasher.finish();
+    let whole = broken.is_none();
     let tar = match (broken, content.halted) {
-        (Some(error), _) => Err(Halt::from(error).into()),
-        (None, Some(halt)) => Err(halt.into()),
-        (None, None) => content.tar.finish().map_err(|error| Halt::from(error).into()),
+        // As in a scan: what is wrong inside was met before what is wrong outside.
+        (_, Some(reason)) => Err(reason),
+        (Some(error), None) => Err(error.into()),
+        (None, None) => content.tar.finish().map_err(EagerReason::from),
     };
-    let (output, places) = (content.position, content.places);
-    Ok(Truth { blob, diff_id: content.diff_id.finish(), output, tar, header, spans, places })
+    let tar = tar.map_err(|reason| {
+        content::explain(reason, claimed.compression, head.content(), inner.content())
+    });
+    let (output, places, diff_id) = (content.position, content.places, content.diff_id.finish());
+    Ok(Truth { blob, diff_id, output, whole, tar, header, spans, places })
 }
 
 /// Inflates from a checkpoint to the end of `span`, the bytes of the blob from the checkpoint's

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::source::{Chunk, Source};
 use super::span::BlobHasher;
-use super::walk::{Halt, LayerWalker};
+use super::walk::LayerWalker;
 use super::{ScanError, ScanRequest};
 use crate::ztoc::zinfo::TarZinfo;
 use crate::ztoc::{Zinfo, Ztoc};
@@ -64,10 +64,7 @@ pub(crate) fn sample(
         sample.wall += start.elapsed();
         sample.spans += starts.len() as u64;
         sample.compressed += chunk.bytes().len() as u64;
-        sample.halt = walked.err().map(|halt| match halt {
-            Halt::Content(error) => error.to_string(),
-            Halt::Unsupported(reason) => reason,
-        });
+        sample.halt = walked.err().map(|reason| reason.text);
     }
     let tar = walker.tar();
     sample.uncompressed = tar.position();

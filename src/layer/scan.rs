@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::content::{self, Head};
+use super::eager::{EagerCause, EagerReason};
 use super::source::Source;
 use super::span::SpanStart;
 use super::splitter::{Handle, Splitter};
 use super::threads::{self, Division};
-use super::walk::{Halt, LayerWalker};
+use super::walk::LayerWalker;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::ztoc::Ztoc;
@@ -34,14 +36,11 @@ pub struct ScanRequest<'a> {
 pub enum Scan {
     /// The layer's zTOC.
     Indexed(Box<Ztoc>),
-    /// The blob is sound, but no reader could load the layer rightly.
-    Unsupported {
-        /// Why, naming the entry that caused it.
-        reason: String,
-    },
+    /// The blob is that of its digest, but no reader could load the layer lazily and correctly.
+    Eager(EagerReason),
 }
 
-/// Why a scan failed.
+/// Why a layer cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// Reading the blob.
@@ -62,7 +61,7 @@ pub enum ScanError {
         /// Bytes read; at least, when it is too long.
         found: u64,
     },
-    /// The digest is right, but the content is not a layer.
+    /// The content is not what is wanted. A [`scan`] never ends like this: such a layer is eager.
     #[error("{problem}")]
     Content {
         /// What is wrong.
@@ -85,7 +84,8 @@ pub trait ScanObserver: Sync {
 /// Scans one layer from its blob.
 ///
 /// # Errors
-/// [`ScanError`]. A wrong digest or size outranks what else is wrong, as it is the cause.
+/// [`ScanError`]: the layer is damaged or cannot be read. A wrong digest or size outranks what else is wrong, as
+/// it is the cause.
 pub fn scan(
     blob: &mut (dyn Read + Send),
     request: &ScanRequest<'_>,
@@ -103,7 +103,10 @@ pub(super) fn divided(
 ) -> Result<Scan, ScanError> {
     if request.compression == Compression::None && request.size == 0 {
         // The zTOC would have no span at all, which the reference's reader refuses.
-        return Ok(Scan::Unsupported { reason: "the layer is empty (0 bytes)".to_owned() });
+        return Ok(Scan::Eager(EagerReason::new(
+            EagerCause::Unreadable,
+            "the layer is empty (0 bytes)",
+        )));
     }
     let mut source = Source::new(blob, request.size);
     let splitter = Arc::new(Splitter::new(division.split));
@@ -112,12 +115,14 @@ pub(super) fn divided(
         walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
     }
     let (mut walked, mut position) = (Ok(walker), 0);
+    let mut head = Head::default();
     let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
+        head.feed(chunk);
         // A walk that has ended is over; the digest still decides whether the blob is sound.
         if let Ok(walker) = &mut walked
-            && let Err(halt) = walker.feed(chunk, starts)
+            && let Err(reason) = walker.feed(chunk, starts)
         {
-            walked = Err(halt);
+            walked = Err((reason, walker.inner()));
             splitter.close();
         }
         position += chunk.len() as u64;
@@ -132,7 +137,11 @@ pub(super) fn divided(
     if found != request.digest {
         return Err(ScanError::Digest { found });
     }
-    match walked.and_then(LayerWalker::finish) {
+    let finished = walked.and_then(|walker| {
+        let inner = walker.inner();
+        walker.finish().map_err(|reason| (reason, inner))
+    });
+    match finished {
         Ok((tar, zinfo)) => Ok(Scan::Indexed(Box::new(Ztoc {
             build_tool_identifier: request.build_tool_identifier.to_owned(),
             compressed_archive_size: request.size,
@@ -141,7 +150,8 @@ pub(super) fn divided(
             zinfo,
             span_digests,
         }))),
-        Err(Halt::Unsupported(reason)) => Ok(Scan::Unsupported { reason }),
-        Err(Halt::Content(error)) => Err(error),
+        Err((reason, inner)) => {
+            Ok(Scan::Eager(content::explain(reason, request.compression, head.content(), inner)))
+        }
     }
 }

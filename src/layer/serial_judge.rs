@@ -6,7 +6,7 @@ use zlib_rs::{Deflate, DeflateFlush};
 
 use super::splitter::{Handle, Split, Splitter};
 use super::threads::Division;
-use super::{Scan, ScanError, ScanObserver, ScanRequest, divided};
+use super::{Scan, ScanObserver, ScanRequest, divided};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 
@@ -34,7 +34,7 @@ impl ScanObserver for Quiet {
     }
 }
 
-/// The encoded zTOC, or the error with its offsets.
+/// The encoded zTOC, or why there is none, with its offsets.
 fn outcome(blob: &[u8], span_size: u64, division: Option<Division>) -> Result<Vec<u8>, String> {
     let request = ScanRequest {
         digest: Digest::of(blob),
@@ -46,8 +46,7 @@ fn outcome(blob: &[u8], span_size: u64, division: Option<Division>) -> Result<Ve
     };
     match divided(&mut &*blob, &request, &Quiet, division.unwrap_or(SMALL)) {
         Ok(Scan::Indexed(ztoc)) => Ok(ztoc.encode().expect("small")),
-        Ok(Scan::Unsupported { reason }) => Err(reason),
-        Err(error @ ScanError::Content { .. }) => Err(format!("{error:?}")),
+        Ok(Scan::Eager(reason)) => Err(format!("{reason:?}")),
         Err(error) => panic!("{error}"),
     }
 }

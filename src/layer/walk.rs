@@ -1,52 +1,21 @@
 //! Walks a layer's content: what the inflater, the checkpoint rule and the tar walker do together.
 
-use super::gzip::{GzipError, GzipWalker, ReadAhead};
+use super::ScanRequest;
+use super::content::{Content, Head};
+use super::eager::EagerReason;
+use super::gzip::{GzipWalker, ReadAhead};
 use super::span::SpanStart;
-use super::tar::{TarError, TarSummary, TarWalker};
-use super::{ScanError, ScanRequest};
+use super::tar::{TarSummary, TarWalker};
 use crate::oci::media_type::Compression;
 use crate::ztoc::Zinfo;
 use crate::ztoc::zinfo::{Checkpoint, TarZinfo};
-
-/// Why a walk ended before the blob did. The digest still decides whether the blob is sound.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// The content is no layer.
-    Content(ScanError),
-    /// It is one, but no reader could load it rightly.
-    Unsupported(String),
-}
-
-impl From<TarError> for Halt {
-    fn from(error: TarError) -> Self {
-        if error.is_unsupported() {
-            return Self::Unsupported(error.to_string());
-        }
-        Self::Content(ScanError::Content {
-            problem: format!("not a valid tar archive: {error}"),
-            offset: None,
-            uncompressed_offset: Some(error.offset()),
-        })
-    }
-}
-
-impl From<GzipError> for Halt {
-    fn from(error: GzipError) -> Self {
-        if error.kind.is_unsupported() {
-            return Self::Unsupported(error.to_string());
-        }
-        Self::Content(ScanError::Content {
-            problem: error.to_string(),
-            offset: Some(error.offset),
-            uncompressed_offset: None,
-        })
-    }
-}
 
 /// The content of one layer, fed with the blob's bytes in order.
 #[derive(Debug)]
 pub(super) struct LayerWalker {
     tar: TarWalker,
+    /// The beginning of what a gzip stream holds.
+    head: Head,
     kind: Kind,
 }
 
@@ -78,7 +47,7 @@ impl LayerWalker {
                 next_start: 0,
             },
         };
-        Self { tar: TarWalker::new(), kind }
+        Self { tar: TarWalker::new(), head: Head::default(), kind }
     }
 
     /// Lets gzip members be read ahead.
@@ -89,12 +58,17 @@ impl LayerWalker {
     }
 
     /// Takes the next bytes of the blob; the spans that begin in them go to `starts`.
-    pub(super) fn feed(&mut self, chunk: &[u8], starts: &mut Vec<SpanStart>) -> Result<(), Halt> {
-        let tar = &mut self.tar;
+    pub(super) fn feed(
+        &mut self,
+        chunk: &[u8],
+        starts: &mut Vec<SpanStart>,
+    ) -> Result<(), EagerReason> {
+        let (tar, head) = (&mut self.tar, &mut self.head);
         match &mut self.kind {
             Kind::Gzip { walker, checkpoints } => {
                 let mut tar_result = Ok(());
                 let output = |bytes: &[u8]| {
+                    head.feed(bytes);
                     if tar_result.is_ok() {
                         tar_result = tar.feed(bytes);
                     }
@@ -120,13 +94,18 @@ impl LayerWalker {
         Ok(())
     }
 
+    /// What a gzip stream holds, by its first bytes.
+    pub(super) fn inner(&self) -> Option<Content> {
+        self.head.content()
+    }
+
     /// The archive so far.
     pub(super) fn tar(&self) -> &TarWalker {
         &self.tar
     }
 
     /// The blob has ended.
-    pub(super) fn finish(self) -> Result<(TarSummary, Zinfo), Halt> {
+    pub(super) fn finish(self) -> Result<(TarSummary, Zinfo), EagerReason> {
         let zinfo = match self.kind {
             Kind::Gzip { walker, .. } => Zinfo::Gzip(walker.finish()?.0),
             Kind::Tar { zinfo, .. } => Zinfo::Tar(zinfo),

@@ -8,10 +8,10 @@ use std::io::{BufReader, ErrorKind, Read};
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
+use super::eager::EagerReason;
 use super::source::CHUNK;
 use super::tar::TarWalker;
 use super::unpack::Taker;
-use super::walk::Halt;
 use super::{ScanError, ScanObserver};
 use crate::oci::digest::{Digest, Hasher};
 use crate::ztoc::toc::Toc;
@@ -92,11 +92,7 @@ pub(crate) fn list(
         Some(error) => Err(error),
         None => walker.finish(),
     };
-    match summary.map_err(Halt::from) {
-        Ok(summary) => Ok(Ok(summary.toc)),
-        Err(Halt::Unsupported(reason)) => Ok(Err(reason)),
-        Err(Halt::Content(error)) => Err(error),
-    }
+    Ok(summary.map(|summary| summary.toc).map_err(|error| EagerReason::from(error).text))
 }
 
 /// A reader that knows its place, and keeps the operating system's error that the decoder hides in its own.

@@ -83,7 +83,7 @@ pub enum Compression {
 }
 
 /// What a layer's media type says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LayerKind {
     /// Can be indexed.
     Indexable(Compression),
@@ -103,6 +103,12 @@ const BARE_NONDISTRIBUTABLE: &str =
 #[must_use]
 pub fn is_zstd(media_type: &str) -> bool {
     layer_kind(media_type) == LayerKind::Unsupported(ZSTD)
+}
+
+/// Whether a layer is encrypted: nothing can be said about its content.
+#[must_use]
+pub fn is_encrypted(media_type: &str) -> bool {
+    layer_kind(media_type) == LayerKind::Unsupported(ENCRYPTED)
 }
 
 /// Reads a layer's media type.

@@ -1,13 +1,13 @@
 //! What a zTOC says of itself: a few numbers at a few places, without reading it whole.
 //!
 //! Most of a zTOC is windows and file names, and it may be hundreds of megabytes. Its sizes, counts and
-//! texts are found by following offsets, some thirty reads of a few bytes. Entries, windows and span
+//! texts are found by following offsets, some thirty reads of a few bytes, and one for each span. Entries, windows and span
 //! digests are not looked at: that a head can be read does not mean that a reader takes the zTOC.
 
 use std::io;
 
 use super::decode::{self, DecodeError};
-use super::zinfo::{TarZinfo, packed_size};
+use super::zinfo::{RECORD_SIZE, TarZinfo, largest_span, packed_size};
 use crate::oci::media_type::Compression;
 
 /// The numbers of a zTOC.
@@ -27,6 +27,8 @@ pub struct Head {
     pub spans: u64,
     /// Number of entries in the TOC.
     pub files: u64,
+    /// Bytes of the blob in the largest span; not known when there are too many to look at.
+    pub largest_span: Option<u64>,
 }
 
 /// Why the head of a zTOC cannot be read.
@@ -52,6 +54,8 @@ const MAX_IDENTIFIER: u64 = 1 << 10;
 const MAX_TAR_ZINFO: u64 = 4 << 10;
 /// Bytes in front of the first packed checkpoint: their number and the span size.
 const ZINFO_HEADER: u64 = 12;
+/// Spans that are looked at one by one: those of 64 GiB of content in spans of the usual size.
+const MAX_SPANS: u64 = 16 << 10;
 
 impl Head {
     /// Reads the head of a zTOC of `size` bytes through `read`.
@@ -90,6 +94,7 @@ impl Head {
             }
             other => return Err(DecodeError::Algorithm(other).into()),
         };
+        let compressed_size = decode::size("compressed_archive_size", root.i64(2)?)?;
         let digests = info.vector(2, 4)?.map_or(0, |(_, count)| count);
         let max_span_id = info.i32(1)?;
         if digests != spans || i64::from(max_span_id) != spans as i64 - 1 {
@@ -98,12 +103,16 @@ impl Head {
         }
         Ok(Self {
             build_tool_identifier: String::from_utf8_lossy(&identifier).into_owned(),
-            compressed_archive_size: decode::size("compressed_archive_size", root.i64(2)?)?,
+            compressed_archive_size: compressed_size,
             uncompressed_archive_size: decode::size("uncompressed_archive_size", root.i64(3)?)?,
             compression,
             span_size,
             spans,
             files: toc.vector(0, 4)?.map_or(0, |(_, count)| count),
+            largest_span: match compression {
+                Compression::Gzip => blob.largest_span(start, spans, compressed_size)?,
+                Compression::None => Some(span_size.min(compressed_size)),
+            },
         })
     }
 }
@@ -125,6 +134,21 @@ struct Table<'a> {
 }
 
 impl<'a> Remote<'a> {
+    /// Looks at each of the packed checkpoints that begin at `start`.
+    fn largest_span(self, start: u64, spans: u64, end: u64) -> Result<Option<u64>> {
+        if spans > MAX_SPANS {
+            return Ok(None);
+        }
+        let one = |number: u64| {
+            let record: [u8; 17] =
+                self.array(start + ZINFO_HEADER + number * RECORD_SIZE as u64)?;
+            let offset = u64::from_le_bytes(*record.first_chunk().expect("17 bytes"));
+            Ok(offset.saturating_sub(u64::from(record[16] != 0)))
+        };
+        let starts = (0..spans).map(one).collect::<Result<Vec<_>>>()?;
+        Ok(Some(largest_span(starts.into_iter(), end)))
+    }
+
     fn fill(self, position: u64, buffer: &mut [u8]) -> Result<()> {
         let end = position.checked_add(buffer.len() as u64);
         if end.is_none_or(|end| end > self.size) {
@@ -272,9 +296,10 @@ mod tests {
             span_size: 1000,
             spans: 3,
             files: 5,
+            largest_span: Some(30),
         };
         assert_eq!(found.expect("a head"), expected);
-        assert!(read < 300, "{read} bytes of {}", gzip().len());
+        assert!(read < 400, "{read} bytes of {}", gzip().len());
         let tar = ztoc(Zinfo::Tar(TarZinfo { span_size: 64, size: 100 }), 0);
         let found = head(&tar).0.expect("a head");
         assert_eq!((found.compression, found.spans, found.files), (Compression::None, 2, 0));

@@ -1,7 +1,7 @@
 //! The zTOC as a plain value.
 
 use super::toc::Toc;
-use super::zinfo::{GzipZinfo, TarZinfo};
+use super::zinfo::{self, GzipZinfo, TarZinfo};
 use crate::oci::digest::Digest;
 
 /// The only version text that is written (reference: `ztoc/ztoc.go`).
@@ -54,6 +54,18 @@ pub struct Ztoc {
 }
 
 impl Ztoc {
+    /// Bytes of the blob in the largest span: the most that a reader fetches for one place.
+    #[must_use]
+    pub fn largest_span(&self) -> u64 {
+        match &self.zinfo {
+            Zinfo::Gzip(gzip) => {
+                let starts = gzip.checkpoints().map(|checkpoint| checkpoint.span_start());
+                zinfo::largest_span(starts, self.compressed_archive_size)
+            }
+            Zinfo::Tar(tar) => tar.span_size.min(tar.size),
+        }
+    }
+
     /// Whether a reader may be told that the layer has no extended attributes and no opaque
     /// directories (reference: `soci/soci_index.go`, optimisation `xattr`).
     #[must_use]

@@ -11,7 +11,7 @@ pub const WINDOW_SIZE: usize = 32 << 10;
 /// Bytes before the first checkpoint.
 const HEADER_SIZE: usize = 12;
 /// Bytes of one checkpoint: `in`, `out`, `bits`, window.
-const RECORD_SIZE: usize = 8 + 8 + 1 + WINDOW_SIZE;
+pub(super) const RECORD_SIZE: usize = 8 + 8 + 1 + WINDOW_SIZE;
 
 /// A place in a gzip layer where inflating can begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,19 @@ pub struct ZinfoError(String);
 /// The reference computes the packed size in 32-bit arithmetic and a flatbuffer ends at 1 GiB, so a
 /// zTOC never holds more (`soci-formats` 9.1 no. 11).
 pub const MAX_CHECKPOINTS: usize = ((1 << 30) - HEADER_SIZE) / RECORD_SIZE;
+
+/// The largest distance between the starts of spans, the last of which ends at `end`. Starts of a zTOC from
+/// elsewhere may be in any order.
+pub(super) fn largest_span(starts: impl Iterator<Item = u64>, end: u64) -> u64 {
+    let (mut largest, mut before) = (0, None);
+    for start in starts.map(Some).chain([None]) {
+        if let Some(before) = before {
+            largest = largest.max(start.unwrap_or(end).saturating_sub(before));
+        }
+        before = start;
+    }
+    largest
+}
 
 /// Bytes of `count` packed checkpoints; `None` for none of them, or more than can be.
 pub(super) fn packed_size(count: u64) -> Option<u64> {

@@ -26,6 +26,7 @@ mod reference;
 mod remove;
 mod shapes;
 mod shell;
+mod states;
 mod survive;
 mod tidy;
 mod verify;

@@ -264,7 +264,7 @@ fn zstd_layers_are_skipped_with_a_reason() {
         .layers
         .iter()
         .filter_map(|layer| match &layer.outcome {
-            soci_layout::report::LayerOutcome::Skipped { reason } => Some(reason.clone()),
+            soci_layout::report::LayerOutcome::Skipped(reason) => Some(reason.text.clone()),
             _ => None,
         })
         .collect();

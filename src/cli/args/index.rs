@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, Options, Platform};
+use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, Options, Platform};
 
 use super::super::exit;
 use super::{CONTENT, CacheDir, OUTPUT, Progress, RUN, SELECTION, jobs};
@@ -83,6 +83,15 @@ pub(crate) struct IndexArgs {
     /// or KiB, MiB, GiB (powers of 1024), kB, MB, GB (powers of 1000).
     #[arg(long, value_name = "SIZE", help_heading = SELECTION, default_value = "10MiB", value_parser = size::parse)]
     pub(crate) min_layer_size: u64,
+
+    /// Leave layers alone of which being lazy saves less than this share, in percent
+    ///
+    /// What is saved is the layer's size less its zTOC, which is fetched first, and less its largest span, which
+    /// is fetched to read one file. 0 takes any zTOC, whatever it costs. Layers with less than 10 MiB of
+    /// uncompressed content are not judged.
+    #[arg(long, value_name = "PERCENT", help_heading = SELECTION, default_value_t = DEFAULT_MIN_SAVING,
+          value_parser = clap::value_parser!(u8).range(0..=99))]
+    pub(crate) min_saving: u8,
 
     /// SOCI index version
     #[arg(long, value_name = "VERSION", help_heading = CONTENT, default_value = "v2")]
@@ -240,6 +249,7 @@ impl IndexArgs {
             platforms: self.platforms.clone(),
             span_size: self.span_size,
             min_layer_size: self.min_layer_size,
+            min_saving: self.min_saving,
             xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
             build_tool_identifier: self.build_tool_identifier.clone(),
             prune: self.prune,
@@ -278,7 +288,7 @@ mod tests {
     fn everything_reaches_the_library() {
         let args = index(
             "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
-             --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 \
+             --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
              --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
@@ -292,6 +302,7 @@ mod tests {
                 .into(),
             span_size: 1 << 20,
             min_layer_size: 0,
+            min_saving: 25,
             xattr_optimization: true,
             build_tool_identifier: "me".into(),
             prune: true,
@@ -316,6 +327,7 @@ mod tests {
             ("DIR --span-size 0", ErrorKind::ValueValidation),
             ("DIR --span-size 1.5", ErrorKind::ValueValidation),
             ("DIR --min-layer-size -1", ErrorKind::UnknownArgument),
+            ("DIR --min-saving 100", ErrorKind::ValueValidation),
             ("DIR --platform linux", ErrorKind::ValueValidation),
             ("DIR --platform linux/amd64,", ErrorKind::ValueValidation),
             ("DIR --name=", ErrorKind::InvalidValue),

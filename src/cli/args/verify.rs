@@ -10,6 +10,7 @@ use soci_layout::verify::VerifyOptions;
 
 use super::super::exit;
 use super::{OUTPUT, Progress, RUN, SELECTION, jobs};
+use crate::cli::show::size;
 
 /// Prove that the images of a layout load lazily and rightly
 ///
@@ -20,7 +21,7 @@ use super::{OUTPUT, Progress, RUN, SELECTION, jobs};
 ///
 /// A runtime checks little of this: a wrong window gives files with wrong content, without an error.
 #[derive(Args, Debug)]
-#[command(after_help = "Exits with 0 only when there is no finding.", after_long_help = exit::HELP)]
+#[command(after_help = "Exits with 0 only when all that is lazy is right; layers that are pulled whole are no fault.", after_long_help = exit::HELP)]
 pub(crate) struct VerifyArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
@@ -32,6 +33,19 @@ pub(crate) struct VerifyArgs {
     /// Verify only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
     #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
+
+    /// Exit with code 3 when a layer is not lazy
+    ///
+    /// For pipelines that insist. Without it, layers that are pulled whole are told with their reasons, and are no
+    /// fault. A finding outranks it (exit code 1).
+    #[arg(long, help_heading = RUN)]
+    pub(crate) require_lazy: bool,
+
+    /// Layers that --require-lazy does not insist on: those whose compressed size is smaller
+    ///
+    /// As for index. 0 insists on every layer.
+    #[arg(long, value_name = "SIZE", help_heading = RUN, default_value = "10MiB", value_parser = size::parse, requires = "require_lazy")]
+    pub(crate) min_layer_size: u64,
 
     /// Threads [default: one per processor]
     #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]

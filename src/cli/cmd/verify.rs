@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::verify::{Finding, Verification};
+use soci_layout::verify::{EagerLayer, Finding, Verification};
 
 use super::super::args::VerifyArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
-use crate::cli::show::escape;
 use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes;
+use crate::cli::show::{count, escape};
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
@@ -31,7 +32,21 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
         talk.error("failed to write to standard output", &[error.to_string()], None);
         return Exit::Error;
     }
-    if verification.findings.is_empty() { Exit::Done } else { Exit::Error }
+    if !verification.findings.is_empty() {
+        return Exit::Error;
+    }
+    let mut eager = verification.eager_from(args.min_layer_size).map(|(_, layer)| layer);
+    if args.require_lazy
+        && let Some(first) = eager.next()
+    {
+        let reason = escape::text(&first.reason.text);
+        let layers = count(1 + eager.count() as u64, "layer");
+        let cause = format!("{}: {reason}", first.digest);
+        let message = format!("{layers} not lazy, and --require-lazy was given");
+        talk.error(&message, &[cause], None);
+        return Exit::NothingIndexed;
+    }
+    Exit::Done
 }
 
 /// The findings and what was looked at, for people.
@@ -49,8 +64,17 @@ fn text(verification: &Verification, quiet: bool) -> String {
             names => names.join(", "),
         };
         let lazy = format!("{} of {} layers lazy", image.lazy_layers, image.layers);
-        let _ =
-            writeln!(out, "{} {}: {lazy}", escape::label(&names), escape::label(&image.platform));
+        let fetched = match image.largest_span {
+            Some(span) => format!(", reading one file fetches up to {} of a layer", Bytes(span)),
+            None => String::new(),
+        };
+        let (names, platform) = (escape::label(&names), escape::label(&image.platform));
+        let _ = writeln!(out, "{names} {platform}: {lazy}{fetched}");
+        for layer in &image.eager {
+            let EagerLayer { number, digest, size, reason } = layer;
+            let (size, reason) = (Bytes(*size), escape::label(&reason.text));
+            let _ = writeln!(out, "  eager: layer {number} {digest} ({size}): {reason}");
+        }
     }
     let Verification { layers, checkpoints, files, seconds, .. } = verification;
     let _ = writeln!(

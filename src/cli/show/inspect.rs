@@ -322,13 +322,12 @@ impl Show<'_> {
         if ztoc.disable_xattrs {
             notes.push("no xattrs".to_owned());
         }
-        vec![
-            format!("{} of {}", count(head.spans, "span"), Bytes(head.span_size)),
-            count(head.files, "file"),
-            digest,
-            size,
-            notes.join(", "),
-        ]
+        let spans = format!("{} of {}", count(head.spans, "span"), Bytes(head.span_size));
+        let spans = match head.largest_span {
+            Some(largest) => format!("{spans}, up to {} to fetch", Bytes(largest)),
+            None => spans,
+        };
+        vec![spans, count(head.files, "file"), digest, size, notes.join(", ")]
     }
 
     fn blobs(&self, out: &mut String) {

@@ -16,4 +16,5 @@ pub(crate) mod summary;
 mod table;
 mod tree;
 
-use number::{count, percent};
+pub(in crate::cli) use number::count;
+use number::percent;

@@ -1,7 +1,7 @@
 //! Numbers as text.
 
 /// `1 span`, `2 spans`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub(in crate::cli) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -74,7 +74,7 @@ fn read(position: usize, layer: &LayerEstimate, digest: &str, decimals: usize) -
 fn left(layer: &LayerReport, digest: &str) -> Vec<String> {
     let what = match &layer.outcome {
         LayerOutcome::Small => "small".to_owned(),
-        LayerOutcome::Skipped { reason } => format!("skip: {}", escape::label(reason)),
+        LayerOutcome::Skipped(reason) => format!("skip: {}", escape::label(&reason.text)),
         // With --trust-blobs it is not read.
         LayerOutcome::Reused { .. } => "reuse".to_owned(),
         _ => String::new(),

@@ -38,7 +38,7 @@ impl Counts {
                 LayerOutcome::Reused { ztoc, .. } => (&mut counts.reused, Some(ztoc)),
                 LayerOutcome::Pending => (&mut counts.pending, None),
                 LayerOutcome::Small => (&mut counts.small, None),
-                LayerOutcome::Skipped { .. } => (&mut counts.skipped, None),
+                LayerOutcome::Skipped(_) => (&mut counts.skipped, None),
             };
             *counter += 1;
             if let Some(ztoc) = ztoc {
@@ -150,8 +150,8 @@ fn image(
         field(out, "zTOCs", &format!("{}, {spans}, {files}", Bytes(counts.ztoc_size)));
     }
     for layer in own {
-        if let LayerOutcome::Skipped { reason } = &layer.outcome {
-            field(out, "skipped", &format!("{}: {}", layer.digest, escape::label(reason)));
+        if let LayerOutcome::Skipped(reason) = &layer.outcome {
+            field(out, "skipped", &format!("{}: {}", layer.digest, escape::label(&reason.text)));
         }
     }
 }
@@ -222,6 +222,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use soci_layout::layer::eager::{EagerCause, EagerReason};
     use soci_layout::report::{REPORT_VERSION, ReusedFrom, ZtocReport};
 
     use super::*;
@@ -243,6 +244,7 @@ mod tests {
             spans: 15,
             files: 1,
             uncompressed_size,
+            largest_span: 1 << 20,
         }
     }
 
@@ -286,12 +288,13 @@ mod tests {
 
     #[test]
     fn everything_at_once() {
-        let reason = "zstd\n is not supported".to_owned();
+        let text = "zstd\n is not supported".to_owned();
+        let reason = EagerReason { cause: EagerCause::MediaType, text };
         let mut report = report(vec![
             layer("a", LayerOutcome::Indexed { ztoc: ztoc() }),
             layer("b", LayerOutcome::Reused { ztoc: ztoc(), from: ReusedFrom::Cache }),
             layer("c", LayerOutcome::Small),
-            layer("d", LayerOutcome::Skipped { reason }),
+            layer("d", LayerOutcome::Skipped(reason)),
         ]);
         report.images[0].layers.push(digest("a"));
         report.blobs_pruned = 1;
@@ -325,7 +328,8 @@ wrote 7 blobs and index.json, 1.0MiB; removed 1 blob, 1000B; 2.3s
     #[test]
     fn last_lines() {
         let small = || layer("a", LayerOutcome::Small);
-        let skipped = || layer("b", LayerOutcome::Skipped { reason: "r".into() });
+        let reason = || EagerReason { cause: EagerCause::Entry, text: "r".into() };
+        let skipped = || layer("b", LayerOutcome::Skipped(reason()));
         let unchanged = "wrote nothing, the layout is unchanged; 2.3s\n";
         for (layers, dry_run, end) in [
             (vec![], false, format!("nothing to index: the images have no layers\n{unchanged}")),

@@ -399,7 +399,7 @@ impl Loader<'_> {
             })?;
             match scanned {
                 Scan::Indexed(ztoc) => Ok((ztoc.toc, Outcome::Done)),
-                Scan::Unsupported { reason } => Err(unreadable(reason)),
+                Scan::Eager(reason) => Err(unreadable(reason.text)),
             }
         })
     }

@@ -17,6 +17,7 @@ use super::stage;
 use crate::cache::CacheKey;
 use crate::commands::index::report::ZtocReport;
 use crate::error::Error;
+use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::{Scan, ScanError, ScanObserver, ScanRequest, scan as scan_blob};
 use crate::layout::commit::StagedBlob;
 use crate::layout::lock::LockedLayout;
@@ -26,8 +27,8 @@ use crate::layout::lock::LockedLayout;
 pub(crate) enum Early {
     /// A zTOC, and its blob unless the layout has it already.
     Indexed { ready: ReadyZtoc, numbers: ZtocReport, staged: Option<StagedBlob> },
-    /// No reader could load the layer rightly.
-    Unsupported { reason: String },
+    /// The layer is eager.
+    Eager(EagerReason),
 }
 
 impl fmt::Display for Early {
@@ -37,7 +38,7 @@ impl fmt::Display for Early {
                 let ZtocReport { spans, files, .. } = numbers;
                 write!(f, "zTOC {}: {spans} spans, {files} files", ready.digest)
             }
-            Self::Unsupported { reason } => write!(f, "cannot be indexed: {reason}"),
+            Self::Eager(reason) => write!(f, "cannot be indexed: {reason}"),
         }
     }
 }
@@ -90,12 +91,14 @@ pub(crate) fn scan(
 ) -> Result<Result<Early, ScanError>, Error> {
     let ztoc = match scan_blob(blob, request, observer) {
         Ok(Scan::Indexed(ztoc)) => ztoc,
-        Ok(Scan::Unsupported { reason }) => return Ok(Ok(Early::Unsupported { reason })),
+        Ok(Scan::Eager(reason)) => return Ok(Ok(Early::Eager(reason))),
         Err(error) => return Ok(Err(error)),
     };
     let encoding = match ztoc.encoding() {
         Ok(encoding) => encoding,
-        Err(error) => return Ok(Ok(Early::Unsupported { reason: error.to_string() })),
+        Err(full) => {
+            return Ok(Ok(Early::Eager(EagerReason::new(EagerCause::TooLarge, full))));
+        }
     };
     let (digest, staged) = stage::ztoc(layout, &encoding, like, request.second_thread)?;
     keeper.cache.keep(keeper.key, digest, &encoding, keeper.warn);

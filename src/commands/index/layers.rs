@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::cached::{self, CacheUse};
 use super::early::{Early, EarlyScans};
 use super::reuse::{self, Candidates};
+use super::saving;
 use super::stage;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
 use crate::commands::select::Selection;
 use crate::error::Error;
+use crate::layer::eager::{ABSENT, EagerCause, EagerReason};
 use crate::layer::{Scan, ScanObserver, ScanRequest, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -68,7 +70,7 @@ struct Layer<'a> {
 enum Plan {
     Scan(Compression),
     Small,
-    Skip(&'static str),
+    Eager(EagerReason),
 }
 
 /// The distinct layers in the order in which they are found.
@@ -109,10 +111,12 @@ impl<'a> Layers<'a> {
                         if is_nondistributable(&descriptor.media_type)
                             && layout.blob_size(&descriptor.digest)?.is_none() =>
                     {
-                        Plan::Skip("it is non-distributable and not in the layout")
+                        Plan::Eager(EagerReason::new(EagerCause::Absent, ABSENT))
                     }
                     LayerKind::Indexable(compression) => Plan::Scan(compression),
-                    LayerKind::Unsupported(reason) => Plan::Skip(reason),
+                    LayerKind::Unsupported(reason) => {
+                        Plan::Eager(EagerReason::new(EagerCause::MediaType, reason))
+                    }
                     LayerKind::NotALayer => continue,
                 };
                 let platform = selected.image.platform.to_string();
@@ -159,7 +163,7 @@ impl<'a> Layers<'a> {
                         let Layer { descriptor, .. } = *layer;
                         let found =
                             self.candidates.valid(layout, descriptor, *compression, options)?;
-                        if let Some((ready, ztoc)) = found {
+                        let outcome = if let Some((ready, ztoc)) = found {
                             reused(&ready, &ztoc, ReusedFrom::Layout)
                         } else if let Some((ready, ztoc)) =
                             cache.foretell(descriptor, *compression, options)
@@ -167,10 +171,14 @@ impl<'a> Layers<'a> {
                             reused(&ready, &ztoc, ReusedFrom::Cache)
                         } else {
                             LayerOutcome::Pending
+                        };
+                        match outcome.no_saving(descriptor.size, options) {
+                            Some(reason) => eager(layer, options, reason)?,
+                            None => outcome,
                         }
                     }
                     Plan::Small => LayerOutcome::Small,
-                    Plan::Skip(reason) => skipped(layer, options, reason)?,
+                    Plan::Eager(reason) => eager(layer, options, reason.clone())?,
                 };
                 Ok(report(layer, outcome))
             })
@@ -195,8 +203,8 @@ impl<'a> Layers<'a> {
                 let number = jobs.len() + 1;
                 let name = format!("[scan {number}/{total}] {} {digest}", layer.platform);
                 let content = format!(
-                    "scan {digest} {compression:?} {} {:?}",
-                    options.span_size, options.build_tool_identifier
+                    "scan {digest} {compression:?} {} {:?} {}",
+                    options.span_size, options.build_tool_identifier, options.min_saving
                 );
                 jobs.push((position, steps.plan(name, &content, &[])));
             }
@@ -215,7 +223,7 @@ impl<'a> Layers<'a> {
             let layer = &self.layers[*position];
             let cancelled = &cancelled;
             let job = Job { layout, options, steps, step, cancelled, like, cache, early };
-            let result = steps.run(step, || self.scan_one(layer, &job));
+            let result = steps.run(step, || job.paying(layer, self.scan_one(layer, &job)?));
             cancelled.fetch_or(result.is_err(), Ordering::Relaxed);
             Some((*position, result))
         });
@@ -248,7 +256,7 @@ impl<'a> Layers<'a> {
                     staged.extend(finished.staged);
                     finished.outcome
                 }
-                (Plan::Skip(reason), _) => skipped(layer, options, reason)?,
+                (Plan::Eager(reason), _) => eager(layer, options, reason.clone())?,
                 (Plan::Small, _) => LayerOutcome::Small,
                 (Plan::Scan(_), _) => return Err(Error::Cancelled),
             };
@@ -297,11 +305,13 @@ impl<'a> Layers<'a> {
             .map_err(|error| Error::scan(error, job.layout.blob_path(&digest), digest, size))?;
         let ztoc = match scanned {
             Scan::Indexed(ztoc) => ztoc,
-            Scan::Unsupported { reason } => return unsupported(layer, job, reason),
+            Scan::Eager(reason) => return left_eager(layer, job, reason),
         };
         let encoding = match ztoc.encoding() {
             Ok(encoding) => encoding,
-            Err(too_large) => return unsupported(layer, job, too_large.to_string()),
+            Err(full) => {
+                return left_eager(layer, job, EagerReason::new(EagerCause::TooLarge, full));
+            }
         };
         let (ztoc_digest, staged) =
             stage::ztoc(job.layout, &encoding, job.like, request.second_thread)?;
@@ -333,7 +343,7 @@ impl Layers<'_> {
     ) -> Result<(Finished, Outcome), Error> {
         let (ready, ztoc, mut staged) = match scan {
             Early::Indexed { ready, numbers, staged } => (ready, numbers, staged),
-            Early::Unsupported { reason } => return unsupported(layer, job, reason),
+            Early::Eager(reason) => return left_eager(layer, job, reason),
         };
         job.cache.missed();
         let named = self.candidates.name(layer.descriptor.digest, ready.digest);
@@ -350,14 +360,15 @@ impl Layers<'_> {
     }
 }
 
-/// A sound layer that no reader could load.
-fn unsupported(
+/// The end of a job that found its layer eager.
+fn left_eager(
     layer: &Layer<'_>,
     job: &Job<'_>,
-    reason: String,
+    reason: EagerReason,
 ) -> Result<(Finished, Outcome), Error> {
-    let outcome = skipped(layer, job.options, &reason)?;
-    Ok((Finished { outcome, ztoc: None, staged: None }, Outcome::Skipped { reason }))
+    let step = Outcome::Skipped { reason: reason.text.clone() };
+    let outcome = eager(layer, job.options, reason)?;
+    Ok((Finished { outcome, ztoc: None, staged: None }, step))
 }
 
 /// What a layer's work needs besides the layer.
@@ -373,6 +384,18 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// The end of a job, unless its zTOC does not pay: then the layer is eager, and the zTOC is dropped.
+    fn paying(
+        &self,
+        layer: &Layer<'_>,
+        (finished, step): (Finished, Outcome),
+    ) -> Result<(Finished, Outcome), Error> {
+        match finished.outcome.no_saving(layer.descriptor.size, self.options) {
+            Some(reason) => left_eager(layer, self, reason),
+            None => Ok((finished, step)),
+        }
+    }
+
     pub(super) fn progress(&self, current: u64, total: u64) {
         self.steps.progress(self.step, current, total);
     }
@@ -416,12 +439,12 @@ impl ScanObserver for ScanProgress<'_> {
     }
 }
 
-fn skipped(layer: &Layer<'_>, options: &Options, reason: &str) -> Result<LayerOutcome, Error> {
-    let reason = reason.to_owned();
+fn eager(layer: &Layer<'_>, options: &Options, reason: EagerReason) -> Result<LayerOutcome, Error> {
     if options.strict {
-        return Err(Error::UnsupportedLayer { digest: layer.descriptor.digest, reason });
+        let (digest, reason) = (layer.descriptor.digest, reason.text);
+        return Err(Error::UnsupportedLayer { digest, reason });
     }
-    Ok(LayerOutcome::Skipped { reason })
+    Ok(LayerOutcome::Skipped(reason))
 }
 
 fn report(layer: &Layer<'_>, outcome: LayerOutcome) -> LayerReport {
@@ -433,6 +456,14 @@ fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
     LayerOutcome::Reused { ztoc: numbers(ready, ztoc), from }
 }
 
+impl LayerOutcome {
+    /// Why a layer with this outcome is left eager all the same.
+    fn no_saving(&self, size: u64, options: &Options) -> Option<EagerReason> {
+        let (Self::Indexed { ztoc } | Self::Reused { ztoc, .. }) = self else { return None };
+        saving::too_little(size, ztoc, options.min_saving)
+    }
+}
+
 pub(super) fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
     ZtocReport {
         ztoc: ready.digest,
@@ -440,5 +471,6 @@ pub(super) fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
         spans: ztoc.zinfo.span_count(),
         files: ztoc.toc.len() as u64,
         uncompressed_size: ztoc.uncompressed_archive_size,
+        largest_span: ztoc.largest_span(),
     }
 }

@@ -11,6 +11,7 @@ mod layers;
 pub(crate) mod options;
 pub mod report;
 mod reuse;
+pub(in crate::commands) mod saving;
 mod stage;
 
 use std::collections::{BTreeMap, HashSet};

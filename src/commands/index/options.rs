@@ -29,6 +29,9 @@ pub struct Options {
     pub span_size: u64,
     /// Layers whose blob is smaller (bytes) get no zTOC.
     pub min_layer_size: u64,
+    /// Layers of which a zTOC and its largest span save less than this share (percent) get no zTOC; 0 for any
+    /// zTOC, whatever it costs.
+    pub min_saving: u8,
     /// Optimisation `xattr`: mark layers without extended attributes.
     pub xattr_optimization: bool,
     /// Text stored in every zTOC and SOCI index. Part of their bytes.
@@ -57,6 +60,10 @@ pub const DEFAULT_SPAN_SIZE: u64 = 4 << 20;
 /// The reference's default minimum layer size in bytes.
 pub const DEFAULT_MIN_LAYER_SIZE: u64 = 10 << 20;
 
+/// Percent of a layer that a zTOC saves at least: far below what ordinary layers save, and enough to be worth
+/// the requests that being lazy costs.
+pub const DEFAULT_MIN_SAVING: u8 = 10;
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -68,6 +75,7 @@ impl Default for Options {
             platforms: Vec::new(),
             span_size: DEFAULT_SPAN_SIZE,
             min_layer_size: DEFAULT_MIN_LAYER_SIZE,
+            min_saving: DEFAULT_MIN_SAVING,
             xattr_optimization: false,
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
             prune: false,

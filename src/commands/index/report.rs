@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::layer::eager::EagerReason;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -106,11 +107,8 @@ pub enum LayerOutcome {
     Pending,
     /// Smaller than the minimum layer size.
     Small,
-    /// No reader could load it rightly.
-    Skipped {
-        /// Why, naming the entry that caused it.
-        reason: String,
-    },
+    /// Eager: its bytes are right, but no reader could load it lazily and correctly, or it does not pay.
+    Skipped(EagerReason),
 }
 
 /// Where a zTOC was that did not have to be computed.
@@ -151,4 +149,6 @@ pub struct ZtocReport {
     pub files: u64,
     /// Bytes of uncompressed archive that it covers.
     pub uncompressed_size: u64,
+    /// Compressed bytes of its largest span: the most that is fetched to read one place of the layer.
+    pub largest_span: u64,
 }

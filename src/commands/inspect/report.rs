@@ -230,6 +230,9 @@ pub struct ZtocHead {
     pub compressed_size: u64,
     /// Bytes of uncompressed archive that it covers.
     pub uncompressed_size: u64,
+    /// Compressed bytes of its largest span: the most that is fetched to read one place of the layer. Not known
+    /// when there are more spans than are looked at.
+    pub largest_span: Option<u64>,
 }
 
 /// A SOCI index.

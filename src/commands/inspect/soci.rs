@@ -90,6 +90,7 @@ impl Look<'_> {
                 files: head.files,
                 compressed_size: head.compressed_archive_size,
                 uncompressed_size: head.uncompressed_archive_size,
+                largest_span: head.largest_span,
             })
         });
         let (head, problem) = match seen.clone() {

@@ -197,16 +197,16 @@ fn unknown(digest: Digest, text: &str, within: &str, known: &[&str], findings: &
     }
 }
 
-/// Checks what the index says of the layer of a zTOC. `layer` is the image's layer of that digest, if it
-/// has one.
+/// Checks what the index says of the layer of a zTOC. `layers` are the image's layers of that digest, under
+/// whatever types.
 pub(super) fn layer_entry(
     index: Digest,
     entry: &Entry,
-    layer: Option<&Descriptor>,
+    layers: &[&Descriptor],
     findings: &mut Findings,
 ) {
     let stored = |name: &str| entry.descriptor.annotations.get(name).map_or("none", String::as_str);
-    let Some(layer) = layer else {
+    let Some(layer) = layers.first() else {
         let expected = "a layer of the image";
         let place = entry.annotation(LAYER_DIGEST);
         let found = stored(LAYER_DIGEST);
@@ -214,7 +214,7 @@ pub(super) fn layer_entry(
         return;
     };
     let found = stored(LAYER_MEDIA_TYPE);
-    if found != layer.media_type {
+    if layers.iter().all(|layer| found != layer.media_type) {
         let place = entry.annotation(LAYER_MEDIA_TYPE);
         let right = &layer.media_type;
         findings.add(Consequence::Misleading, Some(index), &place, None, right, found);

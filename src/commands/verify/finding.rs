@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::layer::eager::EagerReason;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -26,6 +27,19 @@ pub struct Verification {
     pub seconds: f64,
 }
 
+impl Verification {
+    /// The layers of at least `min_layer_size` bytes that are eager, with the images that they belong to.
+    pub fn eager_from(
+        &self,
+        min_layer_size: u64,
+    ) -> impl Iterator<Item = (&VerifiedImage, &EagerLayer)> {
+        self.images.iter().flat_map(move |image| {
+            let large = image.eager.iter().filter(move |layer| layer.size >= min_layer_size);
+            large.map(move |layer| (image, layer))
+        })
+    }
+}
+
 /// An image that was looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct VerifiedImage {
@@ -41,6 +55,24 @@ pub struct VerifiedImage {
     pub lazy_layers: u64,
     /// All its layers.
     pub layers: u64,
+    /// Layers that have none, lowest first: pulled whole before the image starts, and no fault.
+    pub eager: Vec<EagerLayer>,
+    /// The most that reading one place of a lazy layer fetches: compressed bytes of its largest span.
+    pub largest_span: Option<u64>,
+}
+
+/// A layer that is pulled whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct EagerLayer {
+    /// Its position among the image's layers, from 1.
+    pub number: u64,
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// By the manifest, in bytes.
+    pub size: u64,
+    /// Why it is eager.
+    #[serde(flatten)]
+    pub reason: EagerReason,
 }
 
 /// One thing that is wrong.

@@ -12,12 +12,13 @@ use super::layer::{self, Compared, Subject};
 use super::parents::Watched;
 use super::prefetch::{self, Range};
 use crate::error::Error;
+use crate::layer::eager::{ABSENT, EagerCause};
 use crate::layer::{ScanError, ScanObserver, zstd};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
-use crate::oci::media_type::{LayerKind, is_zstd, layer_kind};
+use crate::oci::media_type::{LayerKind, is_encrypted, is_nondistributable, is_zstd, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
@@ -27,6 +28,8 @@ use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
 /// A layer of the images.
 #[derive(Clone, Debug)]
 pub(super) struct Layer<'a> {
+    /// Its number among the layers of the run.
+    pub(super) at: usize,
     pub(super) descriptor: &'a Descriptor,
     /// By the configurations of its images.
     pub(super) diff_ids: BTreeSet<Digest>,
@@ -229,33 +232,55 @@ impl Worker<'_> {
         ztoc: Option<(Digest, &Ztoc)>,
         findings: &mut Findings,
     ) -> Result<Compared, Error> {
-        let Descriptor { digest, size, .. } = *layer.descriptor;
+        let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
         let Work { layout, watched, .. } = *self.work;
         let progress = Progress { worker: self, size };
-        let LayerKind::Indexable(compression) = layer_kind(&layer.descriptor.media_type) else {
-            // It cannot be read here, but it must be whole.
-            if !layout.has_sound_blob(&digest, size)? {
-                let place = "the layer's blob";
-                let broken = Consequence::Unpullable;
-                findings.add(broken, Some(digest), place, None, "its content", "another one");
-                return Ok(Compared::default());
+        let mut compared = Compared::default();
+        // Such layers stay with their owner; a layout need not have them.
+        if is_nondistributable(media_type) && layout.blob_size(&digest)?.is_none() {
+            compared.eager(layer.at, EagerCause::Absent, ABSENT);
+            return Ok(compared);
+        }
+        let compression = match layer_kind(media_type) {
+            LayerKind::Indexable(compression) => compression,
+            LayerKind::Unsupported(reason) => {
+                compared.eager(layer.at, EagerCause::MediaType, reason);
+                return self.unsupported(layer, compared, &progress, findings);
             }
-            return self.unpacked(layer.descriptor, &progress);
+            // Such an entry is not among an image's layers.
+            LayerKind::NotALayer => return Ok(compared),
         };
         let diff_ids = &layer.diff_ids;
         let threads = self.threads;
-        let subject = Subject { digest, size, compression, diff_ids, ztoc, threads, watched };
+        let at = layer.at;
+        let subject = Subject { at, digest, size, compression, diff_ids, ztoc, threads, watched };
         layer::verify(layout, &subject, &progress, findings)
     }
 
-    /// A sound layer that has no zTOC by its nature can be below one that has.
-    fn unpacked(&self, layer: &Descriptor, progress: &Progress<'_>) -> Result<Compared, Error> {
+    /// A layer that has no zTOC by its type must be whole, and what it holds that of its diff ID. It can be below
+    /// a layer that has a zTOC.
+    fn unsupported(
+        &self,
+        layer: &Layer<'_>,
+        mut compared: Compared,
+        progress: &Progress<'_>,
+        findings: &mut Findings,
+    ) -> Result<Compared, Error> {
         let Work { layout, watched, .. } = *self.work;
-        let mut compared = Compared::default();
-        if watched.is_empty() || !is_zstd(&layer.media_type) {
+        let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
+        if !layout.has_sound_blob(&digest, size)? {
+            let place = "the layer's blob";
+            let broken = Consequence::Unpullable;
+            findings.add(broken, Some(digest), place, None, "its content", "another one");
             return Ok(compared);
         }
-        let Descriptor { digest, size, .. } = *layer;
+        if is_encrypted(media_type) {
+            return Ok(compared);
+        }
+        layer::unpacked_diff_ids(layout, (digest, size), &layer.diff_ids, progress, findings)?;
+        if watched.is_empty() || !is_zstd(media_type) {
+            return Ok(compared);
+        }
         let Some(mut blob) = layout.open_blob(&digest, size)? else { return Ok(compared) };
         match zstd::list(&mut blob, (digest, size), progress) {
             Ok(Ok(toc)) => drop(compared.seen.insert(digest, watched.look(&toc))),

@@ -9,6 +9,8 @@ use super::finding::Consequence;
 use super::parents::{Seen, Watched};
 use super::{Findings, entries};
 use crate::error::Error;
+use crate::layer::content;
+use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::probe::{self, Claimed, Truth};
 use crate::layer::{ScanError, ScanObserver};
 use crate::layout::Layout;
@@ -22,6 +24,8 @@ use crate::ztoc::{Zinfo, Ztoc};
 /// A layer that is to be verified.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'a> {
+    /// Its number among the layers of the run.
+    pub(super) at: usize,
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) compression: Compression,
@@ -41,6 +45,10 @@ pub(super) struct Compared {
     pub(super) files: u64,
     /// What layers say about the watched directories.
     pub(super) seen: BTreeMap<Digest, Seen>,
+    /// Why layers cannot be lazy, by their numbers.
+    pub(super) eager: BTreeMap<usize, EagerReason>,
+    /// Bytes of the largest span of each zTOC that was read.
+    pub(super) largest: BTreeMap<Digest, u64>,
 }
 
 impl Compared {
@@ -48,6 +56,13 @@ impl Compared {
         self.checkpoints += other.checkpoints;
         self.files += other.files;
         self.seen.extend(other.seen);
+        self.eager.extend(other.eager);
+        self.largest.extend(other.largest);
+    }
+
+    /// Notes why the layer with the number `at` cannot be lazy.
+    pub(super) fn eager(&mut self, at: usize, cause: EagerCause, text: impl std::fmt::Display) {
+        self.eager.insert(at, EagerReason::new(cause, text));
     }
 }
 
@@ -98,25 +113,28 @@ pub(super) fn verify(
         // Nothing of what follows could be held against the zTOC.
         return Ok(Compared::default());
     }
-    if let Err(no_archive) = &truth.tar {
-        let place = "the layer's content";
-        let (offset, problem) = (no_archive.offset, &no_archive.problem);
-        let consequence = match subject.ztoc {
-            Some(_) => Consequence::IoError,
-            None => Consequence::Unpullable,
-        };
-        findings.add(consequence, layer, place, offset, "a layer that can be read", problem);
-    } else {
-        for diff_id in subject.diff_ids.iter().filter(|diff_id| **diff_id != truth.diff_id) {
-            let place = "its diff ID in the image's configuration";
-            findings.add(Consequence::Unpullable, layer, place, None, truth.diff_id, diff_id);
-        }
-    }
     let mut compared = Compared::default();
+    let mislabelled = matches!(&truth.tar, Err(reason) if reason.cause == EagerCause::Mislabelled);
+    match &truth.tar {
+        Err(reason) if subject.ztoc.is_some() => {
+            let (place, error) = ("the layer's content", Consequence::IoError);
+            findings.add(error, layer, place, None, "a layer that can be read", reason);
+        }
+        Err(reason) => {
+            compared.eager.insert(subject.at, reason.clone());
+        }
+        Ok(_) => {}
+    }
+    if mislabelled {
+        unpacked_diff_ids(layout, (digest, size), subject.diff_ids, observer, findings)?;
+    } else if truth.whole {
+        diff_ids(digest, subject.diff_ids, truth.diff_id, findings);
+    }
     if let Ok(archive) = &truth.tar {
         compared.seen.insert(digest, subject.watched.look(&archive.toc));
     }
     let Some((name, ztoc)) = subject.ztoc else { return Ok(compared) };
+    compared.largest.insert(name, ztoc.largest_span());
     sizes(name, subject, ztoc, &truth, findings);
     spans(name, ztoc, &truth, findings);
     if let Zinfo::Gzip(gzip) = &ztoc.zinfo {
@@ -130,6 +148,40 @@ pub(super) fn verify(
         compared.files = ztoc.toc.len() as u64;
     }
     Ok(compared)
+}
+
+fn diff_ids(layer: Digest, stated: &BTreeSet<Digest>, right: Digest, findings: &mut Findings) {
+    for diff_id in stated.iter().filter(|diff_id| **diff_id != right) {
+        let (place, broken) = ("its diff ID in the image's configuration", Consequence::Unpullable);
+        findings.add(broken, Some(layer), place, None, right, diff_id);
+    }
+}
+
+/// Compares the diff IDs of a layer whose type does not say how it is to be read: by its first bytes, as runtimes
+/// do. What cannot be unpacked has none.
+///
+/// # Errors
+/// [`Error::Cancelled`], [`Error::Io`] and [`Error::BlobType`].
+pub(super) fn unpacked_diff_ids(
+    layout: &Layout,
+    (layer, size): (Digest, u64),
+    stated: &BTreeSet<Digest>,
+    observer: &dyn ScanObserver,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    let Some(mut blob) = layout.open_blob(&layer, size)?.filter(|_| !stated.is_empty()) else {
+        return Ok(());
+    };
+    match content::diff_id(&mut blob, observer) {
+        Ok(Some(right)) => diff_ids(layer, stated, right, findings),
+        Ok(None) => {}
+        Err(ScanError::Cancelled) => return Err(Error::Cancelled),
+        Err(ScanError::Read(source)) => {
+            return Err(Error::io("read", &layout.blob_path(&layer))(source));
+        }
+        Err(_) => {}
+    }
+    Ok(())
 }
 
 fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {

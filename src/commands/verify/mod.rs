@@ -6,10 +6,13 @@
 //! of a zTOC is trusted. Each finding says what the consumer would make of it.
 //!
 //! [`plan`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
-//! time, [`parents`] holds the layers of an image against each other, and [`others`] looks after what nobody has
+//! time, [`parents`] holds the layers of an image against each other, [`eager`] tells the layers that are pulled
+//! whole, and [`others`] looks after what nobody has
 //! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
 
+mod absent;
 mod document;
+mod eager;
 mod entries;
 mod finding;
 mod findings;
@@ -33,7 +36,9 @@ use crate::layout::tree;
 use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
-pub use finding::{Consequence, Finding, VERIFICATION_VERSION, Verification, VerifiedImage};
+pub use finding::{
+    Consequence, EagerLayer, Finding, VERIFICATION_VERSION, Verification, VerifiedImage,
+};
 use findings::Findings;
 use job::Work;
 use plan::Plan;
@@ -70,10 +75,12 @@ pub fn verify(
     };
     let selection = select(&tree, &selecting, layout.path())?;
     let mut findings = Findings::default();
-    let plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
+    absent::check(&tree, &selection, &options.platforms, &mut findings);
+    let mut plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
     let watched = parents::watch(&layout, &plan, options.jobs, &steps)?;
     let work = Work { layout: &layout, steps: &steps, watched: &watched };
     let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
+    eager::tell(&mut plan, &compared);
     parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
     unclassified::check(&layout, &tree, &mut findings);
     others::check(&layout, &tree, &plan, &mut findings)?;

@@ -17,10 +17,12 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Image, SociIndex, Tree};
+use crate::layout::tree::{Content, Image, SociIndex, Tree};
 use crate::limits::MAX_CONFIG_SIZE;
 use crate::oci::digest::Digest;
-use crate::oci::media_type::{SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
+use crate::oci::media_type::{
+    LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC, layer_kind,
+};
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
 
@@ -32,6 +34,8 @@ pub(super) struct Plan<'a> {
     pub(super) jobs: Vec<Job<'a>>,
     /// The images' layers.
     pub(super) stacks: Vec<Stack>,
+    /// For each image, the numbers of its layers ([`Layer::at`]).
+    pub(super) positions: Vec<Vec<usize>>,
     /// Blobs that the plan or the jobs read, and judge.
     pub(super) read: BTreeSet<Digest>,
 }
@@ -51,10 +55,12 @@ impl<'a> Plan<'a> {
             documents: Documents::default(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
+            named: named(tree),
             ztocs: Vec::new(),
             ztoc_at: BTreeMap::new(),
             read: BTreeSet::new(),
             stacks: Vec::new(),
+            positions: Vec::new(),
         };
         let mut images = Vec::new();
         for selected in &selection.images {
@@ -80,11 +86,14 @@ struct Planner<'a> {
     soci: find::SociIndexes<'a>,
     documents: Documents,
     layers: Vec<Layer<'a>>,
-    layer_at: BTreeMap<Digest, usize>,
+    layer_at: BTreeMap<(Digest, LayerKind), usize>,
+    /// The images that the descriptors of a SOCI index name.
+    named: BTreeMap<Digest, BTreeSet<String>>,
     ztocs: Vec<Used<'a>>,
     ztoc_at: BTreeMap<ZtocKey, usize>,
     read: BTreeSet<Digest>,
     stacks: Vec<Stack>,
+    positions: Vec<Vec<usize>>,
 }
 
 impl<'a> Planner<'a> {
@@ -106,16 +115,14 @@ impl<'a> Planner<'a> {
         }
         let stacked = |(layer, at): (&Descriptor, &usize)| StackLayer {
             digest: layer.digest,
+            size: layer.size,
             ztoc: lazy.get(at).copied(),
         };
         let layers = image.layers.iter().zip(&positions).map(stacked).collect();
         self.stacks.push(Stack { image: selected.digest, layers });
-        let diff_ids = self.diff_ids(image, findings)?;
-        // Without one diff ID per layer nobody knows which is whose.
-        if diff_ids.len() == positions.len() {
-            for (position, diff_id) in positions.iter().zip(diff_ids) {
-                self.layers[*position].diff_ids.insert(diff_id);
-            }
+        self.positions.push(positions.clone());
+        for (position, diff_id) in positions.iter().zip(self.diff_ids(image, findings)?) {
+            self.layers[*position].diff_ids.extend(diff_id);
         }
         Ok(VerifiedImage {
             names: selected.names.clone(),
@@ -124,6 +131,8 @@ impl<'a> Planner<'a> {
             soci_indexes: found.iter().map(|(digest, _)| *digest).collect(),
             lazy_layers: positions.iter().filter(|at| lazy.contains_key(at)).count() as u64,
             layers: positions.len() as u64,
+            eager: Vec::new(),
+            largest_span: None,
         })
     }
 
@@ -157,7 +166,7 @@ impl<'a> Planner<'a> {
     ) -> Vec<(Digest, &'a SociIndex)> {
         for place in self.soci.places(digest, image) {
             if place.found_as == IndexVersion::V2 {
-                back_reference(place.descriptor, digest, findings);
+                self.back_reference(place.descriptor, digest, findings);
                 if place.soci.version == IndexVersion::V1 {
                     let what = "config.mediaType of an index that an annotation names";
                     let unseen = Consequence::Misleading;
@@ -174,12 +183,19 @@ impl<'a> Planner<'a> {
             let expected = "a SOCI index that index.json leads to, so that it is pushed";
             let place = "the manifest's annotation com.amazon.soci.index-digest";
             findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
-        } else if found.is_empty() {
-            let place = "the image";
-            let expected = "a SOCI index";
-            findings.add(Consequence::Rejected, Some(digest), place, None, expected, "none");
         }
         found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
+    }
+
+    /// Some descriptor of a V2 index names the manifest that names the index.
+    fn back_reference(&self, descriptor: &Descriptor, image: Digest, findings: &mut Findings) {
+        let Some(text) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST) else { return };
+        let named = self.named.get(&descriptor.digest);
+        if named.is_none_or(|images| !images.contains(&image.to_string())) {
+            let place = format!("its descriptor's annotation {IMAGE_MANIFEST_DIGEST}");
+            let blob = Some(descriptor.digest);
+            findings.add(Consequence::Misleading, blob, &place, None, image, text);
+        }
     }
 
     /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it, with that.
@@ -191,26 +207,33 @@ impl<'a> Planner<'a> {
     ) -> Result<BTreeMap<usize, ZtocKey>, Error> {
         let first = self.read.insert(digest);
         let entries = self.documents.entries(self.layout, digest, findings)?;
-        let layer_of = |layers: &BTreeMap<Digest, usize>, entry: &Entry| {
-            layers.get(&entry.layer()?).copied().filter(|position| own.contains(position))
+        let by_digest = |at: &usize| (self.layers[*at].descriptor.digest, *at);
+        // An image can have one blob under two media types.
+        let mut own_layers: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+        for (layer, at) in own.iter().map(by_digest) {
+            own_layers.entry(layer).or_default().push(at);
+        }
+        let layers_of = |entry: &Entry| -> &[usize] {
+            entry.layer().and_then(|layer| own_layers.get(&layer)).map_or(&[], Vec::as_slice)
         };
         // The reader takes the last zTOC of a layer.
         let mut used: BTreeMap<usize, ZtocKey> = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.descriptor.media_type == ZTOC) {
-            if let Some(layer) = layer_of(&self.layer_at, entry) {
-                used.insert(layer, (entry.descriptor.digest, entry.descriptor.size));
+            for layer in layers_of(entry) {
+                used.insert(*layer, (entry.descriptor.digest, entry.descriptor.size));
             }
         }
         for (layer, ztoc) in &used {
             self.ztoc(*ztoc).layers.insert(*layer);
         }
         for entry in entries.iter() {
-            let layer = layer_of(&self.layer_at, entry);
+            let layers = layers_of(entry);
             let blob = &entry.descriptor;
             match blob.media_type.as_str() {
                 ZTOC => {
-                    let descriptor = layer.map(|position| self.layers[position].descriptor);
-                    document::layer_entry(digest, entry, descriptor, findings);
+                    let descriptors: Vec<&Descriptor> =
+                        layers.iter().map(|at| self.layers[*at].descriptor).collect();
+                    document::layer_entry(digest, entry, &descriptors, findings);
                     self.read.insert(blob.digest);
                     let ztoc = self.ztoc((blob.digest, blob.size));
                     if first {
@@ -220,14 +243,14 @@ impl<'a> Planner<'a> {
                 SOCI_PREFETCH if first => {
                     self.read.insert(blob.digest);
                     let spans = prefetch::read(self.layout, blob, findings)?;
-                    match layer.and_then(|layer| used.get(&layer)) {
+                    match layers.iter().find_map(|layer| used.get(layer)) {
                         Some(ztoc) => self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans)),
                         None => document::no_use(digest, entry, findings),
                     }
                 }
                 SOCI_PREFETCH => {}
                 _ => {
-                    let without = layer.is_some_and(|layer| !used.contains_key(&layer));
+                    let without = layers.iter().any(|layer| !used.contains_key(layer));
                     self.unknown(digest, entry, without, findings)?;
                 }
             }
@@ -259,8 +282,10 @@ impl<'a> Planner<'a> {
     /// The position of a layer.
     fn layer(&mut self, descriptor: &'a Descriptor) -> usize {
         self.read.insert(descriptor.digest);
-        *self.layer_at.entry(descriptor.digest).or_insert_with(|| {
-            self.layers.push(Layer { descriptor, diff_ids: BTreeSet::new() });
+        let key = (descriptor.digest, layer_kind(&descriptor.media_type));
+        *self.layer_at.entry(key).or_insert_with(|| {
+            let at = self.layers.len();
+            self.layers.push(Layer { at, descriptor, diff_ids: BTreeSet::new() });
             self.layers.len() - 1
         })
     }
@@ -274,8 +299,12 @@ impl<'a> Planner<'a> {
         &mut self.ztocs[at]
     }
 
-    /// The diff IDs of the image's configuration.
-    fn diff_ids(&mut self, image: &Image, findings: &mut Findings) -> Result<Vec<Digest>, Error> {
+    /// The diff ID of each layer of the image, where its configuration has one.
+    fn diff_ids(
+        &mut self,
+        image: &Image,
+        findings: &mut Findings,
+    ) -> Result<Vec<Option<Digest>>, Error> {
         let manifest: Value = serde_json::from_str(&image.text).unwrap_or_default();
         let config = &manifest["config"];
         let digest = config["digest"].as_str().and_then(|text| text.parse::<Digest>().ok());
@@ -304,13 +333,13 @@ impl<'a> Planner<'a> {
             let consequence = Consequence::Misleading;
             findings.add(consequence, Some(digest), place, None, platform, &image.platform);
         }
-        let ids: Vec<Digest> = diff_ids.iter().filter_map(|id| id.parse().ok()).collect();
-        let layers = manifest["layers"].as_array().map_or(0, Vec::len);
-        if first && ids.len() != layers {
+        let ids: Vec<Option<Digest>> = diff_ids.iter().map(|id| id.parse().ok()).collect();
+        let entries = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if first && ids.len() != entries.len() {
             let place = "the number of its diff IDs";
-            findings.add(broken, Some(digest), place, None, layers, ids.len());
+            findings.add(broken, Some(digest), place, None, entries.len(), ids.len());
         }
-        Ok(ids)
+        Ok(by_position(entries, &image.layers, ids))
     }
 
     fn finish(self, images: Vec<VerifiedImage>) -> Plan<'a> {
@@ -323,19 +352,46 @@ impl<'a> Planner<'a> {
         }
         let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
         jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
-        Plan { images, jobs, stacks: self.stacks, read: self.read }
+        let (stacks, positions) = (self.stacks, self.positions);
+        Plan { images, jobs, stacks, positions, read: self.read }
     }
 }
 
-/// A V2 index's descriptor names the manifest that names the index.
-fn back_reference(descriptor: &Descriptor, image: Digest, findings: &mut Findings) {
-    if let Some(text) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)
-        && *text != image.to_string()
-    {
-        let place = format!("its descriptor's annotation {IMAGE_MANIFEST_DIGEST}");
-        let blob = Some(descriptor.digest);
-        findings.add(Consequence::Misleading, blob, &place, None, image, text);
+/// The diff ID of each of an image's `layers`. A runtime pairs the entries of the manifest with the diff IDs by
+/// their positions, whatever the types of the entries are; containerd leaves out those that are no layers.
+/// Where neither gives one diff ID for each, nobody knows which is whose.
+fn by_position(
+    entries: &[Value],
+    layers: &[Descriptor],
+    ids: Vec<Option<Digest>>,
+) -> Vec<Option<Digest>> {
+    if ids.len() == entries.len() {
+        let is_layer = |entry: &Value| {
+            layer_kind(entry["mediaType"].as_str().unwrap_or_default()) != LayerKind::NotALayer
+        };
+        let paired = entries.iter().zip(ids).filter(|(entry, _)| is_layer(entry));
+        paired.map(|(_, id)| id).collect()
+    } else if ids.len() == layers.len() {
+        ids
+    } else {
+        Vec::new()
     }
+}
+
+/// The images that the descriptors of each SOCI index name: images with the same layers share their index, which
+/// is then listed once for each of them.
+fn named(tree: &Tree) -> BTreeMap<Digest, BTreeSet<String>> {
+    let mut named: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
+    for root in &tree.roots {
+        root.visit(&mut |node| {
+            if let (Content::Soci(_), Some(descriptor)) = (&node.content, node.known())
+                && let Some(image) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)
+            {
+                named.entry(descriptor.digest).or_default().insert(image.clone());
+            }
+        });
+    }
+    named
 }
 
 impl Entry {

@@ -69,8 +69,8 @@ pub(crate) enum GzipErrorKind {
 }
 
 impl GzipErrorKind {
-    /// Whether the stream is sound and only beyond what readers of SOCI layers take.
-    pub(crate) fn is_unsupported(&self) -> bool {
-        matches!(self, Self::LongText | Self::TooManyCheckpoints)
+    /// Whether the stream is sound and only needs more than a zTOC can hold.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(self, Self::TooManyCheckpoints)
     }
 }

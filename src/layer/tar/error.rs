@@ -60,8 +60,8 @@ impl std::error::Error for TarError {
 
 /// What is wrong with a tar entry.
 ///
-/// *Malformed* kinds are those Go's `archive/tar` refuses too, so the layer is corrupt. *Unsupported* kinds are
-/// well-formed, but no reader of a zTOC could serve the layer rightly (`soci-formats` 2.3, 2.4, 7.3, 9.1).
+/// *Malformed* kinds are those Go's `archive/tar` refuses too, so no runtime can unpack the layer. *Unsupported*
+/// kinds are well-formed, but no reader of a zTOC could serve the layer rightly (`soci-formats` 2.3, 2.4, 7.3, 9.1).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TarErrorKind {
@@ -174,6 +174,11 @@ impl TarErrorKind {
             | Self::TooManyNames
             | Self::TocFull(_) => true,
         }
+    }
+
+    /// Whether the archive is sound and only needs more than a zTOC can hold.
+    pub(crate) const fn is_limit(&self) -> bool {
+        matches!(self, Self::TooManyNames | Self::TocFull(_))
     }
 
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

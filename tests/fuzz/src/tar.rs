@@ -9,8 +9,8 @@
 
 use soci_layout::Digest;
 use soci_layout::layer::tar::{TarError, TarSummary, TarWalker};
-use soci_layout::layer::{Scan, ScanError, ScanObserver, ScanRequest, scan};
-use soci_layout::media_type::Compression;
+use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::{Scan, ScanObserver, ScanRequest, scan};
 use soci_layout::ztoc::{Zinfo, Ztoc};
 
 use crate::tables::assert_same;
@@ -129,13 +129,14 @@ fn full_scan(archive: &[u8], walked: &Walked, second_thread: bool) {
             let again = Ztoc::decode(&bytes).unwrap_or_else(|error| panic!("own zTOC: {error}"));
             assert_same(&ztoc.toc, &again.toc, "decoded");
         }
-        (Ok(Scan::Unsupported { reason }), Err(error)) => {
-            assert!(error.is_unsupported(), "{reason}");
-            assert_eq!(reason, error.to_string());
-        }
-        (Err(ScanError::Content { uncompressed_offset, .. }), Err(error)) => {
-            assert!(!error.is_unsupported(), "{error}");
-            assert_eq!(uncompressed_offset, Some(error.offset()));
+        (Ok(Scan::Eager(reason)), Err(error)) => {
+            let malformed = matches!(
+                reason.cause,
+                EagerCause::Unreadable | EagerCause::Mislabelled
+            );
+            assert_eq!(malformed, !error.is_unsupported(), "{reason}");
+            let renamed = reason.cause == EagerCause::Mislabelled;
+            assert!(renamed || reason.text.contains(&error.to_string()), "{reason}");
         }
         (scanned, _) => panic!("{scanned:?}, but {:?}", walked.as_ref().err()),
     }

@@ -22,6 +22,8 @@ pub(in super::super) struct Stack {
 #[derive(Debug)]
 pub(in super::super) struct StackLayer {
     pub(in super::super) digest: Digest,
+    /// Of the blob, in bytes.
+    pub(in super::super) size: u64,
     /// Its zTOC in the first of the image's SOCI indexes that has one for it.
     pub(in super::super) ztoc: Option<ZtocKey>,
 }
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn too_much_is_told_and_nothing_else() {
         let digest = Digest::of(b"");
-        let layer = || StackLayer { digest, ztoc: Some((digest, 0)) };
+        let layer = || StackLayer { digest, size: 0, ztoc: Some((digest, 0)) };
         let stacks = [Stack { image: digest, layers: vec![layer(), layer()] }];
         let told = |limit: usize| {
             let paths = [b"a".to_vec(), b"b".to_vec()].into_iter().collect();

@@ -1,0 +1,51 @@
+//! Manifests that an index names and the layout does not have, as `docker save` leaves those of other platforms.
+//!
+//! Tools that push or import the whole index fail on them; those that take one platform do not notice.
+
+use super::Findings;
+use super::finding::Consequence;
+use crate::commands::select::Selection;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::tree::{Content, Node, Tree};
+use crate::oci::digest::Digest;
+use crate::oci::platform::Platform;
+
+/// Reports the absent manifests below the selected roots, each once per index. With `platforms` only theirs.
+pub(super) fn check(
+    tree: &Tree,
+    selection: &Selection<'_>,
+    platforms: &[Platform],
+    findings: &mut Findings,
+) {
+    let mut seen = std::collections::BTreeSet::new();
+    for root in selection.roots().map(|position| &tree.roots[position]) {
+        below(root, &mut |index, child| {
+            let of_platform = |platform: &Platform| platforms.iter().any(|p| p.matches(platform));
+            let wanted = platforms.is_empty() || child.platform.as_ref().is_some_and(of_platform);
+            if !wanted || !seen.insert((index, child.digest)) {
+                return;
+            }
+            let what = match &child.platform {
+                Some(platform) => format!("the manifest for {platform}"),
+                None => "a manifest".to_owned(),
+            };
+            let place = format!("{what} in index {index}");
+            let broken = Consequence::Unpullable;
+            let expected = format!("a blob of {} bytes", child.size);
+            findings.add(broken, Some(child.digest), &place, None, expected, "no such blob");
+        });
+    }
+}
+
+/// Calls `take` with each absent child and the index that names it.
+fn below<'a>(node: &'a Node, take: &mut dyn FnMut(Digest, &'a Descriptor)) {
+    let (Content::Index { children, .. }, Some(index)) = (&node.content, node.known()) else {
+        return;
+    };
+    for child in children {
+        if let (Content::Missing, Some(descriptor)) = (&child.content, child.known()) {
+            take(index.digest, descriptor);
+        }
+        below(child, take);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a layer's content is, by its first bytes, and what is said when its media type calls it something else.
+
+use std::fmt;
+use std::io::Read;
+
+use super::eager::{EagerCause, EagerReason};
+use super::tar::TarWalker;
+use super::unpack::{Codec, unpack};
+use super::{ScanError, ScanObserver};
+use crate::oci::digest::{Digest, Hasher};
+use crate::oci::media_type::Compression;
+
+/// Bytes from which content is recognised: an empty tar archive is two zero blocks.
+const HEAD_SIZE: usize = 1024;
+const BLOCK: usize = 512;
+
+/// Content that is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Empty,
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+    Tar,
+}
+
+impl Content {
+    /// Recognises content by its first bytes.
+    pub(super) fn of(head: &[u8]) -> Option<Self> {
+        if head.is_empty() {
+            return Some(Self::Empty);
+        }
+        let begins = |magic: &[u8]| head.starts_with(magic);
+        if begins(&[0x1f, 0x8b, 8]) {
+            Some(Self::Gzip)
+        } else if begins(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable_frame(head) {
+            Some(Self::Zstd)
+        } else if begins(b"\xfd7zXZ\0") {
+            Some(Self::Xz)
+        } else if begins(b"BZh") {
+            Some(Self::Bzip2)
+        } else {
+            is_tar(head).then_some(Self::Tar)
+        }
+    }
+
+    /// How it is read, where it can be.
+    pub(crate) fn codec(self) -> Option<Codec> {
+        match self {
+            Self::Gzip => Some(Codec::Gzip),
+            Self::Zstd => Some(Codec::Zstd),
+            Self::Tar => Some(Codec::Plain),
+            Self::Empty | Self::Xz | Self::Bzip2 => None,
+        }
+    }
+}
+
+/// `zstd:chunked` and others begin with a frame that decoders pass over.
+fn is_skippable_frame(head: &[u8]) -> bool {
+    matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+fn is_tar(head: &[u8]) -> bool {
+    let Some(block) = head.get(..BLOCK) else { return false };
+    if block.iter().all(|byte| *byte == 0) {
+        return head.len() >= HEAD_SIZE && head.iter().all(|byte| *byte == 0);
+    }
+    match TarWalker::new().feed(block) {
+        Ok(()) => true,
+        Err(error) => error.is_unsupported(),
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty (0 bytes)",
+            Self::Gzip => "compressed with gzip",
+            Self::Zstd => "compressed with zstd",
+            Self::Xz => "compressed with xz",
+            Self::Bzip2 => "compressed with bzip2",
+            Self::Tar => "an uncompressed tar archive",
+        })
+    }
+}
+
+/// The digest of what a blob holds when it is unpacked as its first bytes say; `None` when they say nothing.
+///
+/// # Errors
+/// As [`unpack`], and [`ScanError::Cancelled`].
+pub(crate) fn diff_id(
+    mut blob: &mut dyn Read,
+    observer: &dyn ScanObserver,
+) -> Result<Option<Digest>, ScanError> {
+    let mut first = Vec::with_capacity(HEAD_SIZE);
+    (&mut blob).take(HEAD_SIZE as u64).read_to_end(&mut first)?;
+    let Some(codec) = Content::of(&first).and_then(Content::codec) else { return Ok(None) };
+    let (mut hasher, mut cancelled) = (Hasher::new(), false);
+    unpack(&mut first.as_slice().chain(blob), codec, &mut |bytes| {
+        hasher.update(bytes);
+        cancelled = observer.cancelled();
+        !cancelled
+    })?;
+    if cancelled { Err(ScanError::Cancelled) } else { Ok(Some(hasher.finish())) }
+}
+
+/// The first bytes of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Head(Vec<u8>);
+
+impl Head {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        let room = HEAD_SIZE - self.0.len();
+        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    pub(super) fn content(&self) -> Option<Content> {
+        Content::of(&self.0)
+    }
+}
+
+/// Why a layer is eager, in the light of what it is: `blob` is its content, `inner` that of its gzip stream.
+pub(super) fn explain(
+    reason: EagerReason,
+    called: Compression,
+    blob: Option<Content>,
+    inner: Option<Content>,
+) -> EagerReason {
+    if reason.cause != EagerCause::Unreadable {
+        return reason;
+    }
+    let mislabelled = |text: String| EagerReason::new(EagerCause::Mislabelled, text);
+    match (called, blob) {
+        (Compression::Gzip, Some(Content::Gzip)) => match inner {
+            Some(Content::Tar | Content::Empty) | None => reason,
+            Some(inner) => mislabelled(format!(
+                "its media type says a tar archive compressed with gzip, but what the gzip stream holds is {inner}"
+            )),
+        },
+        (Compression::None, Some(Content::Tar)) => reason,
+        (Compression::Gzip, Some(found)) => {
+            mislabelled(format!("its media type says gzip, but its content is {found}"))
+        }
+        (Compression::None, Some(found)) => mislabelled(format!(
+            "its media type says an uncompressed tar archive, but its content is {found}"
+        )),
+        (_, None) => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognised_by_the_first_bytes() {
+        let mut header = [0; 512];
+        header[..1].copy_from_slice(b"f");
+        header[148..156].copy_from_slice(b"        ");
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        for (head, expected) in [
+            (&b""[..], Some(Content::Empty)),
+            (b"\x1f\x8b\x08\0", Some(Content::Gzip)),
+            (b"\x28\xb5\x2f\xfd", Some(Content::Zstd)),
+            (b"\x5a\x2a\x4d\x18", Some(Content::Zstd)),
+            (b"\xfd7zXZ\0\0", Some(Content::Xz)),
+            (b"BZh91AY", Some(Content::Bzip2)),
+            (&header, Some(Content::Tar)),
+            (&[0; 1024], Some(Content::Tar)),
+            (&[0; 512], None),
+            (b"garbage", None),
+            (&[7; 1024], None),
+        ] {
+            let mut fed = Head::default();
+            head.iter().for_each(|byte| fed.feed(&[*byte]));
+            assert_eq!(fed.content(), expected, "{}", head.escape_ascii());
+        }
+    }
+}
