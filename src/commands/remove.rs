@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::RootReport;
-use crate::commands::index::{Pruned, model_blob, prune, resolve, root_reports, stage_documents};
+use crate::commands::index::roots::root_reports;
+use crate::commands::index::{Pruned, model_blob, prune, resolve, stage_documents};
 use crate::commands::select::{Selection, select_any};
 use crate::error::Error;
 use crate::layout::Layout;

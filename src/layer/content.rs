@@ -138,14 +138,13 @@ pub(super) fn explain(
                 "its media type says a tar archive compressed with gzip, but what the gzip stream holds is {inner}"
             )),
         },
-        (Compression::None, Some(Content::Tar)) => reason,
+        (Compression::None, Some(Content::Tar)) | (_, None) => reason,
         (Compression::Gzip, Some(found)) => {
             mislabelled(format!("its media type says gzip, but its content is {found}"))
         }
         (Compression::None, Some(found)) => mislabelled(format!(
             "its media type says an uncompressed tar archive, but its content is {found}"
         )),
-        (_, None) => reason,
     }
 }
 
@@ -174,7 +173,9 @@ mod tests {
             (&[7; 1024], None),
         ] {
             let mut fed = Head::default();
-            head.iter().for_each(|byte| fed.feed(&[*byte]));
+            for byte in head {
+                fed.feed(&[*byte]);
+            }
             assert_eq!(fed.content(), expected, "{}", head.escape_ascii());
         }
     }

@@ -69,9 +69,14 @@ fn zstd(content: &[u8]) -> Vec<u8> {
 
 /// An image with these layers, as media type and bytes. Diff IDs are those of `tar(100)`.
 fn image(layers: &[(&str, Vec<u8>)]) -> Context {
+    image_of(layers, &tar(100))
+}
+
+/// The same; what the first layer unpacks to is `unpacked`.
+fn image_of(layers: &[(&str, Vec<u8>)], unpacked: &[u8]) -> Context {
     let context = Context::fixture("single");
-    let diff_id = Digest::of(&tar(100)).to_string();
-    let ids = vec![diff_id; layers.len()];
+    let mut ids = vec![Digest::of(&tar(100)).to_string(); layers.len()];
+    ids[0] = Digest::of(unpacked).to_string();
     let config = json!({"os": "linux", "architecture": "amd64",
                         "rootfs": {"type": "layers", "diff_ids": ids}});
     let entries: Vec<Value> = layers
@@ -131,7 +136,13 @@ fn every_media_type_with_every_content() {
         for (name, bytes, content) in contents() {
             let at = format!("{name} under {media_type}");
             // The other layer is lazy, whatever becomes of the first.
-            let context = image(&[(media_type, bytes), (GZIP, gzip(&tar(100)))]);
+            let unpacked = match name {
+                "gzip of no tar" => vec![7; 5000],
+                "gzip of gzip" => gzip(&tar(100)),
+                "garbage" => bytes.clone(),
+                _ => tar(100),
+            };
+            let context = image_of(&[(media_type, bytes), (GZIP, gzip(&tar(200)))], &unpacked);
             let called = match layer_kind(media_type) {
                 LayerKind::Indexable(Compression::Gzip) => "gzip",
                 LayerKind::Indexable(Compression::None) => "tar",

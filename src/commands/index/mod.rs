@@ -11,6 +11,7 @@ mod layers;
 pub(crate) mod options;
 pub mod report;
 mod reuse;
+pub(in crate::commands) mod roots;
 pub(in crate::commands) mod saving;
 mod stage;
 
@@ -19,10 +20,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::commands::index::options::Options;
-use crate::commands::index::report::{
-    ImageReport, LayerOutcome, LayerReport, REPORT_VERSION, Report, RootReport,
-};
-use crate::commands::select::{Selection, name, select_indexable};
+use crate::commands::index::report::{LayerOutcome, LayerReport, Report};
+use crate::commands::select::{Selection, select_indexable};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -38,6 +37,7 @@ use crate::soci::index::ZtocEntry;
 use cached::CacheUse;
 use early::EarlyScans;
 use layers::{Layers, Scanned};
+use roots::empty_report;
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
 /// [`Options::dry_run`] says.
@@ -287,49 +287,4 @@ pub(in crate::commands) fn prune(
         }
     }
     Ok(pruned)
-}
-
-/// The selected entries of `index.json` as they are.
-pub(in crate::commands) fn root_reports(tree: &Tree, selection: &Selection<'_>) -> Vec<RootReport> {
-    selection
-        .roots()
-        .filter_map(|position| tree.roots[position].known())
-        .map(|descriptor| RootReport {
-            name: name(descriptor).map(str::to_owned),
-            before: descriptor.digest,
-            after: descriptor.digest,
-        })
-        .collect()
-}
-
-fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
-    let roots = root_reports(tree, selection);
-    let images = selection
-        .images
-        .iter()
-        .map(|selected| ImageReport {
-            names: selected.names.clone(),
-            platform: selected.image.platform.to_string(),
-            before: selected.digest,
-            after: selected.digest,
-            soci_v2: None,
-            soci_v1: None,
-            layers: selected.image.layers.iter().map(|layer| layer.digest).collect(),
-        })
-        .collect();
-    Report {
-        version: REPORT_VERSION,
-        dry_run: false,
-        changed: false,
-        roots,
-        images,
-        layers: Vec::new(),
-        warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
-        blobs_written: 0,
-        bytes_written: 0,
-        blobs_pruned: 0,
-        bytes_pruned: 0,
-        cache: None,
-        seconds: 0.0,
-    }
 }

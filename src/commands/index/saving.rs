@@ -38,6 +38,8 @@ mod tests {
     use super::*;
     use crate::oci::digest::Digest;
 
+    const MIB: u64 = 1 << 20;
+
     #[test]
     fn saved_bytes_are_held_against_the_layer() {
         let judge = |size, ztoc_size, largest_span, uncompressed_size, min_saving| {
@@ -46,7 +48,6 @@ mod tests {
                 ZtocReport { ztoc, ztoc_size, spans, files, uncompressed_size, largest_span };
             too_little(size, &ztoc, min_saving).is_some()
         };
-        const MIB: u64 = 1 << 20;
         for (size, ztoc, span, content, min_saving, eager) in [
             // An ordinary layer; zeros; one block.
             (40 * MIB, MIB, 2 * MIB, 120 * MIB, 10, false),

@@ -174,12 +174,11 @@ pub(super) fn unpacked_diff_ids(
     };
     match content::diff_id(&mut blob, observer) {
         Ok(Some(right)) => diff_ids(layer, stated, right, findings),
-        Ok(None) => {}
         Err(ScanError::Cancelled) => return Err(Error::Cancelled),
         Err(ScanError::Read(source)) => {
             return Err(Error::io("read", &layout.blob_path(&layer))(source));
         }
-        Err(_) => {}
+        Ok(None) | Err(_) => {}
     }
     Ok(())
 }
