@@ -122,6 +122,23 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// A string; `null` is the empty one.
+    pub(crate) fn text(&self, name: &str) -> Result<String, Error> {
+        self.get(name).map(Option::unwrap_or_default)
+    }
+
+    /// An object; `null` is one without members.
+    pub(crate) fn object(&self, name: &str) -> Result<Self, Error> {
+        Self::read(self.value(name).unwrap_or("{}"), self.place)
+    }
+
+    /// The objects of an array; `null` is an empty one, among them one without members.
+    pub(crate) fn objects(&self, name: &str) -> Result<Vec<Self>, Error> {
+        let list = elements(self.value(name).unwrap_or("[]")).map_err(Error::json(self.place))?;
+        let read = |value| Self::read(if value == "null" { "{}" } else { value }, self.place);
+        list.iter().map(|element| read(element.value)).collect()
+    }
+
     /// An object of strings; `null` is the empty one.
     pub(crate) fn strings(&self, name: &str) -> Result<BTreeMap<String, String>, Error> {
         let map: Option<BTreeMap<String, Option<String>>> = self.get(name)?;
@@ -131,8 +148,7 @@ impl<'a> Object<'a> {
 
     /// The members of a platform, or of a configuration that make its platform.
     pub(crate) fn platform(&self) -> Result<Platform, Error> {
-        let text = |name| self.get::<String>(name).map(Option::unwrap_or_default);
-        let (os, version) = (text("os")?, text("os.version")?);
-        Ok(Platform::new(&os, &text("architecture")?, &text("variant")?, &version))
+        let (os, version) = (self.text("os")?, self.text("os.version")?);
+        Ok(Platform::new(&os, &self.text("architecture")?, &self.text("variant")?, &version))
     }
 }

@@ -135,8 +135,11 @@ pub(crate) struct Image {
     /// The platform as it goes into other descriptors: the descriptor's own text or the
     /// configuration's members.
     pub(crate) platform_text: String,
+    pub(crate) config: Descriptor,
     /// Bottom first; only those that are layers.
     pub(crate) layers: Vec<Descriptor>,
+    /// For each entry of the manifest's `layers` whether it is one of those.
+    pub(crate) entries: Vec<bool>,
     /// The SOCI V2 index that the manifest names.
     pub(crate) soci_v2: Option<String>,
 }
@@ -470,14 +473,11 @@ impl<'a> Reader<'a> {
         // What refers to a manifest is no image, whatever its configuration: the entries of a list do not have the
         // annotations and platforms by which an image index tells them apart.
         let image = is_image_config(&config.media_type) && artifact_type.is_none() && !self.in_list;
-        let (mut layers, mut layer_count) = (Vec::new(), 0);
-        if image {
-            layers = AnyDescriptor::read_list(list, place)?;
-            layer_count = layers.len();
-            layers.retain(AnyDescriptor::is_layer);
-        }
+        let mut layers = if image { AnyDescriptor::read_list(list, place)? } else { Vec::new() };
+        let entries: Vec<bool> = layers.iter().map(AnyDescriptor::is_layer).collect();
+        layers.retain(AnyDescriptor::is_layer);
         // Signatures have an image's configuration, but no layer that is one.
-        if !image || (layers.is_empty() && layer_count > 0) {
+        if !image || (layers.is_empty() && !entries.is_empty()) {
             let kind = artifact_type.unwrap_or(config.media_type);
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
@@ -505,7 +505,15 @@ impl<'a> Reader<'a> {
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
         let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
-        Ok(Content::Image(Image { text, platform, platform_text, layers, soci_v2 }))
+        Ok(Content::Image(Image {
+            text,
+            platform,
+            platform_text,
+            config,
+            layers,
+            entries,
+            soci_v2,
+        }))
     }
 
     /// The platform that an image's configuration says, and as it goes into a descriptor.

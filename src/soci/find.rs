@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
+use super::{DISABLE_XATTRS, IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -87,6 +87,16 @@ impl<'a> SociIndexes<'a> {
 /// The layer that a zTOC is said to be for.
 pub(crate) fn layer_of(entry: &Descriptor) -> Option<Digest> {
     entry.annotations.get(LAYER_DIGEST)?.parse().ok()
+}
+
+/// Whether readers are told that the layer has no extended attributes; `None` when they do not understand it. The
+/// reader takes what Go's `strconv.ParseBool` takes.
+pub(crate) fn disables_xattrs(entry: &Descriptor) -> Option<bool> {
+    match entry.annotations.get(DISABLE_XATTRS).map(String::as_str) {
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Some(true),
+        None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Some(false),
+        Some(_) => None,
+    }
 }
 
 /// The zTOC of each layer: from the first index that names the layer, there the last entry.

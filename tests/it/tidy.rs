@@ -230,3 +230,17 @@ fn files_stay_small() {
         assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
     }
 }
+
+/// `serde_json::Value` refuses numbers and depths that other decoders pass over, in members that nobody knows.
+#[test]
+fn documents_of_others_are_not_read_as_values() {
+    for (path, text) in sources() {
+        let room = path.iter().next().and_then(|room| room.to_str()).unwrap();
+        if ["layout", "soci", "commands", "oci"].contains(&room) {
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for (number, line) in code(text) {
+                assert!(!line.contains("json::Value"), "{}:{number}", path.display());
+            }
+        }
+    }
+}

@@ -489,3 +489,40 @@ fn ztocs_of_two_layers_swapped() {
     );
     assert!(findings.len() > 10);
 }
+
+#[test]
+fn members_that_nobody_knows_switch_no_check_off() {
+    // What serde_json's Value does not take, and Go's decoder passes over.
+    for member in ["1e999".to_owned(), "[".repeat(200) + &"]".repeat(200), "\"\\ud800\"".to_owned()]
+    {
+        let context = indexed("single", IndexVersion::V2);
+        let manifest = text(&context.index_json()["manifests"][0]["digest"]).to_owned();
+        let manifest = match context.json(&manifest)["manifests"].as_array() {
+            Some(list) => text(&list[0]["digest"]).to_owned(),
+            None => manifest,
+        };
+        let config = text(&context.json(&manifest)["config"]["digest"]).to_owned();
+        let changed = String::from_utf8(context.blob(&manifest)).unwrap();
+        replace(
+            &context,
+            &manifest,
+            changed.replacen('{', &format!("{{\"x\":{member},"), 1).as_bytes(),
+        );
+        fs::remove_file(context.blob_path(&config)).unwrap();
+        found(&context, Unpullable, "the image's configuration");
+    }
+}
+
+#[test]
+fn a_diff_id_that_is_no_digest_is_found() {
+    for id in ["null", "\"\"", "\"sha512:ab\""] {
+        let context = indexed("single", IndexVersion::V2);
+        let root = text(&context.index_json()["manifests"][0]["digest"]).to_owned();
+        let manifest = text(&context.json(&root)["manifests"][0]["digest"]).to_owned();
+        let config = text(&context.json(&manifest)["config"]["digest"]).to_owned();
+        let mut value = context.json(&config);
+        value["rootfs"]["diff_ids"][0] = serde_json::from_str(id).unwrap();
+        replace(&context, &config, value.to_string().as_bytes());
+        found(&context, Unpullable, "rootfs.diff_ids[0]");
+    }
+}

@@ -12,8 +12,6 @@ mod ztoc;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::commands::inspect::{Blob, Image, InspectOptions, Inspection, Layer, look};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -83,12 +81,7 @@ fn configs(tree: &Tree) -> HashMap<Digest, (Digest, u64)> {
             let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
                 return;
             };
-            let manifest: Value = serde_json::from_str(&image.text).unwrap_or_default();
-            let config = &manifest["config"];
-            let digest = config["digest"].as_str().and_then(|text| text.parse().ok());
-            if let (Some(digest), Some(size)) = (digest, config["size"].as_u64()) {
-                configs.insert(descriptor.digest, (digest, size));
-            }
+            configs.insert(descriptor.digest, (image.config.digest, image.config.size));
         });
     }
     configs

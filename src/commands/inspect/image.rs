@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::Value;
-
 use super::InspectOptions;
 use super::blobs::Broken;
 use super::report::{Eager, Image, Layer, Problem, Share, SociIndex, Ztoc};
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
 use crate::layout::Layout;
-use crate::layout::descriptor::{AnyDescriptor, Descriptor};
+use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image as Found, Node, REFERENCE_DIGEST};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, is_nondistributable, layer_kind};
@@ -151,7 +149,7 @@ impl Look<'_> {
             let why = taken?.rejected.as_ref()?;
             Some(format!("a reader rejects its SOCI index: {why}"))
         });
-        self.configuration(broken);
+        broken.look(self.layout, &self.image.config, "configuration", self.digest);
         let layers: Vec<Layer> = {
             let layers = &self.image.layers;
             // A reader takes the last entry of a layer (`soci-formats` 7.3).
@@ -178,14 +176,6 @@ impl Look<'_> {
             lazy: share(&layers),
             layers,
             attestations: Vec::new(),
-        }
-    }
-
-    fn configuration(&self, broken: &mut Broken) {
-        let manifest: Value = serde_json::from_str(&self.image.text).unwrap_or_default();
-        let config = AnyDescriptor::read(&manifest["config"].to_string(), "an image manifest");
-        if let Ok(Some(config)) = config.map(AnyDescriptor::into_known) {
-            broken.look(self.layout, &config, "configuration", self.digest);
         }
     }
 

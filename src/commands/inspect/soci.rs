@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
 use super::blobs::{Broken, head};
 use super::report::{Prefetch, Problem, Shape, SociIndex, SociVersion, Ztoc, ZtocHead};
 use crate::layout::Layout;
-use crate::layout::descriptor::{AnyDescriptor, Descriptor};
+use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
 use crate::layout::tree::{Content, Node, SociIndex as Found};
 use crate::limits::{MAX_MANIFEST_SIZE, MAX_PREFETCH_SIZE};
 use crate::oci::digest::Digest;
@@ -16,8 +14,8 @@ use crate::oci::json::members;
 use crate::oci::json::schema::{self, PREFETCH};
 use crate::oci::media_type::SOCI_PREFETCH;
 use crate::oci::soci_version::IndexVersion;
-use crate::soci::find::layer_of;
-use crate::soci::{BUILD_TOOL, DISABLE_XATTRS};
+use crate::soci::BUILD_TOOL;
+use crate::soci::find::{disables_xattrs, layer_of};
 
 /// All SOCI indexes below `roots`, each once. Their images are not known yet.
 pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec<SociIndex> {
@@ -60,7 +58,8 @@ impl Look<'_> {
         let Descriptor { digest, size, .. } = *descriptor;
         let blob = self.layout.read_blob(&digest, size, MAX_MANIFEST_SIZE).ok().flatten();
         let text = String::from_utf8(blob.unwrap_or_default()).unwrap_or_default();
-        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        let document = Object::read(&text, "a SOCI index").ok();
+        let annotations = document.and_then(|index| index.strings("annotations").ok());
         let ztocs: Vec<Ztoc> = soci.ztocs.iter().map(|ztoc| self.ztoc(ztoc, digest)).collect();
         let prefetch = self.prefetch(&text, digest);
         SociIndex {
@@ -72,7 +71,7 @@ impl Look<'_> {
             },
             shapes: Vec::new(),
             images: Vec::new(),
-            build_tool: value["annotations"][BUILD_TOOL].as_str().map(str::to_owned),
+            build_tool: annotations.and_then(|mut annotations| annotations.remove(BUILD_TOOL)),
             rejected: rejected(&text, &ztocs, &prefetch),
             ztocs,
             prefetch,
@@ -104,7 +103,7 @@ impl Look<'_> {
             layer: layer_of(entry),
             digest: entry.digest,
             size: entry.size,
-            disable_xattrs: entry.annotations.get(DISABLE_XATTRS).is_some_and(|v| v == "true"),
+            disable_xattrs: disables_xattrs(entry) == Some(true),
             head,
             problem,
         }

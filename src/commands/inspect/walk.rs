@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use super::blobs::Broken;
 use super::report::{Content, Entry, Problem};
-use crate::layout::descriptor::AnyDescriptor;
+use crate::layout::descriptor::{AnyDescriptor, Object};
 use crate::layout::tree::{
     Artifact, Content as Found, IMAGE_NAME, Node, REF_NAME, REFERENCE_DIGEST,
 };
@@ -62,18 +60,22 @@ impl Walk<'_> {
                 }
             }
             AnyDescriptor::Foreign { text, digest } => {
-                let value: Value = serde_json::from_str(text).unwrap_or_default();
-                let name = |key: &&str| value["annotations"][key].as_str().map(str::to_owned);
+                let object = Object::read(text, "an entry").ok();
+                let text = |name| object.as_ref().and_then(|object| object.text(name).ok());
+                let annotations =
+                    object.as_ref().and_then(|object| object.strings("annotations").ok());
                 let mut names: Vec<String> = Vec::new();
-                if parent.is_none() {
+                if let (None, Some(annotations)) = (parent, annotations) {
+                    let name = |key: &&str| annotations.get(*key).cloned();
                     names.extend([REF_NAME, IMAGE_NAME].iter().filter_map(name));
                     names.dedup();
                 }
+                let size = object.as_ref().and_then(|object| object.get("size").ok().flatten());
                 Entry {
                     names,
                     digest: digest.clone(),
-                    media_type: value["mediaType"].as_str().unwrap_or_default().to_owned(),
-                    size: value["size"].as_u64().unwrap_or_default(),
+                    media_type: text("mediaType").unwrap_or_default(),
+                    size: size.unwrap_or_default(),
                     content,
                 }
             }
@@ -165,12 +167,11 @@ impl Walk<'_> {
 }
 
 fn statements(manifest: &Artifact) -> Vec<String> {
-    let value: Value = serde_json::from_str(&manifest.text).unwrap_or_default();
-    let layers = value["layers"].as_array().into_iter().flatten();
-    layers
-        .map(|layer| {
-            let known = layer["annotations"][PREDICATE_TYPE].as_str();
-            known.or(layer["mediaType"].as_str()).unwrap_or_default().to_owned()
-        })
-        .collect()
+    let manifest = Object::read(&manifest.text, "an attestation");
+    let layers = manifest.and_then(|manifest| manifest.objects("layers")).unwrap_or_default();
+    let kind = |layer: &Object<'_>| {
+        let known = layer.strings("annotations").ok()?.remove(PREDICATE_TYPE);
+        known.or_else(|| layer.text("mediaType").ok())
+    };
+    layers.iter().map(|layer| kind(layer).unwrap_or_default()).collect()
 }

@@ -4,13 +4,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::Findings;
 use super::finding::Consequence;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::descriptor::{AnyDescriptor, Descriptor};
+use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
@@ -55,9 +53,12 @@ impl Documents {
         match read(layout, digest, size, MAX_MANIFEST_SIZE)? {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
-                index(digest, &text, findings);
-                config(layout, digest, &text, findings)?;
-                entries = list(&text, &format!("SOCI index {digest}"))?;
+                let place = format!("SOCI index {digest}");
+                schema::check(&text, 0, &MANIFEST, None).map_err(Error::mistake(&place))?;
+                let document = Object::read(&text, &place)?;
+                index(digest, &text, &document, findings)?;
+                config(layout, digest, &document, findings)?;
+                entries = list(&document, &place)?;
             }
             Err((expected, found)) => {
                 let broken = Consequence::Unpullable;
@@ -70,11 +71,8 @@ impl Documents {
     }
 }
 
-fn list(text: &str, place: &str) -> Result<Vec<Entry>, Error> {
-    schema::check(text, 0, &MANIFEST, None).map_err(Error::mistake(place))?;
-    let object = members(text).map_err(Error::json(place))?;
-    let layers = object.iter().find(|member| member.name == "layers");
-    let list = AnyDescriptor::read_list(layers.map_or("null", |layers| layers.value), place)?;
+fn list(document: &Object<'_>, place: &str) -> Result<Vec<Entry>, Error> {
+    let list = AnyDescriptor::read_list(document.value("layers").unwrap_or("null"), place)?;
     Ok(list
         .into_iter()
         .enumerate()
@@ -89,12 +87,10 @@ fn list(text: &str, place: &str) -> Result<Vec<Entry>, Error> {
 fn config(
     layout: &Layout,
     index: Digest,
-    text: &str,
+    document: &Object<'_>,
     findings: &mut Findings,
 ) -> Result<(), Error> {
-    let value: Value = serde_json::from_str(text).unwrap_or_default();
-    let digest = value["config"]["digest"].as_str().and_then(|text| text.parse().ok());
-    let Some(digest) = digest else { return Ok(()) };
+    let Ok(digest) = document.object("config")?.text("digest")?.parse() else { return Ok(()) };
     if layout.blob_size(&digest)?.is_none() {
         let place = "the configuration of a SOCI index";
         let expected = format!("the configuration of {index}");
@@ -127,7 +123,12 @@ pub(super) fn read(
 }
 
 /// Checks the text of the SOCI index `digest`.
-fn index(digest: Digest, text: &str, findings: &mut Findings) {
+fn index(
+    digest: Digest,
+    text: &str,
+    document: &Object<'_>,
+    findings: &mut Findings,
+) -> Result<(), Error> {
     let rejected = Consequence::Rejected;
     match canonical::encode(text, &MANIFEST) {
         Ok(canonical) if canonical == text => {}
@@ -144,30 +145,31 @@ fn index(digest: Digest, text: &str, findings: &mut Findings) {
         }
         Err(error) => {
             findings.add(rejected, Some(digest), "its JSON text", None, "a manifest", error);
-            return;
+            return Ok(());
         }
     }
     unknown(digest, text, "", &TOP, findings);
-    let value: Value = serde_json::from_str(text).unwrap_or_default();
-    let config = value["config"]["mediaType"].as_str().unwrap_or_default();
+    let descriptor = document.object("config")?;
+    let config = descriptor.text("mediaType")?;
     if config != SOCI_INDEX_V1 && config != SOCI_INDEX_V2 {
         let expected = format!("{SOCI_INDEX_V2} or {SOCI_INDEX_V1}");
         findings.add(rejected, Some(digest), "config.mediaType", None, expected, config);
     }
     let empty = Digest::of(EMPTY_CONFIG).to_string();
-    if value["config"]["digest"] != empty.as_str() {
-        let found = &value["config"]["digest"];
+    let found = descriptor.text("digest")?;
+    if found != empty {
         findings.add(Consequence::Misleading, Some(digest), "config.digest", None, empty, found);
     }
     // The reader writes these two anew, whatever they were.
-    if value["schemaVersion"] != 2 {
-        let found = &value["schemaVersion"];
+    let found = document.value("schemaVersion").unwrap_or("null");
+    if found != "2" {
         findings.add(rejected, Some(digest), "schemaVersion", None, 2, found);
     }
-    if value["mediaType"] != OCI_MANIFEST {
-        let found = &value["mediaType"];
+    let found = document.text("mediaType")?;
+    if found != OCI_MANIFEST {
         findings.add(rejected, Some(digest), "mediaType", None, OCI_MANIFEST, found);
     }
+    Ok(())
 }
 
 /// Members that the reader does not know, in the index and its descriptors.

@@ -21,6 +21,7 @@ use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, is_encrypted, is_nondistributable, is_zstd, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
+use crate::soci::find::disables_xattrs;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
 use crate::threads::each;
 use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
@@ -70,14 +71,15 @@ impl Claim {
         }
         let Some(found) = stored(DISABLE_XATTRS) else { return };
         let place = self.entry.annotation(DISABLE_XATTRS);
-        // The reader takes all that Go's `strconv.ParseBool` takes for true.
-        if !["1", "t", "T", "true", "TRUE", "True"].contains(&found.as_str()) {
-            if !["0", "f", "F", "false", "FALSE", "False"].contains(&found.as_str()) {
+        match disables_xattrs(&self.entry.descriptor) {
+            None => {
                 findings.add(Consequence::Misleading, index, &place, None, "true or none", found);
             }
-        } else if !ztoc.can_disable_xattrs() {
-            let right = "none: the layer has extended attributes or opaque directories";
-            findings.add(Consequence::WrongBytes, index, &place, None, right, found);
+            Some(true) if !ztoc.can_disable_xattrs() => {
+                let right = "none: the layer has extended attributes or opaque directories";
+                findings.add(Consequence::WrongBytes, index, &place, None, right, found);
+            }
+            Some(_) => {}
         }
     }
 }

@@ -4,8 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::Findings;
 use super::document::{self, Documents, Entry};
 use super::finding::{Consequence, VerifiedImage};
@@ -305,12 +303,7 @@ impl<'a> Planner<'a> {
         image: &Image,
         findings: &mut Findings,
     ) -> Result<Vec<Option<Digest>>, Error> {
-        let manifest: Value = serde_json::from_str(&image.text).unwrap_or_default();
-        let config = &manifest["config"];
-        let digest = config["digest"].as_str().and_then(|text| text.parse::<Digest>().ok());
-        let (Some(digest), Some(size)) = (digest, config["size"].as_u64()) else {
-            return Ok(Vec::new());
-        };
+        let Descriptor { digest, size, .. } = image.config;
         let place = "the image's configuration";
         let broken = Consequence::Unpullable;
         let first = self.read.insert(digest);
@@ -334,12 +327,18 @@ impl<'a> Planner<'a> {
             findings.add(consequence, Some(digest), place, None, platform, &image.platform);
         }
         let ids: Vec<Option<Digest>> = diff_ids.iter().map(|id| id.parse().ok()).collect();
-        let entries = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if first && ids.len() != entries.len() {
+        let entries = image.entries.len();
+        if first && ids.len() != entries {
             let place = "the number of its diff IDs";
-            findings.add(broken, Some(digest), place, None, entries.len(), ids.len());
+            findings.add(broken, Some(digest), place, None, entries, ids.len());
         }
-        Ok(by_position(entries, &image.layers, ids))
+        for (at, (id, text)) in ids.iter().zip(&diff_ids).enumerate() {
+            if first && id.is_none() {
+                let (place, expected) = (format!("rootfs.diff_ids[{at}]"), "a digest of sha256");
+                findings.add(broken, Some(digest), &place, None, expected, format!("{text:?}"));
+            }
+        }
+        Ok(by_position(&image.entries, &image.layers, ids))
     }
 
     fn finish(self, images: Vec<VerifiedImage>) -> Plan<'a> {
@@ -361,15 +360,12 @@ impl<'a> Planner<'a> {
 /// their positions, whatever the types of the entries are; containerd leaves out those that are no layers.
 /// Where neither gives one diff ID for each, nobody knows which is whose.
 fn by_position(
-    entries: &[Value],
+    entries: &[bool],
     layers: &[Descriptor],
     ids: Vec<Option<Digest>>,
 ) -> Vec<Option<Digest>> {
     if ids.len() == entries.len() {
-        let is_layer = |entry: &Value| {
-            layer_kind(entry["mediaType"].as_str().unwrap_or_default()) != LayerKind::NotALayer
-        };
-        let paired = entries.iter().zip(ids).filter(|(entry, _)| is_layer(entry));
+        let paired = entries.iter().zip(ids).filter(|(is_layer, _)| **is_layer);
         paired.map(|(_, id)| id).collect()
     } else if ids.len() == layers.len() {
         ids

@@ -4,14 +4,12 @@
 //! The reader looks at them only when it is told to, and ignores what fails. But it walks from the first to the
 //! last span of a range whatever the numbers are: below 0 there is no span, and behind 2³¹ − 1 no end.
 
-use serde_json::Value;
-
 use super::Findings;
 use super::document;
 use super::finding::Consequence;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::descriptor::Descriptor;
+use crate::layout::descriptor::{Descriptor, Object};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, PREFETCH};
@@ -45,29 +43,25 @@ pub(super) fn read(
         findings.add(unused, blob, "its JSON text", at, "a prefetch artifact", mistake.problem);
         return Ok(Vec::new());
     }
-    let value: Value = match serde_json::from_str(&text) {
-        Ok(value) => value,
-        Err(error) => {
-            findings.add(unused, blob, "its JSON text", None, "a prefetch artifact", error);
-            return Ok(Vec::new());
-        }
-    };
-    if value["version"] != VERSION {
-        findings.add(unused, blob, "version", None, VERSION, &value["version"]);
+    let place = format!("prefetch artifact {digest}");
+    let list = Object::read(&text, &place)?;
+    let version = list.text("version")?;
+    if version != VERSION {
+        findings.add(unused, blob, "version", None, VERSION, version);
         return Ok(Vec::new());
     }
-    let spans = value["prefetch_spans"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let spans = list.objects("prefetch_spans")?;
     if spans.is_empty() {
-        let found = &value["prefetch_spans"];
+        let found = list.value("prefetch_spans").unwrap_or("null");
         findings.add(unused, blob, "prefetch_spans", None, "at least one range", found);
     }
     let mut ranges = Vec::with_capacity(spans.len());
     for (number, span) in spans.iter().enumerate() {
-        let numbers = (number_of(&span["start_span"]), number_of(&span["end_span"]));
-        let (Some(start), Some(end)) = numbers else {
+        let members = ["start_span", "end_span"].map(|name| span.value(name).unwrap_or("0"));
+        let [Some(start), Some(end)] = members.map(number_of) else {
             let place = format!("prefetch_spans[{number}]");
             let expected = "start_span and end_span, numbers of 32 bits";
-            findings.add(unused, blob, &place, None, expected, span);
+            findings.add(unused, blob, &place, None, expected, members.join(" and "));
             // The reader takes nothing of it then.
             return Ok(Vec::new());
         };
@@ -76,12 +70,8 @@ pub(super) fn read(
     Ok(ranges)
 }
 
-/// A missing number is 0 in Go.
-fn number_of(value: &Value) -> Option<i64> {
-    if value.is_null() {
-        return Some(0);
-    }
-    value.as_i64().filter(|number| i32::try_from(*number).is_ok())
+fn number_of(text: &str) -> Option<i64> {
+    text.parse().ok().map(|number: i32| number.into())
 }
 
 /// Checks the ranges of an artifact against the number of its layer's spans.
@@ -137,10 +127,10 @@ mod tests {
 
     #[test]
     fn numbers_as_go_takes_them() {
-        assert_eq!(number_of(&Value::Null), Some(0));
-        assert_eq!(number_of(&Value::from(7)), Some(7));
-        for wrong in [Value::from(1_i64 << 31), Value::from(0.5), Value::from("1")] {
-            assert_eq!(number_of(&wrong), None, "{wrong}");
+        assert_eq!(number_of("-0"), Some(0));
+        assert_eq!(number_of("7"), Some(7));
+        for wrong in ["2147483648", "0.5", "\"1\""] {
+            assert_eq!(number_of(wrong), None, "{wrong}");
         }
     }
 }
