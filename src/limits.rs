@@ -49,4 +49,12 @@ pub(crate) const MAX_WATCHED_SIZE: usize = 1 << 27;
 /// Most names in the trees of one image's layers, about 1 GiB. Images have some hundred thousand.
 pub(crate) const MAX_NODES: usize = 1 << 24;
 
+/// Most directories in the trees of one image's layers that have no entry, about 100 MiB. One name of 4,096 bytes
+/// may have two thousand of them, and a small blob a thousand such names; builders write entries for theirs.
+pub(crate) const MAX_IMPLIED_NODES: usize = 1 << 18;
+
+/// Most components of names that are walked behind symbolic links while the trees of one image's layers are made. Each
+/// entry may lead through 255 links of two thousand components; in real layers few lead through one.
+pub(crate) const MAX_LINK_STEPS: usize = 1 << 22;
+
 const _: () = assert!(usize::BITS == 64, "sizes are kept as usize where they index memory");

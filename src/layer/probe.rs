@@ -178,6 +178,8 @@ pub(crate) fn straight(
         places: Vec::new(),
         crc: crc32fast::Hasher::new(),
     };
+    // A checkpoint at the beginning is one of empty content, too.
+    content.take(&[]);
     let mut walker = GzipWalker::judge(checkpoints);
     let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
     let (mut head, mut inner) = (Head::default(), Head::default());

@@ -95,7 +95,7 @@ pub(crate) enum Content {
         children: Vec<Node>,
     },
     /// A container image for one platform.
-    Image(Image),
+    Image(Box<Image>),
     /// A `BuildKit` attestation manifest; `manifest` when its blob is there.
     Attestation {
         /// What was read of it.
@@ -505,7 +505,7 @@ impl<'a> Reader<'a> {
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
         let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
-        Ok(Content::Image(Image {
+        Ok(Content::Image(Box::new(Image {
             text,
             platform,
             platform_text,
@@ -513,7 +513,7 @@ impl<'a> Reader<'a> {
             layers,
             entries,
             soci_v2,
-        }))
+        })))
     }
 
     /// The platform that an image's configuration says, and as it goes into a descriptor.

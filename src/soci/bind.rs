@@ -94,7 +94,7 @@ pub(super) fn images<'a>(
     tree: &'a Tree,
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Vec<(&'a Descriptor, &'a Image)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(&Descriptor, &Image)> = Vec::new();
     for (position, root) in tree.roots.iter().enumerate() {
         root.visit(&mut |node| {
             if let (Content::Image(image), Some(descriptor)) = (&node.content, node.known())

@@ -56,7 +56,7 @@ pub(super) struct Original {
 
 /// The images below an entry, in their order.
 pub(super) fn images_below(node: &Node) -> Vec<(&Node, &Image)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(&Node, &Image)> = Vec::new();
     node.visit(&mut |node| {
         if let Content::Image(image) = &node.content {
             found.push((node, image));

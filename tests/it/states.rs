@@ -69,14 +69,13 @@ fn zstd(content: &[u8]) -> Vec<u8> {
 
 /// An image with these layers, as media type and bytes. Diff IDs are those of `tar(100)`.
 fn image(layers: &[(&str, Vec<u8>)]) -> Context {
-    image_of(layers, &tar(100))
+    image_of(layers, &vec![tar(100); layers.len()])
 }
 
-/// The same; what the first layer unpacks to is `unpacked`.
-fn image_of(layers: &[(&str, Vec<u8>)], unpacked: &[u8]) -> Context {
+/// The same; what the layers unpack to is `unpacked`.
+fn image_of(layers: &[(&str, Vec<u8>)], unpacked: &[Vec<u8>]) -> Context {
     let context = Context::fixture("single");
-    let mut ids = vec![Digest::of(&tar(100)).to_string(); layers.len()];
-    ids[0] = Digest::of(unpacked).to_string();
+    let ids: Vec<String> = unpacked.iter().map(|tar| Digest::of(tar).to_string()).collect();
     let config = json!({"os": "linux", "architecture": "amd64",
                         "rootfs": {"type": "layers", "diff_ids": ids}});
     let entries: Vec<Value> = layers
@@ -142,7 +141,8 @@ fn every_media_type_with_every_content() {
                 "garbage" => bytes.clone(),
                 _ => tar(100),
             };
-            let context = image_of(&[(media_type, bytes), (GZIP, gzip(&tar(200)))], &unpacked);
+            let context =
+                image_of(&[(media_type, bytes), (GZIP, gzip(&tar(200)))], &[unpacked, tar(200)]);
             let called = match layer_kind(media_type) {
                 LayerKind::Indexable(Compression::Gzip) => "gzip",
                 LayerKind::Indexable(Compression::None) => "tar",
@@ -195,6 +195,23 @@ fn every_media_type_with_every_content() {
 
 fn contents_of(name: &str) -> Vec<u8> {
     contents().into_iter().find(|(other, ..)| *other == name).unwrap().1
+}
+
+#[test]
+fn a_blob_under_two_types_is_read_by_its_ztoc() {
+    let layer = gzip(&tar(100));
+    let context = image(&[(TAR, layer.clone()), (GZIP, layer)]);
+    context.index(&Context::options()).unwrap();
+    assert_eq!(verified(&context).findings, []);
+}
+
+#[test]
+fn a_gzip_stream_of_nothing_is_sound() {
+    let context = image_of(&[(GZIP, gzip(b"")), (GZIP, gzip(&tar(100)))], &[Vec::new(), tar(100)]);
+    context.index(&Context::options()).unwrap();
+    let verification = verified(&context);
+    assert_eq!(verification.findings, []);
+    assert_eq!(verification.images[0].lazy_layers, 2);
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //! | `.wh.NAME` in a directory | NAME in it is gone, with all that is in it |
 //! | `.wh..wh..opq` in a directory | names in it are all gone |
 //!
-//! Whiteouts act on lower layers only, wherever they stand in the archive: a name beside its whiteout is a new
-//! one. So it is in the specification (OCI `layer.md`, "Whiteouts") and for the lazy mount; with a directory that
+//! A whiteout takes away what lower layers have, and what stands before it in its own layer, as containerd's
+//! `archive.Apply` unpacks it; a name behind its whiteout is a new one. With a directory that
 //! was removed and made again, overlayfs would show the lower names too when the layer has a whiteout and no
 //! opaque marker, which no builder writes for it. What counts of a layer is what it leaves: a file that becomes a
 //! directory within one layer hides nothing, as with overlayfs (containerd's plain unpacking would have removed

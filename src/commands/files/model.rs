@@ -63,7 +63,9 @@ impl Layer {
             if base == ".wh..wh..opq" {
                 layer.opaque.insert(directory.to_owned());
             } else if let Some(hidden) = base.strip_prefix(".wh.") {
-                layer.whiteouts.insert(join(hidden));
+                let hidden = join(hidden);
+                layer.paths.retain(|path, _| *path != hidden && !is_below(path, &hidden));
+                layer.whiteouts.insert(hidden);
             } else {
                 let node = match kind {
                     FileType::Directory => (true, Some((position, number))),
@@ -211,7 +213,7 @@ fn rules() {
         (vec!["da fa/x fa/y", "fa/.wh.x"], "a/ a/y"),
         (vec!["da fa/x", "f.wh.a", "da"], "a/"),
         (vec!["da fa/x", "f.wh.a da fa/y"], "a/ a/y"),
-        (vec!["da fa/x", "da fa/y f.wh.a"], "a/ a/y"),
+        (vec!["da fa/x", "da fa/y f.wh.a"], ""),
         (vec!["fa", "f.wh.a fa"], "a"),
         (vec!["f.wh.a fb"], "b"),
         (vec!["fb", "fa/.wh.x"], "a/ b"),

@@ -231,11 +231,12 @@ impl ImageFiles {
         let raw = self.chosen.is_some();
         match root {
             Ok(root) => Ok(Root { image: self, trees, top: root, raw }),
-            Err((position, BadEntry { name, offset, problem })) => Err(Error::CorruptLayer {
+            Err((position, BadEntry { name, offset, problem })) => Err(Error::UnreadableLayer {
                 digest: self.layers.get(position).map_or(self.digest, |layer| layer.digest),
-                offset: None,
-                uncompressed_offset: Some(offset),
-                problem: format!("entry {}: {problem}", name.escape_ascii()),
+                reason: format!(
+                    "entry {} (at byte {offset} of the archive): {problem}",
+                    name.escape_ascii()
+                ),
             }),
         }
     }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::lookup::LookupError;
-use crate::limits::{MAX_NODES, MAX_PATH};
+use crate::limits::{MAX_IMPLIED_NODES, MAX_LINK_STEPS, MAX_NODES, MAX_PATH};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
 
 /// Beginning of the name of an entry that removes another name (OCI image specification, `layer.md`).
@@ -54,6 +54,10 @@ pub(super) struct Trees<'a> {
     pub(super) nodes: Vec<Node<'a>>,
     /// The directory of the last entry, as its name spells it: most entries lie beside the one before.
     last: Option<(&'a [u8], NodeId)>,
+    /// Directories without an entry that were made.
+    implied: usize,
+    /// Components of names that were walked behind symbolic links.
+    steps: usize,
 }
 
 /// An entry that no runtime could unpack.
@@ -68,7 +72,7 @@ pub(super) struct BadEntry {
 
 impl<'a> Trees<'a> {
     pub(super) fn new(tables: Vec<&'a Toc>) -> Self {
-        Self { tables, nodes: Vec::new(), last: None }
+        Self { tables, nodes: Vec::new(), last: None, implied: 0, steps: 0 }
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node<'a> {
@@ -169,7 +173,13 @@ impl<'a> Trees<'a> {
                 _ if base == OPAQUE => directory.opaque = true,
                 // containerd refuses these ("invalid whiteout name"): they would remove the directory.
                 b"" | b"." | b".." => return Err("it is a whiteout that names nothing".to_owned()),
-                hidden => directory.whiteouts.push(hidden),
+                // What stood before it in the same layer is unpacked by then, and goes as well.
+                hidden => {
+                    directory.whiteouts.push(hidden);
+                    if directory.children.remove(hidden).is_some() {
+                        self.last = None;
+                    }
+                }
             }
             return Ok(());
         }
@@ -236,6 +246,14 @@ impl<'a> Trees<'a> {
         let mut todo: Vec<&'a [u8]> = path.iter().rev().copied().collect();
         let mut links = 0;
         while let Some(name) = todo.pop() {
+            if links > 0 {
+                self.steps += 1;
+                if self.steps > MAX_LINK_STEPS {
+                    return Err(format!(
+                        "the names of its layer lead through symbolic links with more than {MAX_LINK_STEPS} components"
+                    ));
+                }
+            }
             if name == b".." {
                 node = self.node(node).parent;
                 continue;
@@ -262,6 +280,12 @@ impl<'a> Trees<'a> {
                 }
                 // A runtime would fail; here what comes later wins.
                 self.last = None;
+            }
+            self.implied += 1;
+            if self.implied > MAX_IMPLIED_NODES {
+                return Err(format!(
+                    "the layers name more than {MAX_IMPLIED_NODES} directories without an entry"
+                ));
             }
             let directory = Some(Box::default());
             let id = self

@@ -18,13 +18,15 @@ use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
-use crate::oci::media_type::{LayerKind, is_encrypted, is_nondistributable, is_zstd, layer_kind};
+use crate::oci::media_type::{
+    Compression, LayerKind, is_encrypted, is_nondistributable, is_zstd, layer_kind,
+};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
 use crate::soci::find::disables_xattrs;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
 use crate::threads::each;
-use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
+use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Zinfo, Ztoc};
 
 /// A layer of the images.
 #[derive(Clone, Debug)]
@@ -132,6 +134,20 @@ pub(super) fn run(
 }
 
 impl Job<'_> {
+    /// Whether the layer's type does not fit the zTOC and that of the same blob elsewhere does. A reader looks for
+    /// the zTOC by the blob's digest and does not ask for the type.
+    fn reads_otherwise(&self, layer: &Layer<'_>, zinfo: &Zinfo) -> bool {
+        let compression = match zinfo {
+            Zinfo::Gzip(_) => Compression::Gzip,
+            Zinfo::Tar(_) => Compression::None,
+        };
+        let fits = |layer: &Layer<'_>| {
+            layer_kind(&layer.descriptor.media_type) == LayerKind::Indexable(compression)
+        };
+        let same = |other: &&Layer<'_>| other.descriptor.digest == layer.descriptor.digest;
+        !fits(layer) && self.layers.iter().filter(same).any(fits)
+    }
+
     fn size(&self) -> u64 {
         self.layers.iter().map(|layer| layer.descriptor.size).sum()
     }
@@ -187,6 +203,7 @@ impl Worker<'_> {
         }
         for layer in &job.layers {
             let ztoc = ztoc.as_ref().map(|(digest, ztoc)| (*digest, ztoc));
+            let ztoc = ztoc.filter(|(_, ztoc)| !job.reads_otherwise(layer, &ztoc.zinfo));
             compared.add(self.layer(layer, ztoc, &mut findings)?);
         }
         if let Some((digest, _)) = job.ztoc {

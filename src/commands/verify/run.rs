@@ -1,0 +1,71 @@
+//! A run: the documents, the layers, then what they say of each other.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Instant;
+
+use super::finding::{VERIFICATION_VERSION, Verification};
+use super::findings::Findings;
+use super::job::{self, Work};
+use super::plan::Plan;
+use super::{absent, eager, others, parents, unclassified};
+use crate::commands::index::options::Options;
+use crate::commands::select::select;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::tree;
+use crate::oci::platform::Platform;
+use crate::progress::event::Observer;
+use crate::progress::steps::Steps;
+
+/// What to verify.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyOptions {
+    /// Names of the images; empty for all.
+    pub refs: Vec<String>,
+    /// Platforms; empty for all.
+    pub platforms: Vec<Platform>,
+    /// Threads; `None` for one per processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// Verifies the layout directory at `path`. Nothing is locked or written.
+///
+/// # Errors
+/// [`Error`] when the documents of the layout cannot be read at all, or for a name or platform that it
+/// does not have. Everything else that is wrong is a [`Finding`].
+pub fn verify(
+    path: &Path,
+    options: &VerifyOptions,
+    observer: &dyn Observer,
+) -> Result<Verification, Error> {
+    let start = Instant::now();
+    let layout = Layout::open(path)?;
+    let steps = Steps::new(observer);
+    let tree = tree::read(&layout)?;
+    let selecting = Options {
+        refs: options.refs.clone(),
+        platforms: options.platforms.clone(),
+        ..Options::default()
+    };
+    let selection = select(&tree, &selecting, layout.path())?;
+    let mut findings = Findings::default();
+    absent::check(&tree, &selection, &options.platforms, &mut findings);
+    let mut plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
+    let watched = parents::watch(&layout, &plan, options.jobs, &steps)?;
+    let work = Work { layout: &layout, steps: &steps, watched: &watched };
+    let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
+    eager::tell(&mut plan, &compared);
+    parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
+    unclassified::check(&layout, &tree, &mut findings);
+    others::check(&layout, &tree, &plan, &mut findings)?;
+    Ok(Verification {
+        version: VERIFICATION_VERSION,
+        images: plan.images,
+        findings: findings.finish(),
+        layers: plan.jobs.iter().map(|job| job.layers.len() as u64).sum(),
+        checkpoints: compared.checkpoints,
+        files: compared.files,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
