@@ -175,6 +175,12 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
 
+    /// Append a summary for people to a file, as Markdown
+    ///
+    /// For a job's summary page: --summary markdown="$GITHUB_STEP_SUMMARY".
+    #[arg(long, value_name = "markdown=FILE", help_heading = OUTPUT, value_parser = summary)]
+    pub(crate) summary: Option<PathBuf>,
+
     /// Only errors and warnings on standard error
     #[arg(long, short, help_heading = OUTPUT, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -253,6 +259,14 @@ impl IndexArgs {
     }
 }
 
+/// `markdown=FILE`: the one form there is, named so that there can be others.
+fn summary(text: &str) -> Result<PathBuf, String> {
+    match text.split_once('=') {
+        Some(("markdown", path)) if !path.is_empty() => Ok(path.into()),
+        _ => Err("expected markdown=FILE".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Parser as _, error::ErrorKind};
@@ -321,6 +335,8 @@ mod tests {
             ("DIR --name=", ErrorKind::InvalidValue),
             ("DIR --optimization all", ErrorKind::InvalidValue),
             ("DIR --progress json", ErrorKind::InvalidValue),
+            ("DIR --summary FILE", ErrorKind::ValueValidation),
+            ("DIR --summary markdown=", ErrorKind::ValueValidation),
             ("DIR --index-version 2", ErrorKind::InvalidValue),
             ("DIR --jsn", ErrorKind::UnknownArgument),
         ] {

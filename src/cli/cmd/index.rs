@@ -1,6 +1,8 @@
 //! `soci-layout index`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
 
 use soci_layout::archive::{Input, Output};
 use soci_layout::report::Report;
@@ -12,7 +14,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::printer::Printer;
-use crate::cli::show::{escape, json, summary};
+use crate::cli::show::{escape, json, markdown, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
@@ -65,6 +67,15 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     talk.summary(&summary::text(&report, &options));
+    if let Some(path) = &args.summary
+        && let Err(error) = append(path, &markdown::text(&report))
+    {
+        let path = path.display().to_string();
+        let problem = format!("failed to write the summary {}", escape::text(&path));
+        let done = "the layout itself is done; only the summary is missing";
+        talk.error(&problem, &[error.to_string()], (!report.dry_run).then_some(done));
+        return Exit::Error;
+    }
     match archive.map(|archive| archive.target) {
         Some(Target::Directory(path) | Target::Archive(path)) => {
             let path = path.display().to_string();
@@ -81,6 +92,11 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         return Exit::Error;
     }
     exit(args, &report, talk)
+}
+
+/// Appends to a file, which is made when it is not there: steps of one job share their summary file.
+fn append(path: &Path, text: &str) -> std::io::Result<()> {
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
 }
 
 /// Indexes an archive.
