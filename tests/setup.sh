@@ -41,7 +41,9 @@ apt_packages() {
     return
   fi
   # The reference's gzip code is C (cgo, zlib).
-  packages+=(zlib1g-dev git python3 strace valgrind)
+  packages+=(zlib1g-dev git python3 python3-yaml strace curl valgrind)
+  # A release: static binaries.
+  packages+=(musl-tools)
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)

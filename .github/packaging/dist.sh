@@ -13,6 +13,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$repo/.github/packaging
 cd "$repo"
 dist=${DIST:-dist}
+: "${SOCI_LAYOUT_BASE:=}"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 target_dir=${CARGO_TARGET_DIR:-target}
@@ -92,6 +93,16 @@ for target in "$@"; do
 done
 cargo metadata --locked --format-version 1 | python3 -B "$here/sbom.py" "$epoch" >"$dist/soci-layout-$version.cdx.json"
 sed "s#@BASE@#${SOCI_LAYOUT_BASE:-}#" "$here/install.sh" >"$dist/install.sh"
+# A formula can only be made when there are binaries for all four systems it names.
+formula=$(sed -e "s#@VERSION@#$version#g" -e "s#@BASE@#${SOCI_LAYOUT_BASE:-}#g" -e "s#@HOME@#${SOCI_LAYOUT_BASE%/releases}#g" "$here/homebrew.rb.in")
+for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl x86_64-apple-darwin aarch64-apple-darwin; do
+  file=$dist/soci-layout-$version-$target.tar.gz
+  if [ -f "$file" ]; then formula=${formula//@SHA256_$target@/$(sha256sum "$file" | cut -d' ' -f1)}; fi
+done
+case $formula in
+  *@SHA256_*) say "no Homebrew formula: not all of its targets were built" ;;
+  *) printf '%s\n' "$formula" >"$dist/soci-layout.rb" ;;
+esac
 (cd "$dist" && sha256sum -- * | LC_ALL=C sort -k2 >SHA256SUMS.new && mv SHA256SUMS.new SHA256SUMS)
 say "done:"
 (cd "$dist" && ls -l)
