@@ -177,7 +177,8 @@ pub(crate) struct IndexArgs {
 
     /// Append a summary for people to a file, as Markdown
     ///
-    /// For a job's summary page: --summary markdown="$GITHUB_STEP_SUMMARY".
+    /// What loads lazily, what does not, why, and what changes that. For the page of a job on GitHub the file is
+    /// `$GITHUB_STEP_SUMMARY`.
     #[arg(long, value_name = "markdown=FILE", help_heading = OUTPUT, value_parser = summary)]
     pub(crate) summary: Option<PathBuf>,
 

@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
 
 use soci_layout::archive::{Input, Output};
 use soci_layout::report::Report;
@@ -67,22 +66,14 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     talk.summary(&summary::text(&report, &options));
-    if let Some(path) = &args.summary
-        && let Err(error) = append(path, &markdown::text(&report))
-    {
-        let path = path.display().to_string();
-        let problem = format!("failed to write the summary {}", escape::text(&path));
-        let done = "the layout itself is done; only the summary is missing";
-        talk.error(&problem, &[error.to_string()], (!report.dry_run).then_some(done));
-        return Exit::Error;
-    }
+    let appended = append_summary(args, &report, talk);
     match archive.map(|archive| archive.target) {
         Some(Target::Directory(path) | Target::Archive(path)) => {
             let path = path.display().to_string();
             talk.summary(&format!("the result is in {}\n", escape::text(&path)));
         }
         // It has the archive.
-        Some(Target::Stdout) => return exit(args, &report, talk),
+        Some(Target::Stdout) => return exit(args, &report, appended, talk),
         None => {}
     }
     if let Err(error) = printer.out(&data(&report, args.json)) {
@@ -91,12 +82,22 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.error("failed to write to standard output", &[error.to_string()], hint);
         return Exit::Error;
     }
-    exit(args, &report, talk)
+    exit(args, &report, appended, talk)
 }
 
-/// Appends to a file, which is made when it is not there: steps of one job share their summary file.
-fn append(path: &Path, text: &str) -> std::io::Result<()> {
-    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+/// Appends what `--summary` asks for to its file, which is made when it is not there: the steps of a job
+/// share one. Says so and returns `false` where that fails.
+#[expect(clippy::disallowed_methods, reason = "no part of a layout, and it may be shared")]
+pub(super) fn append_summary(args: &IndexArgs, report: &Report, talk: Talk) -> bool {
+    let Some(path) = &args.summary else { return true };
+    let text = markdown::text(report, &args.options());
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) else { return true };
+    let path = path.display().to_string();
+    let problem = format!("failed to write the summary {}", escape::text(&path));
+    let done = "the layout itself is done; only the summary is missing";
+    talk.error(&problem, &[error.to_string()], (!report.dry_run).then_some(done));
+    false
 }
 
 /// Indexes an archive.
@@ -125,7 +126,10 @@ fn take_in(
 }
 
 /// How a run that went well ends.
-fn exit(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
+fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
+    if !appended {
+        return Exit::Error;
+    }
     if args.require_index && !summary::any_indexed(report) {
         let hint = "--min-layer-size 0 indexes every layer";
         talk.error("nothing was indexed, and --require-index was given", &[], Some(hint));
