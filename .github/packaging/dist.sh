@@ -24,7 +24,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 # Links for any target with zig; without it, only for this machine's Linux.
 zig() {
-  if [ ! -x "$tools/bin/cargo-zigbuild" ]; then
+  if ! have cargo-zigbuild && [ ! -x "$tools/bin/cargo-zigbuild" ]; then
     say "installing zig as a linker"
     python3 -m venv "$tools" && "$tools/bin/pip" -q install ziglang==0.17.1 cargo-zigbuild==0.24.1
   fi
