@@ -231,8 +231,9 @@ def action(base, folder, binaries):
 
     with registry(folder) as host:
         image = f"{host}/app:v1"
-        pushed = run([f"{binaries}/crane", "push", "--insecure", layout, image])
-        check("crane pushes the layout", pushed.returncode == 0, pushed.stderr)
+        env = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        pushed = run([f"{binaries}/buildx", "imagetools", "create", "--prefer-index=false", "-t", image, f"oci-layout://{layout}:v1"], env)
+        check("buildx imagetools pushes the layout", pushed.returncode == 0, pushed.stderr)
         digest = run([f"{binaries}/crane", "digest", "--insecure", image]).stdout.strip()
         check("the tag has the action's digest", digest == root, digest)
         index = json.loads(run([f"{binaries}/crane", "manifest", "--insecure", image]).stdout)
@@ -242,6 +243,26 @@ def action(base, folder, binaries):
         ztocs = [layer["digest"] for layer in found["layers"]]
         there = all(run([f"{binaries}/crane", "blob", "--insecure", f"{host}/app@{d}"]).returncode == 0 for d in ztocs)
         check("the SOCI index is found through the image manifest, with its zTOCs", bool(ztocs) and there)
+
+    eager = Job(folder / "eager", base, binaries)
+    zstd = folder / "zstd-mixed"
+    shutil.copytree(REPO / "testdata/layouts/zstd-mixed", zstd)
+    said = eager.run({"layout": str(zstd), "min-layer-size": "0"})
+    annotations = [line for done in said for line in done.stdout.splitlines() if line.startswith("::warning")]
+    check("layers that stay eager are annotations", sum("zstd" in line for line in annotations) == 2, "\n".join(d.stderr for d in said))
+
+    none = Job(folder / "none-there", "http://127.0.0.1:1", binaries)
+    cargo = none.folder / "bin"
+    cargo.mkdir()
+    installed = pathlib.Path(job.files["GITHUB_PATH"].read_text().strip(), "soci-layout")
+    # The build itself is what `cargo install` does; here it is only seen that the step asks for it.
+    (cargo / "cargo").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nwhile [ "$1" != --root ]; do shift; done\ncp "{installed}" "$2/bin/"\n')
+    (cargo / "cargo").chmod(0o755)
+    none.path = f"{cargo}:{none.path}"
+    said = none.run({"layout": str(layout)})
+    asked = (none.folder / "asked").read_text().split("\n") if (none.folder / "asked").exists() else []
+    check("without a release the action builds from its own sources, with a warning",
+          str(REPO) in asked and "--locked" in asked and "::warning" in said[0].stdout and said[-1].returncode == 0, "\n".join(d.stderr for d in said))
 
     wrong = Job(folder / "wrong", base, binaries)
     said = wrong.run({"layout": str(folder / "missing")})
