@@ -213,6 +213,11 @@ def layouts(folder):
     return folder / "oci-dir"
 
 
+def blob(host, digest):
+    with urllib.request.urlopen(f"http://{host}/v2/app/blobs/{digest}", timeout=60) as answer:
+        return "sha256:" + hashlib.sha256(answer.read()).hexdigest()
+
+
 def action(base, folder, binaries):
     layout = layouts(folder)
     job = Job(folder / "job", base, binaries)
@@ -241,7 +246,7 @@ def action(base, folder, binaries):
         soci = manifest["annotations"]["com.amazon.soci.index-digest"]
         found = json.loads(run([f"{binaries}/crane", "manifest", "--insecure", f"{host}/app@{soci}"]).stdout)
         ztocs = [layer["digest"] for layer in found["layers"]]
-        there = all(run([f"{binaries}/crane", "blob", "--insecure", f"{host}/app@{d}"]).returncode == 0 for d in ztocs)
+        there = all(blob(host, d) == d for d in ztocs)
         check("the SOCI index is found through the image manifest, with its zTOCs", bool(ztocs) and there)
 
     eager = Job(folder / "eager", base, binaries)
