@@ -15,6 +15,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -274,14 +275,86 @@ def action(base, folder, binaries):
     check("a layout that is not there fails the job", said[-1].returncode != 0 and "missing" in said[-1].stderr, said[-1].stderr)
 
 
+def blocks(page, language):
+    """Code blocks of a page, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (REPO / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def shell(script, folder, binary, binaries, more=None):
+    """Runs lines of a page as they stand there, with a `docker` that has buildx only, in a folder with `oci-dir`."""
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    (bin_ / "docker").write_text(f'#!/bin/sh\n[ "$1" = buildx ] || exit 1\nshift\nexec "{binaries}/buildx" "$@"\n')
+    (bin_ / "docker").chmod(0o755)
+    env = {"HOME": str(folder), "PATH": f"{bin_}:{binary.parent}:{binaries}:/usr/bin:/bin", **(more or {})}
+    return run(["sh", "-euc", script], env, folder)
+
+
+def pages(folder, binary, binaries):
+    """What the pages show: shell lines are run, YAML is read by what will read it."""
+    made = layouts(folder)
+    with registry(folder) as host:
+        script = next(b for b in blocks("README.md", "sh") if "imagetools" in b)
+        build, *rest = script.splitlines()
+        check("README builds with buildx into the directory that it indexes", "buildx build" in build and "dest=./oci-dir" in build)
+        place = folder / "readme"
+        place.mkdir()
+        shutil.copytree(made, place / "oci-dir")
+        done = shell("\n".join(rest).replace("example.com", host), place, binary, binaries)
+        pushed = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/app:v1"]).stdout
+        check("README's lines index and push", done.returncode == 0 and pushed.strip() == done.stdout.split()[0], done.stderr)
+
+        alternatives = re.findall(r"^\| (?:crane|oras|regctl) \| `([^`]*)`", (REPO / "README.md").read_text(), re.MULTILINE)
+        check("README names three other tools", len(alternatives) == 3)
+        for line in alternatives:
+            name = line.split()[0]
+            # They do not take loopback for a registry without TLS by themselves, unlike a release's user with ECR.
+            plain = {"oras": "oras cp --to-plain-http", "crane": "crane push --insecure"}.get(name)
+            if plain:
+                line = plain + line[len(" ".join(line.split()[:2])):]
+            else:
+                config = json.dumps({"hosts": {host: {"tls": "disabled", "hostname": host}}})
+                (place / ".regctl").mkdir()
+                (place / ".regctl/config.json").write_text(config)
+            shutil.rmtree(place / "bin")
+            done = shell(line.replace("example.com/app", f"{host}/{name}"), place, binary, binaries)
+            found = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/{name}:v1"]).stdout
+            check(f"README's line with {name} pushes the same digest", done.returncode == 0 and found == pushed, done.stderr)
+
+        place = folder / "shell"
+        place.mkdir()
+        shutil.copytree(made, place / "oci-dir")
+        done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell"})
+        check("the shell recipe indexes, verifies, pushes and compares", done.returncode == 0, done.stderr)
+
+    flow = folder / "workflow.yml"
+    flow.write_text(blocks("docs/recipes/github-actions.md", "yaml")[0])
+    done = run([f"{binaries}/actionlint", "-no-color", flow, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
+    check("actionlint finds nothing in the workflows and the recipe", done.returncode == 0, done.stdout)
+    declared, _ = steps()
+    used = next(s for s in yaml.safe_load(flow.read_text())["jobs"]["image"]["steps"] if "soci-layout@" in s.get("uses", ""))
+    check("the recipe gives the action inputs that it has", set(used["with"]) <= set(declared["inputs"]))
+    page = (REPO / "docs/recipes/github-actions.md").read_text()
+    check("the page names every input and output", all(f"`{n}`" in page for n in [*declared["inputs"], *declared["outputs"]] if n != "output"))
+    others = [yaml.safe_load(b) for p in ("shell", "install") for b in blocks(f"docs/recipes/{p}.md", "yaml")]
+    lines = [others[0]["image"]["script"], others[1]["phases"]["build"]["commands"]]
+    check("GitLab's and CodeBuild's scripts are lists of lines", all(isinstance(x, str) for part in lines for x in part))
+    entry = others[2]["packages"][0]
+    names = {entry["replacements"][arch] + "-" + entry["replacements"][system] for arch in ("amd64", "arm64") for system in ("linux", "darwin")}
+    script = (REPO / ".github/packaging/dist.sh").read_text()
+    check("the entry for aqua names the targets of a release", all(n in script for n in names) and entry["checksum"]["asset"] == "SHA256SUMS")
+
+
 def main():
     dist, binaries = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         archives(dist)
         with served(dist) as base:
-            installs(base, dist, folder)
+            binary = installs(base, dist, folder)
             action(base, folder, binaries)
+        (folder / "pages").mkdir()
+        pages(folder / "pages", binary, binaries)
     print(f"{PASSED} passed, {len(FAILED)} failed")
     return 1 if FAILED else 0
 

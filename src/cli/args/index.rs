@@ -18,7 +18,7 @@ Examples:
     soci-layout index DIR
 
   Then push it with any tool that carries the whole index:
-    skopeo copy --all --preserve-digests oci:DIR:1 docker://REGISTRY/app:1
+    docker buildx imagetools create --prefer-index=false -t REGISTRY/app:1 oci-layout://DIR:1
 
   Index every layer of one platform, for readers of V1 and V2 indexes:
     soci-layout index --platform linux/arm64 --min-layer-size 0 --index-version both DIR
