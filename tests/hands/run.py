@@ -5,7 +5,7 @@
 
 Serves DIST as a release on loopback, installs from it with install.sh into an empty home, then takes the
 `run:` steps out of action.yml and runs them with a runner's environment on a real export, pushes the result
-to a registry on loopback and looks the SOCI index up there. Needs docker-registry, crane, jq, PyYAML.
+to a registry on loopback and looks the SOCI index up there. Needs docker-registry, crane, oras, regctl, buildx, actionlint, jq, PyYAML, jsonschema.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ import threading
 import time
 import urllib.request
 
+import schemas
 import yaml
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
@@ -353,6 +354,9 @@ def main():
         with served(dist) as base:
             binary = installs(base, dist, folder)
             action(base, folder, binaries)
+        (folder / "schemas").mkdir()
+        for name, (reports, wrong) in sorted(schemas.against_schemas(binary, folder / "schemas").items()):
+            check(f"{reports} reports are as docs/schemas/{name}.schema.json says", reports > 0 and not wrong, "\n".join(sorted(wrong)[:20]))
         (folder / "pages").mkdir()
         pages(folder / "pages", binary, binaries)
     print(f"{PASSED} passed, {len(FAILED)} failed")
