@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes what a release consists of, in dist/: an archive per target (binary, manual pages, completions,
-# licences), install.sh, an SBOM, SHA256SUMS. The same sources give the same bytes.
+# licences), install.sh, an SBOM, SHA256SUMS. The same sources give the same bytes for Linux, wherever they lie; for macOS
+# they differ in the UUID that the linker writes (LC_UUID) and the hash of the page it is on.
 #
 #   dist.sh [TARGET ...]       default: every target that can be linked here
 #
