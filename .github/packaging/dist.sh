@@ -104,6 +104,8 @@ case $formula in
   *@SHA256_*) say "no Homebrew formula: not all of its targets were built" ;;
   *) printf '%s\n' "$formula" >"$dist/soci-layout.rb" ;;
 esac
-(cd "$dist" && sha256sum -- * | LC_ALL=C sort -k2 >SHA256SUMS.new && mv SHA256SUMS.new SHA256SUMS)
+# Kept apart until the list is whole: a file made before the names are expanded would be listed, too.
+sums=$(cd "$dist" && sha256sum -- * | LC_ALL=C sort -k2)
+printf '%s\n' "$sums" >"$dist/SHA256SUMS"
 say "done:"
 (cd "$dist" && ls -l)
