@@ -4,14 +4,16 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist hands build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
 	@echo "make test   install what the tests need, run all checks and tests"
 	@echo "make quick  format, lints, unit and integration tests: before each commit, needs Rust only"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
+	@echo "make dist   what a release consists of, in dist/: archives, install.sh, SBOM, checksums"
 	@echo "make build  build target/release/soci-layout"
+	@echo "make hands  make dist for this machine, installed on loopback, the action's steps and the recipes run (minutes)"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
 	@echo "make growth the work of each command grows as its input does, counted in instructions"
 	@echo "make foreign layouts of other projects' tools made anew, and all who pull or build on them (root, apt)"
@@ -24,6 +26,16 @@ help:
 	@echo "make msrv   build with the oldest Rust that Cargo.toml promises"
 	@echo "make advisories  known vulnerabilities of the dependencies"
 	@echo "parts of make test: check unit peer push e2e determinism faults fuzz-smoke"
+
+# What a release consists of, for all targets that can be linked here (DIST_TARGETS for some of them).
+dist:
+	.github/packaging/dist.sh $(DIST_TARGETS)
+
+# The release's archive for this machine installed and used in the action's steps, as a user would.
+hands: export DIST := .work/dist-here
+hands:
+	.github/packaging/dist.sh $(shell uname -m)-unknown-linux-musl
+	python3 -B tests/hands/run.py .work/dist-here .work/bin
 
 build:
 	cargo build --release --locked

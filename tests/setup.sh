@@ -14,6 +14,7 @@ CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ORAS=oras.land/oras/cmd/oras@v1.3.6
 REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
 BUILDX=github.com/docker/buildx/cmd/buildx@v0.38.2
+ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
 TYPOS=1.52.0
@@ -41,7 +42,9 @@ apt_packages() {
     return
   fi
   # The reference's gzip code is C (cgo, zlib).
-  packages+=(zlib1g-dev git python3 strace valgrind)
+  packages+=(zlib1g-dev git python3 python3-yaml python3-jsonschema strace curl valgrind)
+  # A release: static binaries.
+  packages+=(musl-tools)
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)
@@ -229,6 +232,7 @@ if check_go; then
   go_tool "$ORAS"
   go_tool "$REGCTL"
   go_tool "$BUILDX"
+  go_tool "$ACTIONLINT"
   containerd=$(cd "$repo/tests/peer" && go list -m -f '{{.Version}}' "$CONTAINERD")
   for tool in containerd ctr containerd-shim-runc-v2; do
     go_tool "$CONTAINERD/cmd/$tool@$containerd"

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::error::Error;
 
 /// Bytes that a pipe is asked to hold; what every user may have.
+#[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 1 << 20;
 
 /// An archive of a layout: tar, as it is or compressed with gzip or zstd.
@@ -39,7 +40,8 @@ impl Input {
     /// When it is closed.
     pub fn stdin() -> std::io::Result<Self> {
         let stdin = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-        // Fewer and larger reads; other kinds of input have no such size.
+        // Fewer and larger reads; other kinds of input have no such size, and other systems no such call.
+        #[cfg(target_os = "linux")]
         let _ = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_SIZE);
         let size = stdin.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
         Ok(Self { name: "standard input".to_owned(), source: Box::new(stdin), size })

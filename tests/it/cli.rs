@@ -62,6 +62,46 @@ fn json_is_one_document() {
     assert!(report["layers"][1]["reason"].as_str().unwrap().contains("zstd"));
 }
 
+/// For a job's summary page: what is there already stays, and layers that stay eager say why.
+#[test]
+fn a_summary_is_appended_as_markdown() {
+    let context = Context::fixture("zstd-mixed");
+    let page = context.layout().with_file_name("summary.md");
+    std::fs::write(&page, "# Before\n").unwrap();
+    let option = format!("markdown={}", page.display());
+    let arguments = [&SMALL[..], &["-q", "--summary", &option]].concat();
+    let output = soci_layout(&context.layout(), &arguments);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    let summary = std::fs::read_to_string(&page).unwrap();
+    let root = context.index_json()["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    for part in [
+        "# Before\n### SOCI index\n",
+        &format!("** `{root}`\n"),
+        "1 of 3 layers load lazily: ",
+        "| lazily | ",
+        "as a whole: ",
+        "compression=gzip,force-compression=true",
+        " written, ",
+    ] {
+        assert!(summary.contains(part), "no {part} in {summary}");
+    }
+    assert_eq!(summary.lines().filter(|line| line.starts_with("| `sha256:")).count(), 3);
+
+    let planned = run("plan", &context.layout(), &arguments);
+    assert_eq!(planned.status.code(), Some(0), "{}", stderr(&planned));
+    let both = std::fs::read_to_string(&page).unwrap();
+    assert!(
+        both.starts_with(&summary) && both.contains("A dry run: nothing was written"),
+        "{both}"
+    );
+
+    let digests = soci_layout(&context.layout(), &[&SMALL[..], &["-q"]].concat()).stdout;
+    let option = format!("markdown={}", context.layout().display());
+    let failed = soci_layout(&context.layout(), &[&SMALL[..], &["--summary", &option]].concat());
+    assert_eq!((failed.status.code(), &failed.stdout), (Some(1), &digests));
+    assert!(stderr(&failed).contains("failed to write the summary"), "{}", stderr(&failed));
+}
+
 #[test]
 fn raw_json_lines_are_versioned_and_end_every_step() {
     let context = Context::fixture("single");

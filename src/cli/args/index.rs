@@ -18,7 +18,7 @@ Examples:
     soci-layout index DIR
 
   Then push it with any tool that carries the whole index:
-    skopeo copy --all --preserve-digests oci:DIR:1 docker://REGISTRY/app:1
+    docker buildx imagetools create --prefer-index=false -t REGISTRY/app:1 oci-layout://DIR:1
 
   Index every layer of one platform, for readers of V1 and V2 indexes:
     soci-layout index --platform linux/arm64 --min-layer-size 0 --index-version both DIR
@@ -184,6 +184,13 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
 
+    /// Append a summary for people to a file, as Markdown
+    ///
+    /// What loads lazily, what does not, why, and what changes that. For the page of a job on GitHub the file is
+    /// `$GITHUB_STEP_SUMMARY`.
+    #[arg(long, value_name = "markdown=FILE", help_heading = OUTPUT, value_parser = summary)]
+    pub(crate) summary: Option<PathBuf>,
+
     /// Only errors and warnings on standard error
     #[arg(long, short, help_heading = OUTPUT, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -263,6 +270,14 @@ impl IndexArgs {
     }
 }
 
+/// `markdown=FILE`: the one form there is, named so that there can be others.
+fn summary(text: &str) -> Result<PathBuf, String> {
+    match text.split_once('=') {
+        Some(("markdown", path)) if !path.is_empty() => Ok(path.into()),
+        _ => Err("expected markdown=FILE".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Parser as _, error::ErrorKind};
@@ -333,6 +348,8 @@ mod tests {
             ("DIR --name=", ErrorKind::InvalidValue),
             ("DIR --optimization all", ErrorKind::InvalidValue),
             ("DIR --progress json", ErrorKind::InvalidValue),
+            ("DIR --summary FILE", ErrorKind::ValueValidation),
+            ("DIR --summary markdown=", ErrorKind::ValueValidation),
             ("DIR --index-version 2", ErrorKind::InvalidValue),
             ("DIR --jsn", ErrorKind::UnknownArgument),
         ] {

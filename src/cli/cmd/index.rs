@@ -1,6 +1,7 @@
 //! `soci-layout index`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 
 use soci_layout::archive::{Input, Output};
 use soci_layout::report::Report;
@@ -12,7 +13,7 @@ use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::printer::Printer;
-use crate::cli::show::{escape, json, summary};
+use crate::cli::show::{escape, json, markdown, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
@@ -65,13 +66,14 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.warning(warning);
     }
     talk.summary(&summary::text(&report, &options));
+    let appended = append_summary(args, &report, talk);
     match archive.map(|archive| archive.target) {
         Some(Target::Directory(path) | Target::Archive(path)) => {
             let path = path.display().to_string();
             talk.summary(&format!("the result is in {}\n", escape::text(&path)));
         }
         // It has the archive.
-        Some(Target::Stdout) => return exit(args, &report, talk),
+        Some(Target::Stdout) => return exit(args, &report, appended, talk),
         None => {}
     }
     if let Err(error) = printer.out(&data(&report, args.json)) {
@@ -80,7 +82,22 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.error("failed to write to standard output", &[error.to_string()], hint);
         return Exit::Error;
     }
-    exit(args, &report, talk)
+    exit(args, &report, appended, talk)
+}
+
+/// Appends what `--summary` asks for to its file, which is made when it is not there: the steps of a job
+/// share one. Says so and returns `false` where that fails.
+#[expect(clippy::disallowed_methods, reason = "no part of a layout, and it may be shared")]
+pub(super) fn append_summary(args: &IndexArgs, report: &Report, talk: Talk) -> bool {
+    let Some(path) = &args.summary else { return true };
+    let text = markdown::text(report, &args.options());
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) else { return true };
+    let path = path.display().to_string();
+    let problem = format!("failed to write the summary {}", escape::text(&path));
+    let done = "the layout itself is done; only the summary is missing";
+    talk.error(&problem, &[error.to_string()], (!report.dry_run).then_some(done));
+    false
 }
 
 /// Indexes an archive.
@@ -109,7 +126,10 @@ fn take_in(
 }
 
 /// How a run that went well ends.
-fn exit(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
+fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
+    if !appended {
+        return Exit::Error;
+    }
     if args.require_index && !summary::any_indexed(report) {
         let hint = "--min-layer-size 0 indexes every layer";
         talk.error("nothing was indexed, and --require-index was given", &[], Some(hint));

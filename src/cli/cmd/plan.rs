@@ -4,6 +4,7 @@ use super::super::args::PlanArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
+use super::index::append_summary;
 use crate::cli::show;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::{json, summary};
@@ -26,6 +27,9 @@ pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
     };
     for warning in estimate.plan.warnings.iter().filter(|warning| !shown.contains(warning)) {
         talk.warning(warning);
+    }
+    if !append_summary(args, &estimate.plan, talk) {
+        return Exit::Error;
     }
     let data = if args.json {
         json::document(&estimate)

@@ -6,6 +6,7 @@ pub(crate) mod escape;
 pub(crate) mod inspect;
 pub(crate) mod json;
 pub(crate) mod listing;
+pub(crate) mod markdown;
 pub(crate) mod message;
 mod number;
 pub(crate) mod plan;

@@ -1,0 +1,196 @@
+//! The summary of a run as Markdown, for a job's summary page (`GITHUB_STEP_SUMMARY`) or a comment: per image how
+//! much of it loads lazily, what does not and what changes that, and whether it is worth it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
+use soci_layout::{Digest, Options};
+
+use super::escape;
+use super::size::Bytes;
+use super::summary::count;
+
+/// AWS advises lazy loading for images from this size on (bytes, compressed).
+const WORTHWHILE: u64 = 250 << 20;
+
+/// The document.
+pub(crate) fn text(report: &Report, options: &Options) -> String {
+    let layers = report.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+    let mut out = String::from("### SOCI index\n");
+    if report.images.is_empty() {
+        out.push_str("\nNo image was selected.\n");
+    }
+    for root in &report.roots {
+        let name = root.name.as_deref().unwrap_or("(no name)");
+        let _ = write!(out, "\n**{}** `{}`\n", inline(&escape::label(name)), root.after);
+    }
+    for image in &report.images {
+        self::image(&mut out, image, &layers, options);
+    }
+    for warning in &report.warnings {
+        let _ = write!(out, "\n> **Warning:** {}\n", inline(&escape::message(warning)));
+    }
+    let _ = if report.dry_run {
+        write!(out, "\nA dry run: nothing was written, {:.1} s.\n", report.seconds)
+    } else {
+        let blobs = count(report.blobs_written, "blob");
+        let (bytes, seconds) = (Bytes(report.bytes_written), report.seconds);
+        write!(out, "\n{blobs} written, {bytes} with `index.json`; {seconds:.1} s.\n")
+    };
+    out
+}
+
+fn image(
+    out: &mut String,
+    image: &ImageReport,
+    layers: &BTreeMap<Digest, &LayerReport>,
+    options: &Options,
+) {
+    let platform = inline(&escape::label(&image.platform));
+    let _ = write!(out, "\n{platform} `{}`\n", image.after);
+    let mut seen = BTreeSet::new();
+    let distinct = image.layers.iter().filter(|digest| seen.insert(**digest));
+    let own: Vec<_> = distinct.filter_map(|digest| layers.get(digest).copied()).collect();
+    let size = |layers: &[&LayerReport]| layers.iter().fold(0_u64, |n, l| n.saturating_add(l.size));
+    let lazy: Vec<_> = own.iter().copied().filter(|layer| is_lazy(&layer.outcome)).collect();
+    let (some, all) = (size(&lazy), size(&own));
+    let percent = (u128::from(some) * 100).checked_div(u128::from(all)).unwrap_or(0);
+    let _ = writeln!(
+        out,
+        "\n{} of {} load lazily: {} of {} ({percent} %). {}\n",
+        lazy.len(),
+        count(own.len() as u64, "layer"),
+        Bytes(some),
+        Bytes(all),
+        advice(some, all)
+    );
+    out.push_str("| layer | size | loads | zTOC |\n| --- | ---: | --- | --- |\n");
+    for layer in own {
+        row(out, layer, options);
+    }
+}
+
+fn row(out: &mut String, layer: &LayerReport, options: &Options) {
+    let digest = layer.digest.to_string();
+    let short = digest.get(..19).unwrap_or(&digest);
+    let (loads, ztoc) = match &layer.outcome {
+        LayerOutcome::Indexed { ztoc } => ("lazily".to_owned(), Some(ztoc)),
+        LayerOutcome::Reused { ztoc, .. } => ("lazily (zTOC reused)".to_owned(), Some(ztoc)),
+        LayerOutcome::Pending => ("lazily, once indexed".to_owned(), None),
+        LayerOutcome::Small => {
+            let limit = Bytes(options.min_layer_size);
+            (format!("as a whole: below {limit} (`--min-layer-size`)"), None)
+        }
+        LayerOutcome::Skipped { reason } => {
+            let remedy = remedy(&layer.media_type, reason);
+            (format!("as a whole: {}{remedy}", inline(&escape::label(reason))), None)
+        }
+    };
+    let numbers = ztoc.map_or_else(String::new, |ztoc| {
+        let (spans, files) = (count(ztoc.spans, "span"), count(ztoc.files, "file"));
+        format!("{}, {spans}, {files}", Bytes(ztoc.ztoc_size))
+    });
+    let _ = writeln!(out, "| `{short}` | {} | {loads} | {numbers} |", Bytes(layer.size));
+}
+
+/// What makes a skipped layer load lazily next time, where that is known.
+fn remedy(media_type: &str, reason: &str) -> &'static str {
+    if media_type.contains("encrypted") {
+        ". Lazy loading needs layers that are not encrypted"
+    } else if media_type.contains("zstd") || reason.contains("zstd") {
+        ". Build it with `--output type=oci,compression=gzip,force-compression=true`"
+    } else if reason.contains("tar entry") {
+        ". In a layer of its own, that file would not keep the others from loading lazily"
+    } else {
+        ""
+    }
+}
+
+/// Whether it is worth it, in a sentence.
+fn advice(lazy: u64, all: u64) -> String {
+    if lazy == 0 {
+        "The image starts as it did before.".to_owned()
+    } else if all < WORTHWHILE {
+        let limit = Bytes(WORTHWHILE);
+        format!("It is smaller than {limit}: downloading it as a whole may be as fast.")
+    } else if lazy < all / 2 {
+        "Most of it is still downloaded before the start.".to_owned()
+    } else {
+        "It is large enough for lazy loading to pay.".to_owned()
+    }
+}
+
+fn is_lazy(outcome: &LayerOutcome) -> bool {
+    matches!(
+        outcome,
+        LayerOutcome::Indexed { .. } | LayerOutcome::Reused { .. } | LayerOutcome::Pending
+    )
+}
+
+/// Text on one line without Markdown or HTML of its own; characters that act were escaped before.
+fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            // GitHub makes links of addresses and mentions of names.
+            '@' => out.push_str("&#64;"),
+            ':' => out.push_str("&#58;"),
+            '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '#' | '~' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_stays_text() {
+        for (foreign, shown) in [
+            ("a|b<img>\n[x](y)", "a\\|b&lt;img&gt;\\\\n\\[x\\](y)"),
+            ("@you https://x `*_~#!", "&#64;you https&#58;//x \\`\\*\\_\\~\\#\\!"),
+        ] {
+            assert_eq!(inline(&escape::label(foreign)), shown);
+        }
+    }
+
+    #[test]
+    fn advice_follows_from_sizes() {
+        for (lazy, all, begins) in [
+            (0, 1 << 40, "The image starts as it did before."),
+            (1, WORTHWHILE - 1, "It is smaller than 250.0MiB"),
+            (WORTHWHILE / 2 - 1, WORTHWHILE, "Most of it"),
+            (WORTHWHILE / 2, WORTHWHILE, "It is large enough"),
+            (u64::MAX, u64::MAX, "It is large enough"),
+        ] {
+            assert!(
+                advice(lazy, all).starts_with(begins),
+                "{lazy} of {all}: {}",
+                advice(lazy, all)
+            );
+        }
+    }
+
+    #[test]
+    fn remedies_follow_from_the_reason() {
+        let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+        for (media_type, reason, part) in [
+            ("application/vnd.oci.image.layer.v1.tar+zstd", "x", "compression=gzip"),
+            (gzip, "the blob is zstd", "compression=gzip"),
+            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "x", "not encrypted"),
+            (gzip, "tar entry \"a\" (header at byte 0): sparse", "layer of its own"),
+        ] {
+            assert!(remedy(media_type, reason).contains(part), "{media_type}: {reason}");
+        }
+        assert_eq!(remedy(gzip, "something else"), "");
+    }
+}

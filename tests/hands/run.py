@@ -1,0 +1,367 @@
+#!/usr/bin/env python3
+"""What people do first, done as they do it: install from a release, use the action in a job, push.
+
+    run.py DIST WORK_BIN
+
+Serves DIST as a release on loopback, installs from it with install.sh into an empty home, then takes the
+`run:` steps out of action.yml and runs them with a runner's environment on a real export, pushes the result
+to a registry on loopback and looks the SOCI index up there. Needs docker-registry, crane, oras, regctl, buildx, actionlint, jq, PyYAML, jsonschema.
+"""
+
+import contextlib
+import functools
+import hashlib
+import http.server
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+import schemas
+import yaml
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+FAILED = []
+PASSED = 0
+
+
+def check(what, true, said=""):
+    global PASSED
+    if true:
+        PASSED += 1
+    else:
+        FAILED.append(what)
+    print(f"{'ok  ' if true else 'FAIL'} {what}" + (f"\n{said}" if not true and said else ""), flush=True)
+
+
+def run(command, env=None, cwd=None):
+    return subprocess.run(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+
+
+class Release(http.server.SimpleHTTPRequestHandler):
+    """DIST under /latest/download and /download/v…, as a release is."""
+
+    def translate_path(self, path):
+        return super().translate_path("/" + path.rsplit("/", 1)[1])
+
+    def do_GET(self):
+        if self.path.startswith(("/latest/download/", "/download/v0.")):
+            super().do_GET()
+        else:
+            self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def served(dist):
+    handler = functools.partial(Release, directory=str(dist))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def registry(folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = folder / "registry.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: error}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'registry'}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5).read()
+                break
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def installs(base, dist, folder):
+    home = folder / "home"
+    home.mkdir()
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    env = {"HOME": str(home), "PATH": path}
+    script = dist / "install.sh"
+    done = run(["sh", script, "--base", base], env)
+    binary = home / ".local/bin/soci-layout"
+    check("install.sh puts the binary into ~/.local/bin", done.returncode == 0 and binary.is_file(), done.stderr)
+    check("it says what to do where that is not on the PATH", "export PATH=" in done.stdout, done.stdout)
+    check("only the binary is left behind", [p.name for p in (home / ".local/bin").iterdir()] == ["soci-layout"])
+    linked = run(["ldd", binary])
+    check("the binary is static", "not a dynamic executable" in linked.stderr + linked.stdout or "statically linked" in linked.stdout)
+
+    done = run(["sh", script, "--base", base, "--version", "v9.9.9", "--to", folder / "none"], env)
+    check("a release that is not there is an error that names it", done.returncode == 1 and "v9.9.9" in done.stderr, done.stderr)
+    check("and nothing was installed", not (folder / "none").exists())
+
+    # The archive differs from the list.
+    broken = folder / "broken"
+    shutil.copytree(dist, broken)
+    for archive in broken.glob("soci-layout-*.tar.gz"):
+        archive.write_bytes(archive.read_bytes() + b"x")
+    with served(broken) as other:
+        done = run(["sh", script, "--base", other, "--to", folder / "none"], env)
+    check("a wrong checksum is an error", done.returncode == 1 and "SHA-256" in done.stderr, done.stderr)
+    check("and nothing was installed then either", not (folder / "none").exists())
+    return binary
+
+
+def archives(dist):
+    sums = dict(reversed(line.split("  ", 1)) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    files = sorted(p.name for p in dist.iterdir() if p.name != "SHA256SUMS")
+    check("SHA256SUMS lists every file", sorted(sums) == files, str(files))
+    right = all(hashlib.sha256((dist / name).read_bytes()).hexdigest() == sums[name] for name in files)
+    check("and is right", right)
+    for archive in dist.glob("soci-layout-*.tar.gz"):
+        names = run(["tar", "-tzf", archive]).stdout.split()
+        wanted = ["/soci-layout", "/LICENSE", "/THIRD-PARTY-LICENSES.txt", "/man/soci-layout.1", "/completions/soci-layout.bash"]
+        check(f"{archive.name} is complete", all(any(n.endswith(w) for n in names) for w in wanted), "\n".join(names))
+        binary = run(["tar", "-xzOf", archive, names[0].split("/")[0] + "/LICENSE"])
+        check(f"{archive.name} has the licence", "Apache License" in binary.stdout)
+    bom = json.loads(next(dist.glob("*.cdx.json")).read_text())
+    named = {c["name"] for c in bom["components"]}
+    check("the bill of materials names what is linked, and nothing that only tests use", "sha2" in named and "proptest" not in named)
+
+
+def steps():
+    action = yaml.safe_load((REPO / "action.yml").read_text())
+    return action, [s for s in action["runs"]["steps"] if "run" in s]
+
+
+class Job:
+    """A runner's environment for the steps of action.yml."""
+
+    def __init__(self, folder, base, binaries):
+        self.folder = folder
+        self.temp = folder / "runner"
+        self.temp.mkdir(parents=True)
+        self.base = base
+        self.files = {name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_PATH")}
+        for file in self.files.values():
+            file.touch()
+        self.path = f"{binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    def env(self, step, inputs):
+        """The step's environment with `${{ inputs.x }}` and the contexts that action.yml uses filled in."""
+        values = {f"inputs.{k}": v for k, v in inputs.items()}
+        values["github.action_path"] = str(REPO)
+        values["github.action_repository"] = "owner/name"
+        values["github.server_url"] = "http://127.0.0.1:1"
+        env = {"HOME": str(self.folder), "PATH": self.path, "CI": "true", "RUNNER_TEMP": str(self.temp), "SOCI_LAYOUT_BASE": self.base}
+        env.update({k: str(v) for k, v in self.files.items()})
+        for name, text in step.get("env", {}).items():
+            for key, value in values.items():
+                text = text.replace("${{ " + key + " }}", value)
+            assert "${{" not in text, text
+            env[name] = text
+        return env
+
+    def run(self, inputs):
+        action, found = steps()
+        inputs = {k: inputs.get(k, v.get("default", "")) for k, v in action["inputs"].items()}
+        said = []
+        for step in found:
+            condition = step.get("if", "")
+            wanted = not condition or inputs[condition.split("inputs.")[1].split(" ")[0]] == "true"
+            if not wanted:
+                continue
+            script = self.folder / "step.sh"
+            script.write_text(step["run"])
+            done = run(["bash", "--noprofile", "--norc", "-eo", "pipefail", script], self.env(step, inputs), self.folder)
+            said.append(done)
+            if done.returncode != 0:
+                break
+        return said
+
+    def outputs(self):
+        found, lines = {}, iter(self.files["GITHUB_OUTPUT"].read_text().splitlines())
+        for line in lines:
+            if "<<" in line.split("=")[0]:
+                name, end = line.split("<<")
+                found[name] = []
+                for inner in lines:
+                    if inner == end:
+                        break
+                    found[name].append(inner)
+            else:
+                name, value = line.split("=", 1)
+                found[name] = value
+        return found
+
+
+def layouts(folder):
+    run_script = run(["bash", REPO / "tests/demo/make-layout.sh", folder / "oci-dir"])
+    assert run_script.returncode == 0, run_script.stderr
+    return folder / "oci-dir"
+
+
+def blob(host, digest):
+    with urllib.request.urlopen(f"http://{host}/v2/app/blobs/{digest}", timeout=60) as answer:
+        return "sha256:" + hashlib.sha256(answer.read()).hexdigest()
+
+
+def action(base, folder, binaries):
+    layout = layouts(folder)
+    job = Job(folder / "job", base, binaries)
+    said = job.run({"layout": str(layout), "cache": "true"})
+    check("the action's steps end well", all(d.returncode == 0 for d in said), "\n".join(d.stdout + d.stderr for d in said))
+    outputs = job.outputs()
+    root = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
+    check("its output is the digest of index.json's entry", outputs.get("digest") == root and outputs.get("digests") == [root], str(outputs))
+    check("it says that the image loads lazily", outputs.get("lazy") == "true", str(outputs))
+    report = json.loads(pathlib.Path(outputs["report"]).read_text())
+    check("its report is the tool's", report["version"] == 1 and report["roots"][0]["after"] == root)
+    summary = job.files["GITHUB_STEP_SUMMARY"].read_text()
+    check("the job's summary has the table", "### SOCI index" in summary and "| lazily |" in summary, summary)
+    check("the binary is on the PATH of later steps", pathlib.Path(job.files["GITHUB_PATH"].read_text().strip(), "soci-layout").is_file())
+    check("the cache has entries", any((job.temp / "soci-layout/cache").iterdir()))
+
+    with registry(folder) as host:
+        image = f"{host}/app:v1"
+        env = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        pushed = run([f"{binaries}/buildx", "imagetools", "create", "--prefer-index=false", "-t", image, f"oci-layout://{layout}:v1"], env)
+        check("buildx imagetools pushes the layout", pushed.returncode == 0, pushed.stderr)
+        digest = run([f"{binaries}/crane", "digest", "--insecure", image]).stdout.strip()
+        check("the tag has the action's digest", digest == root, digest)
+        index = json.loads(run([f"{binaries}/crane", "manifest", "--insecure", image]).stdout)
+        manifest = json.loads(run([f"{binaries}/crane", "manifest", "--insecure", f"{host}/app@{index['manifests'][0]['digest']}"]).stdout)
+        soci = manifest["annotations"]["com.amazon.soci.index-digest"]
+        found = json.loads(run([f"{binaries}/crane", "manifest", "--insecure", f"{host}/app@{soci}"]).stdout)
+        ztocs = [layer["digest"] for layer in found["layers"]]
+        there = all(blob(host, d) == d for d in ztocs)
+        check("the SOCI index is found through the image manifest, with its zTOCs", bool(ztocs) and there)
+
+    eager = Job(folder / "eager", base, binaries)
+    zstd = folder / "zstd-mixed"
+    shutil.copytree(REPO / "testdata/layouts/zstd-mixed", zstd)
+    said = eager.run({"layout": str(zstd), "min-layer-size": "0"})
+    annotations = [line for done in said for line in done.stdout.splitlines() if line.startswith("::warning")]
+    check("layers that stay eager are annotations", sum("zstd" in line for line in annotations) == 2, "\n".join(d.stderr for d in said))
+
+    none = Job(folder / "none-there", "http://127.0.0.1:1", binaries)
+    cargo = none.folder / "bin"
+    cargo.mkdir()
+    installed = pathlib.Path(job.files["GITHUB_PATH"].read_text().strip(), "soci-layout")
+    # The build itself is what `cargo install` does; here it is only seen that the step asks for it.
+    (cargo / "cargo").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/asked"\nwhile [ "$1" != --root ]; do shift; done\ncp "{installed}" "$2/bin/"\n')
+    (cargo / "cargo").chmod(0o755)
+    none.path = f"{cargo}:{none.path}"
+    said = none.run({"layout": str(layout)})
+    asked = (none.folder / "asked").read_text().split("\n") if (none.folder / "asked").exists() else []
+    check("without a release the action builds from its own sources, with a warning",
+          str(REPO) in asked and "--locked" in asked and "::warning" in said[0].stdout and said[-1].returncode == 0, "\n".join(d.stderr for d in said))
+
+    wrong = Job(folder / "wrong", base, binaries)
+    said = wrong.run({"layout": str(folder / "missing")})
+    check("a layout that is not there fails the job", said[-1].returncode != 0 and "missing" in said[-1].stderr, said[-1].stderr)
+
+
+def blocks(page, language):
+    """Code blocks of a page, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (REPO / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def shell(script, folder, binary, binaries, more=None):
+    """Runs lines of a page as they stand there, with a `docker` that has buildx only, in a folder with `oci-dir`."""
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    (bin_ / "docker").write_text(f'#!/bin/sh\n[ "$1" = buildx ] || exit 1\nshift\nexec "{binaries}/buildx" "$@"\n')
+    (bin_ / "docker").chmod(0o755)
+    env = {"HOME": str(folder), "PATH": f"{bin_}:{binary.parent}:{binaries}:/usr/bin:/bin", **(more or {})}
+    return run(["sh", "-euc", script], env, folder)
+
+
+def pages(folder, binary, binaries):
+    """What the pages show: shell lines are run, YAML is read by what will read it."""
+    made = layouts(folder)
+    with registry(folder) as host:
+        script = next(b for b in blocks("README.md", "sh") if "imagetools" in b)
+        build, *rest = script.splitlines()
+        check("README builds with buildx into the directory that it indexes", "buildx build" in build and "dest=./oci-dir" in build)
+        place = folder / "readme"
+        place.mkdir()
+        shutil.copytree(made, place / "oci-dir")
+        done = shell("\n".join(rest).replace("example.com", host), place, binary, binaries)
+        pushed = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/app:v1"]).stdout
+        check("README's lines index and push", done.returncode == 0 and pushed.strip() == done.stdout.split()[0], done.stderr)
+
+        alternatives = re.findall(r"^\| (?:crane|oras|regctl) \| `([^`]*)`", (REPO / "README.md").read_text(), re.MULTILINE)
+        check("README names three other tools", len(alternatives) == 3)
+        for line in alternatives:
+            name = line.split()[0]
+            # They do not take loopback for a registry without TLS by themselves, unlike a release's user with ECR.
+            plain = {"oras": "oras cp --to-plain-http", "crane": "crane push --insecure"}.get(name)
+            if plain:
+                line = plain + line[len(" ".join(line.split()[:2])):]
+            else:
+                config = json.dumps({"hosts": {host: {"tls": "disabled", "hostname": host}}})
+                (place / ".regctl").mkdir()
+                (place / ".regctl/config.json").write_text(config)
+            shutil.rmtree(place / "bin")
+            done = shell(line.replace("example.com/app", f"{host}/{name}"), place, binary, binaries)
+            found = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/{name}:v1"]).stdout
+            check(f"README's line with {name} pushes the same digest", done.returncode == 0 and found == pushed, done.stderr)
+
+        place = folder / "shell"
+        place.mkdir()
+        shutil.copytree(made, place / "oci-dir")
+        done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell"})
+        check("the shell recipe indexes, verifies, pushes and compares", done.returncode == 0, done.stderr)
+
+    flow = folder / "workflow.yml"
+    flow.write_text(blocks("docs/recipes/github-actions.md", "yaml")[0])
+    done = run([f"{binaries}/actionlint", "-no-color", flow, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
+    check("actionlint finds nothing in the workflows and the recipe", done.returncode == 0, done.stdout)
+    declared, _ = steps()
+    used = next(s for s in yaml.safe_load(flow.read_text())["jobs"]["image"]["steps"] if "soci-layout@" in s.get("uses", ""))
+    check("the recipe gives the action inputs that it has", set(used["with"]) <= set(declared["inputs"]))
+    page = (REPO / "docs/recipes/github-actions.md").read_text()
+    check("the page names every input and output", all(f"`{n}`" in page for n in [*declared["inputs"], *declared["outputs"]] if n != "output"))
+    others = [yaml.safe_load(b) for p in ("shell", "install") for b in blocks(f"docs/recipes/{p}.md", "yaml")]
+    lines = [others[0]["image"]["script"], others[1]["phases"]["build"]["commands"]]
+    check("GitLab's and CodeBuild's scripts are lists of lines", all(isinstance(x, str) for part in lines for x in part))
+    entry = others[2]["packages"][0]
+    names = {entry["replacements"][arch] + "-" + entry["replacements"][system] for arch in ("amd64", "arm64") for system in ("linux", "darwin")}
+    script = (REPO / ".github/packaging/dist.sh").read_text()
+    check("the entry for aqua names the targets of a release", all(n in script for n in names) and entry["checksum"]["asset"] == "SHA256SUMS")
+
+
+def main():
+    dist, binaries = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        archives(dist)
+        with served(dist) as base:
+            binary = installs(base, dist, folder)
+            action(base, folder, binaries)
+        (folder / "schemas").mkdir()
+        for name, (reports, wrong) in sorted(schemas.against_schemas(binary, folder / "schemas").items()):
+            check(f"{reports} reports are as docs/schemas/{name}.schema.json says", reports > 0 and not wrong, "\n".join(sorted(wrong)[:20]))
+        (folder / "pages").mkdir()
+        pages(folder / "pages", binary, binaries)
+    print(f"{PASSED} passed, {len(FAILED)} failed")
+    return 1 if FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Real reports held against docs/schemas, on every fixture: each is valid, and every member that is there is described."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+
+import jsonschema
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+
+
+def undescribed(value, schema, root, at=""):
+    """Members of `value` that nothing in the schema names."""
+    nodes, todo = [], [schema]
+    while todo:
+        node = todo.pop()
+        if "$ref" in node:
+            todo.append(root["$defs"][node["$ref"].rsplit("/", 1)[1]])
+            continue
+        nodes.append(node)
+        for key in ("allOf", "anyOf", "oneOf"):
+            todo += node.get(key, [])
+    if isinstance(value, list):
+        items = [n["items"] for n in nodes if "items" in n]
+        return [m for i, v in enumerate(value) for m in undescribed(v, {"anyOf": items}, root, f"{at}[{i}]")]
+    if not isinstance(value, dict):
+        return []
+    if any(isinstance(n.get("additionalProperties"), dict) for n in nodes):
+        return []
+    found = []
+    for name, inner in value.items():
+        named = [n["properties"][name] for n in nodes if name in n.get("properties", {})]
+        found += undescribed(inner, {"anyOf": named}, root, f"{at}.{name}") if named else [f"{at}.{name}"]
+    return found
+
+
+def problems(name, report):
+    schema = json.loads((REPO / f"docs/schemas/{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    errors = [f"{e.json_path}: {e.message[:200]}" for e in jsonschema.Draft202012Validator(schema).iter_errors(report)]
+    return errors + [f"no description of {m}" for m in undescribed(report, schema, schema)]
+
+
+def runs(binary, folder):
+    """Yields the name of a schema and a report, over all fixtures and ways to index them."""
+
+    def report(*command):
+        done = subprocess.run([binary, *command, "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        try:
+            return json.loads(done.stdout)
+        except json.JSONDecodeError:
+            raise AssertionError(f"{command}: {done.stderr}") from None
+
+    small = ["--min-layer-size", "0", "--span-size", "64KiB", "-q"]
+    cache = folder / "cache"
+    for fixture in sorted(p for p in (REPO / "testdata/layouts").iterdir() if p.is_dir()):
+        layout, plain = folder / fixture.name, folder / "plain" / fixture.name
+        shutil.copytree(fixture, layout)
+        shutil.copytree(fixture, plain)
+        yield "plan", report("plan", *small, layout)
+        yield "index", report("index", "--dry-run", *small, layout)
+        yield "index", report("index", "--cache-dir", cache, "--index-version", "both", *small, layout)
+        yield "index", report("index", *small, layout)
+        yield "inspect", report("inspect", layout)
+        yield "inspect", report("inspect", plain)
+        yield "diff", report("diff", plain, layout)
+        yield "verify", report("verify", layout)
+        verified = report("verify", plain)
+        yield "verify", verified
+        yield "remove", report("remove", layout)
+        platform = verified["images"][0]["platform"]
+        ref = [part for image in verified["images"][:1] for name in image["names"][:1] for part in ("--ref", name)]
+        yield "ls", report("ls", "-R", *ref, "--platform", platform, plain, "/", "/no-such-file")
+        yield "ls", report("ls", "-R", "--layer", "1", *ref, "--platform", platform, plain)
+        blob = max((layout / "blobs/sha256").iterdir(), key=lambda p: p.stat().st_size)
+        blob.chmod(0o644)
+        blob.write_bytes(b"x" + blob.read_bytes()[1:])
+        yield "inspect", report("inspect", layout)
+        yield "verify", report("verify", layout)
+        yield "gc", report("gc", "--min-age", "0", "--dry-run", plain)
+    yield "cache-ls", report("cache", "ls", "--cache-dir", cache)
+    next(cache.rglob("*.ztoc")).write_bytes(b"x")
+    yield "cache-ls", report("cache", "ls", "--cache-dir", cache)
+    yield "cache-verify", report("cache", "verify", "--cache-dir", cache)
+    yield "cache-prune", report("cache", "prune", "--max-size", "0", "--cache-dir", cache)
+
+
+def against_schemas(binary, folder):
+    """For each schema: how many reports, and what is wrong with them."""
+    found = {p.name.removesuffix(".schema.json"): [0, set()] for p in (REPO / "docs/schemas").glob("*.json")}
+    for name, report in runs(binary, folder):
+        found[name][0] += 1
+        found[name][1].update(problems(name, report))
+    return found
