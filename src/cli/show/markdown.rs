@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use soci_layout::layer::eager::{EagerCause, EagerReason};
 use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
 use soci_layout::{Digest, Options};
 
@@ -82,9 +83,9 @@ fn row(out: &mut String, layer: &LayerReport, options: &Options) {
             let limit = Bytes(options.min_layer_size);
             (format!("as a whole: below {limit} (`--min-layer-size`)"), None)
         }
-        LayerOutcome::Skipped { reason } => {
+        LayerOutcome::Skipped(reason) => {
             let remedy = remedy(&layer.media_type, reason);
-            (format!("as a whole: {}{remedy}", inline(&escape::label(reason))), None)
+            (format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text))), None)
         }
     };
     let numbers = ztoc.map_or_else(String::new, |ztoc| {
@@ -95,15 +96,19 @@ fn row(out: &mut String, layer: &LayerReport, options: &Options) {
 }
 
 /// What makes a skipped layer load lazily next time, where that is known.
-fn remedy(media_type: &str, reason: &str) -> &'static str {
+fn remedy(media_type: &str, reason: &EagerReason) -> &'static str {
     if media_type.contains("encrypted") {
-        ". Lazy loading needs layers that are not encrypted"
-    } else if media_type.contains("zstd") || reason.contains("zstd") {
-        ". Build it with `--output type=oci,compression=gzip,force-compression=true`"
-    } else if reason.contains("tar entry") {
-        ". In a layer of its own, that file would not keep the others from loading lazily"
-    } else {
-        ""
+        return ". Lazy loading needs layers that are not encrypted";
+    }
+    match reason.cause {
+        EagerCause::MediaType | EagerCause::Mislabelled => {
+            ". Build it with `--output type=oci,compression=gzip,force-compression=true`"
+        }
+        EagerCause::Entry => {
+            ". In a layer of its own, that file would not keep the others from loading lazily"
+        }
+        EagerCause::NoSaving => ". `--min-saving` sets how much it must save",
+        _ => "",
     }
 }
 
@@ -183,14 +188,25 @@ mod tests {
     #[test]
     fn remedies_follow_from_the_reason() {
         let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
-        for (media_type, reason, part) in [
-            ("application/vnd.oci.image.layer.v1.tar+zstd", "x", "compression=gzip"),
-            (gzip, "the blob is zstd", "compression=gzip"),
-            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "x", "not encrypted"),
-            (gzip, "tar entry \"a\" (header at byte 0): sparse", "layer of its own"),
+        for (media_type, cause, part) in [
+            (
+                "application/vnd.oci.image.layer.v1.tar+zstd",
+                EagerCause::MediaType,
+                "compression=gzip",
+            ),
+            (gzip, EagerCause::Mislabelled, "compression=gzip"),
+            (
+                "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+                EagerCause::MediaType,
+                "not encrypted",
+            ),
+            (gzip, EagerCause::Entry, "layer of its own"),
+            (gzip, EagerCause::NoSaving, "--min-saving"),
         ] {
-            assert!(remedy(media_type, reason).contains(part), "{media_type}: {reason}");
+            let reason = EagerReason { cause, text: String::new() };
+            assert!(remedy(media_type, &reason).contains(part), "{media_type}: {cause:?}");
         }
-        assert_eq!(remedy(gzip, "something else"), "");
+        let reason = EagerReason { cause: EagerCause::TooLarge, text: String::new() };
+        assert_eq!(remedy(gzip, &reason), "");
     }
 }

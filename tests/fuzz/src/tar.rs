@@ -8,9 +8,10 @@
 //! The differential test against Go's reader is `tests/peer`.
 
 use soci_layout::Digest;
-use soci_layout::layer::tar::{TarError, TarSummary, TarWalker};
 use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::tar::{TarError, TarSummary, TarWalker};
 use soci_layout::layer::{Scan, ScanObserver, ScanRequest, scan};
+use soci_layout::media_type::Compression;
 use soci_layout::ztoc::{Zinfo, Ztoc};
 
 use crate::tables::assert_same;
@@ -130,10 +131,8 @@ fn full_scan(archive: &[u8], walked: &Walked, second_thread: bool) {
             assert_same(&ztoc.toc, &again.toc, "decoded");
         }
         (Ok(Scan::Eager(reason)), Err(error)) => {
-            let malformed = matches!(
-                reason.cause,
-                EagerCause::Unreadable | EagerCause::Mislabelled
-            );
+            let malformed =
+                matches!(reason.cause, EagerCause::Unreadable | EagerCause::Mislabelled);
             assert_eq!(malformed, !error.is_unsupported(), "{reason}");
             let renamed = reason.cause == EagerCause::Mislabelled;
             assert!(renamed || reason.text.contains(&error.to_string()), "{reason}");
