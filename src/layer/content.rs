@@ -11,7 +11,7 @@ use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
 
 /// Bytes from which content is recognised: an empty tar archive is two zero blocks.
-const HEAD_SIZE: usize = 1024;
+pub(crate) const HEAD_SIZE: usize = 1024;
 const BLOCK: usize = 512;
 
 /// Content that is recognised.
@@ -32,7 +32,10 @@ impl Content {
             return Some(Self::Empty);
         }
         let begins = |magic: &[u8]| head.starts_with(magic);
-        if begins(&[0x1f, 0x8b, 8]) {
+        // First what has a checksum: a file's name may begin like anything.
+        if is_tar(head) {
+            Some(Self::Tar)
+        } else if begins(&[0x1f, 0x8b, 8]) {
             Some(Self::Gzip)
         } else if begins(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable_frame(head) {
             Some(Self::Zstd)
@@ -41,7 +44,7 @@ impl Content {
         } else if begins(b"BZh") {
             Some(Self::Bzip2)
         } else {
-            is_tar(head).then_some(Self::Tar)
+            None
         }
     }
 

@@ -21,6 +21,7 @@ pub(crate) mod content;
 pub mod eager;
 mod gzip;
 mod inflate;
+pub(crate) mod list;
 #[cfg(test)]
 mod model;
 pub(crate) mod probe;
@@ -36,7 +37,7 @@ mod threads;
 pub(crate) mod unpack;
 mod walk;
 mod window;
-pub(crate) mod zstd;
+mod zstd;
 
 #[cfg(test)]
 use scan::divided;

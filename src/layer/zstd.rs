@@ -8,16 +8,9 @@ use std::io::{BufReader, ErrorKind, Read};
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
-use super::eager::EagerReason;
+use super::ScanError;
 use super::source::CHUNK;
-use super::tar::TarWalker;
 use super::unpack::Taker;
-use super::{ScanError, ScanObserver};
-use crate::oci::digest::{Digest, Hasher};
-use crate::ztoc::toc::Toc;
-
-/// What the tar headers of a layer say, or why no reader could show them rightly.
-pub(crate) type Listing = Result<Toc, String>;
 
 /// Unpacks a zstd blob until `take` has enough or the blob ends.
 ///
@@ -54,45 +47,6 @@ pub(super) fn unpack(blob: &mut dyn Read, take: &mut Taker<'_>) -> Result<(), Sc
         }
     }
     if frames == 0 { Err(input.problem(&"not a zstd stream: it has no frame")) } else { Ok(()) }
-}
-
-/// Reads the headers of a zstd layer of this digest and size.
-///
-/// # Errors
-/// [`ScanError`]. A wrong digest or size outranks what else is wrong, as it is the cause.
-pub(crate) fn list(
-    blob: &mut dyn Read,
-    (digest, size): (Digest, u64),
-    observer: &dyn ScanObserver,
-) -> Result<Listing, ScanError> {
-    let mut input = Hashing { blob, hasher: Hasher::new(), position: 0, observer };
-    let (mut walker, mut halted) = (TarWalker::new(), None);
-    let unpacked = unpack(&mut input, &mut |bytes| {
-        halted = walker.feed(bytes).err();
-        halted.is_none()
-    });
-    if let Err(error @ (ScanError::Read(_) | ScanError::Cancelled)) = unpacked {
-        return Err(if observer.cancelled() { ScanError::Cancelled } else { error });
-    }
-    // The rest counts for the digest, whatever was found.
-    match std::io::copy(&mut input, &mut std::io::sink()) {
-        Err(_) if observer.cancelled() => return Err(ScanError::Cancelled),
-        Err(error) => return Err(error.into()),
-        Ok(_) => {}
-    }
-    if input.position != size {
-        return Err(ScanError::Size { found: input.position });
-    }
-    let found = input.hasher.finish();
-    if found != digest {
-        return Err(ScanError::Digest { found });
-    }
-    unpacked?;
-    let summary = match halted {
-        Some(error) => Err(error),
-        None => walker.finish(),
-    };
-    Ok(summary.map(|summary| summary.toc).map_err(|error| EagerReason::from(error).text))
 }
 
 /// A reader that knows its place, and keeps the operating system's error that the decoder hides in its own.
@@ -148,27 +102,6 @@ impl Read for Counting<'_> {
                 Err(kind.into())
             }
         }
-    }
-}
-
-/// A reader that hashes what goes through it, and ends when the observer wants it to.
-struct Hashing<'a> {
-    blob: &'a mut dyn Read,
-    hasher: Hasher,
-    position: u64,
-    observer: &'a dyn ScanObserver,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.observer.cancelled() {
-            return Err(std::io::Error::other("cancelled"));
-        }
-        let count = self.blob.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        self.position += count as u64;
-        self.observer.progress(self.position);
-        Ok(count)
     }
 }
 

@@ -3,6 +3,7 @@
 //! with its reason, and what `index` writes `verify` accepts.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use soci_layout::event::Silent;
@@ -14,6 +15,7 @@ use soci_layout::verify::{Consequence, Verification, VerifyOptions, verify};
 use soci_layout::{Digest, Error, Options};
 
 use crate::context::{Context, text};
+use crate::inspect::{run, stdout};
 
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -195,6 +197,35 @@ fn every_media_type_with_every_content() {
 
 fn contents_of(name: &str) -> Vec<u8> {
     contents().into_iter().find(|(other, ..)| *other == name).unwrap().1
+}
+
+/// A global PAX header, as `git archive` writes it, in front of an archive.
+fn with_global_header(archive: &[u8]) -> Vec<u8> {
+    let record = b"52 comment=0123456789012345678901234567890123456789\n";
+    let mut all = tar(record.len())[..1024].to_vec();
+    all[156] = b'g';
+    all[148..156].fill(b' ');
+    let sum: u32 = all[..512].iter().map(|byte| u32::from(*byte)).sum();
+    all[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    all[512..512 + record.len()].copy_from_slice(record);
+    [&all, archive].concat()
+}
+
+#[test]
+fn ls_and_cat_show_what_unpacking_gives_of_layers_without_a_ztoc() {
+    for (media_type, bytes) in [
+        (GZIP, zstd(&tar(100))),
+        (GZIP, tar(100)),
+        (TYPES[5], gzip(&tar(100))),
+        (TYPES[2], gzip(&tar(100))),
+        (GZIP, gzip(&with_global_header(&tar(100)))),
+    ] {
+        let context = image(&[(media_type, bytes)]);
+        let listed = stdout(run("ls", &[&"-q", &context.layout()]));
+        assert_eq!(listed, "file\n", "{media_type}");
+        let content = stdout(run("cat", &[&"-q", &context.layout(), &Path::new("file")]));
+        assert_eq!(content, "\0".repeat(100), "{media_type}");
+    }
 }
 
 #[test]

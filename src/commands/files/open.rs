@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::str::FromStr;
@@ -13,12 +14,14 @@ use super::view::Root;
 use crate::commands::index::options::Options;
 use crate::commands::select::{SelectedImage, select};
 use crate::error::Error;
+use crate::layer::content::HEAD_SIZE;
 use crate::layer::unpack::Codec;
-use crate::layer::{Scan, ScanObserver, ScanRequest, scan, zstd};
+use crate::layer::{ScanObserver, list};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree;
 use crate::oci::digest::Digest;
+use crate::oci::json::excerpt;
 use crate::oci::media_type::{Compression, LayerKind, is_zstd, layer_kind};
 use crate::oci::platform::Platform;
 use crate::progress::event::{Observer, Outcome, Step};
@@ -165,7 +168,7 @@ impl ImageFiles {
                     Index::Scanned(_) => None,
                 }),
                 ztoc_problem: loaded.and_then(|loaded| loaded.problem.clone()),
-                codec: codec(&layer.media_type).ok(),
+                codec: loaded.and_then(|loaded| loaded.codec),
                 loaded: loaded.map(|loaded| Arc::clone(&loaded.index)),
             }
         });
@@ -235,7 +238,7 @@ impl ImageFiles {
                 digest: self.layers.get(position).map_or(self.digest, |layer| layer.digest),
                 reason: format!(
                     "entry {} (at byte {offset} of the archive): {problem}",
-                    name.escape_ascii()
+                    excerpt(&name.escape_ascii().to_string())
                 ),
             }),
         }
@@ -308,6 +311,8 @@ fn codec(media_type: &str) -> Result<Codec, &'static str> {
 /// What was found for a layer.
 struct Loaded {
     index: Arc<Index>,
+    /// How the blob is read.
+    codec: Option<Codec>,
     problem: Option<String>,
 }
 
@@ -355,53 +360,39 @@ impl Loader<'_> {
                 Ok(ztoc) => match unfit(&ztoc, layer) {
                     None => {
                         let index = Arc::new(Index::Ztoc(entry.digest, Box::new(ztoc)));
-                        return Ok(Loaded { index, problem: None });
+                        let codec = codec(&layer.media_type).ok();
+                        return Ok(Loaded { index, codec, problem: None });
                     }
                     Some(problem) => Some(format!("zTOC {}: {problem}", entry.digest)),
                 },
                 Err(problem) => Some(format!("zTOC {}: {problem}", entry.digest)),
             },
         };
-        let index = Arc::new(Index::Scanned(self.scan(layer)?));
-        Ok(Loaded { index, problem })
+        let (codec, toc) = self.list(layer)?;
+        Ok(Loaded { index: Arc::new(Index::Scanned(toc)), codec: Some(codec), problem })
     }
 
-    fn scan(&self, layer: &Descriptor) -> Result<Toc, Error> {
+    fn list(&self, layer: &Descriptor) -> Result<(Codec, Toc), Error> {
         let Descriptor { digest, size, .. } = *layer;
         let unreadable = |reason: String| Error::UnreadableLayer { digest, reason };
-        let codec = codec(&layer.media_type).map_err(|reason| unreadable(reason.to_owned()))?;
+        let called = codec(&layer.media_type).map_err(|reason| unreadable(reason.to_owned()))?;
         let missing = || Error::BlobMissing { digest, referrer: self.image.to_string() };
         let mut blob = self.layout.open_blob(&digest, size)?.ok_or_else(missing)?;
+        let path = || self.layout.blob_path(&digest);
+        let mut head = Vec::with_capacity(HEAD_SIZE);
+        let read = (&mut blob).take(HEAD_SIZE as u64).read_to_end(&mut head);
+        read.map_err(|error| Error::io("read", &path())(error))?;
+        let codec = list::codec(&head, called);
         let step = self.steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
         self.steps.run(&step, || {
             let observer = LayerProgress { steps: self.steps, step: &step, size };
-            let compression = match codec {
-                Codec::Zstd => {
-                    let listed = zstd::list(&mut blob, (digest, size), &observer);
-                    let path = self.layout.blob_path(&digest);
-                    let listed = listed.map_err(|error| Error::scan(error, path, digest, size))?;
-                    return Ok((listed.map_err(unreadable)?, Outcome::Done));
-                }
-                Codec::Plain if size == 0 => return Ok((Toc::new(), Outcome::Done)),
-                Codec::Plain => Compression::None,
-                Codec::Gzip => Compression::Gzip,
-            };
-            let request = ScanRequest {
-                digest,
-                size,
-                compression,
-                // No checkpoint but the first is wanted.
-                span_size: u64::MAX >> 1,
-                build_tool_identifier: "",
-                second_thread: false,
-            };
-            let scanned = scan(&mut blob, &request, &observer).map_err(|error| {
-                Error::scan(error, self.layout.blob_path(&digest), digest, size)
-            })?;
-            match scanned {
-                Scan::Indexed(ztoc) => Ok((ztoc.toc, Outcome::Done)),
-                Scan::Eager(reason) => Err(unreadable(reason.text)),
+            if codec == Codec::Plain && size == 0 {
+                return Ok(((codec, Toc::new()), Outcome::Done));
             }
+            let mut whole = head.as_slice().chain(&mut blob);
+            let listed = list::list(&mut whole, codec, (digest, size), &observer)
+                .map_err(|error| Error::scan(error, path(), digest, size))?;
+            Ok(((codec, listed.map_err(unreadable)?), Outcome::Done))
         })
     }
 }

@@ -13,7 +13,8 @@ use super::parents::Watched;
 use super::prefetch::{self, Range};
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause};
-use crate::layer::{ScanError, ScanObserver, zstd};
+use crate::layer::unpack::Codec;
+use crate::layer::{ScanError, ScanObserver, list};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
@@ -301,7 +302,7 @@ impl Worker<'_> {
             return Ok(compared);
         }
         let Some(mut blob) = layout.open_blob(&digest, size)? else { return Ok(compared) };
-        match zstd::list(&mut blob, (digest, size), progress) {
+        match list::list(&mut blob, Codec::Zstd, (digest, size), progress) {
             Ok(Ok(toc)) => drop(compared.seen.insert(digest, watched.look(&toc))),
             Err(ScanError::Cancelled) => return Err(Error::Cancelled),
             // Nothing was ever said about its content.

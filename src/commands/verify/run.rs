@@ -33,7 +33,7 @@ pub struct VerifyOptions {
 ///
 /// # Errors
 /// [`Error`] when the documents of the layout cannot be read at all, or for a name or platform that it
-/// does not have. Everything else that is wrong is a [`Finding`].
+/// does not have. Everything else that is wrong is a [finding](super::Finding).
 pub fn verify(
     path: &Path,
     options: &VerifyOptions,

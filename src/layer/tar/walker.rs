@@ -48,6 +48,8 @@ pub struct TarWalker {
     toc: Toc,
     toc_size: u64,
     links: LinkTargets,
+    /// Whether it is walked to be shown, not to be indexed.
+    unpacking: bool,
 }
 
 #[derive(Debug)]
@@ -120,7 +122,15 @@ impl TarWalker {
             toc: Toc::new(),
             toc_size: 0,
             links: LinkTargets::default(),
+            unpacking: false,
         }
+    }
+
+    /// For what unpacking makes of an archive: global PAX headers are passed over, as containerd does
+    /// (`pkg/archive/tar.go`, `createTarFile`).
+    #[must_use]
+    pub(crate) fn unpacking() -> Self {
+        Self { unpacking: true, ..Self::new() }
     }
 
     /// Bytes taken so far.
@@ -382,7 +392,12 @@ impl TarWalker {
                 self.pending.has_records = true;
                 self.pending.records.parse().err()
             }
-            // Go parses them as well, before the reference refuses the type.
+            // Go parses them as well, before the reference refuses the type. They count for no entry.
+            Meta::GlobalRecords if self.unpacking => {
+                let problem = self.pending.records.parse().err();
+                self.pending.reset();
+                problem
+            }
             Meta::GlobalRecords => {
                 self.pending.records.parse().err().or(Some(TarErrorKind::GlobalHeader))
             }
