@@ -323,6 +323,21 @@ fn an_absent_manifest_of_an_index_is_a_finding() {
 }
 
 #[test]
+fn an_index_that_no_image_names_is_a_finding() {
+    let context = Context::fixture("single");
+    context.index(&Context::options()).unwrap();
+    let mut index = context.index_json();
+    let nested = context.json(text(&index["manifests"][0]["digest"]));
+    let soci = nested["manifests"].as_array().unwrap().last().unwrap().clone();
+    assert!(soci["annotations"]["com.amazon.soci.image-manifest-digest"].is_string(), "{soci}");
+    let original = Context::fixture("single").index_json()["manifests"][0].clone();
+    index["manifests"] = json!([original, soci]);
+    context.write_index_json(&index.to_string());
+    let findings = verified(&context).findings;
+    assert!(findings.iter().any(|f| f.consequence == Consequence::Rejected), "{findings:?}");
+}
+
+#[test]
 fn a_ztoc_that_does_not_pay_is_not_written() {
     // One fixed block of 258 zeros per two bytes: 60 MiB in half a megabyte, in several spans' worth of members.
     let archive = tar(12 << 20);

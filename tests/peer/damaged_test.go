@@ -9,8 +9,9 @@ import (
 	"soci-layout.test/peer/reference"
 )
 
-// A damaged layer fails the run and leaves the layout as it was, also when there are
-// good layers around it.
+// A layer whose bytes differ from its digest or size fails the run and leaves the layout as
+// it was, also when there are good layers around it. One that is broken inside is left out,
+// as the reference cannot index it either; `--strict` makes it an error.
 func TestDamagedLayers(t *testing.T) {
 	good := save(t, []corpus.Case{corpus.Good()})[0]
 	for _, c := range corpus.Broken() {
@@ -25,10 +26,24 @@ func TestDamagedLayers(t *testing.T) {
 			for _, layers := range [][]corpus.Layer{{l}, {good, l, good}} {
 				dir := newLayout(t, ocilayout.Image{Name: c.Name, Layers: layers})
 				before := stateOf(t, dir)
-				if got := index(t, dir, sizes(4<<20)...); got.code != 1 {
+				refuses := sizes(4 << 20)
+				if c.Claimed == nil {
+					refuses = append(refuses, "--strict")
+				}
+				if got := index(t, dir, refuses...); got.code != 1 {
 					t.Errorf("%d layers: exit code %d, wanted 1:\n%s\n  layer: %s", len(layers), got.code, tail(got.output), keep(l))
 				}
 				untouched(t, dir, before)
+				if c.Claimed != nil {
+					continue
+				}
+				index(t, dir, sizes(4<<20)...).needs(t, 0)
+				leftOut(t, dir, []expected{{l, reference.Expect(l.File, l.MediaType, 4<<20, reference.Tool)}})
+				if len(layers) > 1 {
+					for _, text := range compareZtocs(dir, expect([]corpus.Layer{good}, 4<<20)) {
+						t.Error(text)
+					}
+				}
 			}
 		})
 	}

@@ -9,6 +9,7 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Node, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
+use crate::soci::IMAGE_MANIFEST_DIGEST;
 
 /// Reports the absent manifests below the selected roots, each once per index. With `platforms` only theirs.
 pub(super) fn check(
@@ -22,7 +23,9 @@ pub(super) fn check(
         below(root, &mut |index, child| {
             let of_platform = |platform: &Platform| platforms.iter().any(|p| p.matches(platform));
             let wanted = platforms.is_empty() || child.platform.as_ref().is_some_and(of_platform);
-            if !wanted || !seen.insert((index, child.digest)) {
+            // An image that names an absent SOCI index says so itself.
+            let is_soci = child.annotations.contains_key(IMAGE_MANIFEST_DIGEST);
+            if !wanted || is_soci || !seen.insert((index, child.digest)) {
                 return;
             }
             let what = match &child.platform {

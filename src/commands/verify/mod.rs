@@ -24,6 +24,7 @@ mod plan;
 mod prefetch;
 mod run;
 mod unclassified;
+mod unnamed;
 
 pub use finding::{
     Consequence, EagerLayer, Finding, VERIFICATION_VERSION, Verification, VerifiedImage,

@@ -8,7 +8,7 @@ use super::finding::{VERIFICATION_VERSION, Verification};
 use super::findings::Findings;
 use super::job::{self, Work};
 use super::plan::Plan;
-use super::{absent, eager, others, parents, unclassified};
+use super::{absent, eager, others, parents, unclassified, unnamed};
 use crate::commands::index::options::Options;
 use crate::commands::select::select;
 use crate::error::Error;
@@ -57,6 +57,7 @@ pub fn verify(
     let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
     eager::tell(&mut plan, &compared);
     parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
+    unnamed::check(&tree, &selection, &mut findings);
     unclassified::check(&layout, &tree, &mut findings);
     others::check(&layout, &tree, &plan, &mut findings)?;
     Ok(Verification {

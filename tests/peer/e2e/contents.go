@@ -31,7 +31,7 @@ var contents = []content{
 	{name: "eStargz", layers: toolsImage("estargz"), args: all, lazy: 2},
 	{name: "bgzip: hundreds of members", layers: toolsImage("bgzip"), args: all, lazy: 2},
 	{name: "uncompressed", layers: toolsImage("uncompressed"), args: all, lazy: 2},
-	{name: "small spans", layers: toolsImage("go-6"), args: append([]string{"--span-size", "65536"}, all...), lazy: 2},
+	{name: "small spans", layers: toolsImage("go-6"), args: append([]string{"--span-size", "65536", "--min-saving", "0"}, all...), lazy: 2},
 	{name: "Docker media types", layers: toolsImage("go-6"), docker: true, args: all, lazy: 2},
 	{name: "small layers among large ones", layers: mixedImage, args: []string{"--min-layer-size", "100KiB"}, lazy: 2},
 	{name: "--optimization xattr", layers: opaqueImage, args: append([]string{"--optimization", "xattr"}, all...), lazy: 3},
