@@ -8,7 +8,7 @@ use crate::commands::select::Selection;
 use crate::layout::tree::{Content, Tree};
 use crate::oci::soci_version::IndexVersion;
 
-/// Reports such indexes below the selected roots.
+/// Reports such indexes below the selected roots, and those that stand in index.json by themselves.
 pub(super) fn check(tree: &Tree, selection: &Selection<'_>, findings: &mut Findings) {
     let mut named = BTreeSet::new();
     for root in &tree.roots {
@@ -18,7 +18,9 @@ pub(super) fn check(tree: &Tree, selection: &Selection<'_>, findings: &mut Findi
             }
         });
     }
-    for root in selection.roots().map(|position| &tree.roots[position]) {
+    let selected = selection.roots().map(|position| &tree.roots[position]);
+    let alone = tree.roots.iter().filter(|root| matches!(root.content, Content::Soci(_)));
+    for root in selected.chain(alone) {
         root.visit(&mut |node| {
             if let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known())
                 && soci.version == IndexVersion::V2
