@@ -1,6 +1,7 @@
 //! The vocabulary of the OCI image specification: digests, media types, platforms, JSON documents.
 
 pub mod digest;
+mod interleaved;
 pub mod json;
 pub mod media_type;
 pub(crate) mod platform;

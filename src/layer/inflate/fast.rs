@@ -1,6 +1,6 @@
 //! The fast loop: decodes while input and room are so plenty that neither is checked within a symbol.
 //!
-//! The only file of the crate with `unsafe`: unchecked loads of eight input bytes, unchecked stores of
+//! Almost all of the crate's `unsafe`: unchecked loads of eight input bytes, unchecked stores of
 //! output, and the call of a function compiled for a CPU feature. All of it rests on the margins that
 //! are compared once per round, see [`IN_MARGIN`] and [`OUT_MARGIN`].
 
