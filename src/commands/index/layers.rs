@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::cached::{self, CacheUse};
 use super::early::{Early, EarlyScans};
@@ -204,7 +204,7 @@ impl<'a> Layers<'a> {
         let step_digests = jobs.iter().map(|(_, step)| step.digest).collect();
         // The largest first, so that none of them is left alone at the end.
         jobs.sort_by_key(|(position, _)| std::cmp::Reverse(self.layers[*position].descriptor.size));
-        let cancelled = AtomicBool::new(false);
+        let (cancelled, running) = (AtomicBool::new(false), AtomicUsize::new(0));
         let threads = options.jobs.or_else(|| std::thread::available_parallelism().ok());
         let threads = threads.map_or(1, std::num::NonZero::get);
         let results = each(threads, jobs.len(), |number| {
@@ -213,9 +213,11 @@ impl<'a> Layers<'a> {
                 return None;
             }
             let layer = &self.layers[*position];
-            let cancelled = &cancelled;
-            let job = Job { layout, options, steps, step, cancelled, like, cache, early };
+            let (cancelled, slots) = (&cancelled, (&running, threads));
+            let job = Job { layout, options, steps, step, cancelled, slots, like, cache, early };
+            running.fetch_add(1, Ordering::Relaxed);
             let result = steps.run(step, || self.scan_one(layer, &job));
+            running.fetch_sub(1, Ordering::Relaxed);
             cancelled.fetch_or(result.is_err(), Ordering::Relaxed);
             Some((*position, result))
         });
@@ -367,6 +369,8 @@ pub(super) struct Job<'a> {
     steps: &'a Steps<'a>,
     step: &'a Step,
     cancelled: &'a AtomicBool,
+    /// Layers in work, and threads for all of them.
+    slots: (&'a AtomicUsize, usize),
     pub(super) like: &'a Path,
     cache: &'a CacheUse,
     early: &'a EarlyScans,
@@ -413,6 +417,12 @@ impl ScanObserver for ScanProgress<'_> {
 
     fn cancelled(&self) -> bool {
         self.job.cancelled()
+    }
+
+    fn has_idle_thread(&self) -> bool {
+        // Each layer in work has two: more than that are left only when few layers are.
+        let (running, threads) = self.job.slots;
+        2 * running.load(Ordering::Relaxed) <= threads
     }
 }
 
