@@ -50,8 +50,6 @@ pub enum EagerCause {
     NoIndex,
     /// It has no zTOC, and nothing in the layout says why.
     NoZtoc,
-    /// Its zTOC cannot be used.
-    BadZtoc,
 }
 
 impl EagerReason {
