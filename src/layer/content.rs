@@ -11,7 +11,7 @@ use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
 
 /// Bytes from which content is recognised: an empty tar archive is two zero blocks.
-pub(crate) const HEAD_SIZE: usize = 1024;
+const HEAD_SIZE: usize = 1024;
 const BLOCK: usize = 512;
 
 /// Content that is recognised.
@@ -88,6 +88,16 @@ impl fmt::Display for Content {
     }
 }
 
+/// The first bytes of a blob, as many as content is recognised by.
+///
+/// # Errors
+/// Those of reading.
+pub(crate) fn head(blob: &mut dyn Read) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD_SIZE);
+    blob.take(HEAD_SIZE as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
 /// The digest of what a blob holds when it is unpacked as its first bytes say; `None` when they say nothing.
 ///
 /// # Errors
@@ -96,8 +106,7 @@ pub(crate) fn diff_id(
     mut blob: &mut dyn Read,
     observer: &dyn ScanObserver,
 ) -> Result<Option<Digest>, ScanError> {
-    let mut first = Vec::with_capacity(HEAD_SIZE);
-    (&mut blob).take(HEAD_SIZE as u64).read_to_end(&mut first)?;
+    let first = head(&mut blob)?;
     let Some(codec) = Content::of(&first).and_then(Content::codec) else { return Ok(None) };
     let (mut hasher, mut cancelled) = (Hasher::new(), false);
     unpack(&mut first.as_slice().chain(blob), codec, &mut |bytes| {

@@ -14,9 +14,8 @@ use super::view::Root;
 use crate::commands::index::options::Options;
 use crate::commands::select::{SelectedImage, select};
 use crate::error::Error;
-use crate::layer::content::HEAD_SIZE;
 use crate::layer::unpack::Codec;
-use crate::layer::{ScanObserver, list};
+use crate::layer::{ScanObserver, content, list};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree;
@@ -379,9 +378,7 @@ impl Loader<'_> {
         let missing = || Error::BlobMissing { digest, referrer: self.image.to_string() };
         let mut blob = self.layout.open_blob(&digest, size)?.ok_or_else(missing)?;
         let path = || self.layout.blob_path(&digest);
-        let mut head = Vec::with_capacity(HEAD_SIZE);
-        let read = (&mut blob).take(HEAD_SIZE as u64).read_to_end(&mut head);
-        read.map_err(|error| Error::io("read", &path())(error))?;
+        let head = content::head(&mut blob).map_err(|error| Error::io("read", &path())(error))?;
         let codec = list::codec(&head, called);
         let step = self.steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
         self.steps.run(&step, || {
