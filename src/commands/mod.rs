@@ -5,6 +5,8 @@ pub mod files;
 pub mod gc;
 pub(crate) mod index;
 pub mod inspect;
+mod listing;
+mod parents;
 pub mod plan;
 pub(crate) mod remove;
 pub(crate) mod select;

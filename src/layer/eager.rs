@@ -38,6 +38,8 @@ pub enum EagerCause {
     Unreadable,
     /// An entry that a zTOC cannot hold, or that the reference's reader fails on.
     Entry,
+    /// A lazy mount would show something else than unpacking gives.
+    UnlikeUnpacked,
     /// It needs more than a zTOC can hold.
     TooLarge,
     /// It is non-distributable and not in the layout.

@@ -19,6 +19,7 @@
 mod checkpoint;
 pub(crate) mod content;
 pub mod eager;
+pub(crate) mod fidelity;
 mod gzip;
 mod inflate;
 pub(crate) mod list;

@@ -40,6 +40,20 @@ pub(crate) struct StagedBlob {
     synced: bool,
 }
 
+impl StagedBlob {
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The whole content.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
+        std::fs::read(&self.path).map_err(Error::io("read", &self.path))
+    }
+}
+
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Committed {

@@ -17,7 +17,10 @@ use crate::files::{
 };
 
 fn indexed(context: &Context, span_size: u64) {
-    context.index(&Options { min_layer_size: 0, span_size, ..Options::default() }).unwrap();
+    let accept_unlike_unpacked = true;
+    let options =
+        Options { min_layer_size: 0, span_size, accept_unlike_unpacked, ..Options::default() };
+    context.index(&options).unwrap();
 }
 
 /// Bytes that do not compress, and nothing in common with other seeds.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use soci_layout::layer::eager::{EagerCause, EagerReason};
 use soci_layout::report::LayerOutcome;
-use soci_layout::{Digest, Error};
+use soci_layout::{Digest, Error, Options};
 
 use crate::context::{Context, text};
 
@@ -483,7 +483,8 @@ fn outcome(tar: &[u8]) -> Result<LayerOutcome, Error> {
     let layer = tar.chunks(60_000).flat_map(|piece| bomb(piece, 0, false)).collect::<Vec<u8>>();
     context.replace_layer(0, &layer);
     let before = context.files();
-    let result = context.index(&Context::options());
+    let options = Options { accept_unlike_unpacked: true, ..Context::options() };
+    let result = context.index(&options);
     match result {
         Ok(report) => Ok(report.layers[0].outcome.clone()),
         Err(error) => {

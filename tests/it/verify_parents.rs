@@ -1,6 +1,11 @@
-//! Directories that a lazy layer has no entry for: verify tells when they hide a lower layer's attributes.
+//! Directories that a lazy layer has no entry for: index leaves it eager when they hide a lower layer's attributes, and
+//! verify tells it when it was indexed all the same.
+
+use std::collections::BTreeSet;
 
 use soci_layout::event::Silent;
+use soci_layout::layer::eager::EagerCause;
+use soci_layout::report::{LayerOutcome, LayerReport, Report};
 use soci_layout::verify::{Consequence, Finding, VerifyOptions, verify};
 use soci_layout::ztoc::Ztoc;
 use soci_layout::{IndexVersion, Options};
@@ -63,7 +68,25 @@ fn image(layers: &[&str]) -> Context {
     image_of(layers, IndexVersion::V2)
 }
 
-fn image_of(layers: &[&str], version: IndexVersion) -> Context {
+/// The positions of the layers that index leaves eager for it. Then there is nothing to tell.
+fn left_eager(layers: &[&str]) -> BTreeSet<usize> {
+    let (context, report) = indexed(layers, Context::options());
+    assert_eq!(verified(&context), [], "{layers:?}");
+    let unlike = |(position, layer): (usize, &LayerReport)| match &layer.outcome {
+        LayerOutcome::Skipped(reason) if reason.text.starts_with("it has no entry for") => {
+            assert_eq!(reason.cause, EagerCause::UnlikeUnpacked);
+            Some(position)
+        }
+        _ => None,
+    };
+    report.layers.iter().enumerate().filter_map(unlike).collect()
+}
+
+fn image_of(layers: &[&str], index_version: IndexVersion) -> Context {
+    indexed(layers, Options { index_version, accept_unlike_unpacked: true, ..Context::options() }).0
+}
+
+fn indexed(layers: &[&str], options: Options) -> (Context, Report) {
     let blob = |text: &&str| match text.strip_prefix("zstd ") {
         Some(text) => {
             let level = ruzstd::encoding::CompressionLevel::Fastest;
@@ -73,15 +96,19 @@ fn image_of(layers: &[&str], version: IndexVersion) -> Context {
     };
     let context = files::layout(&layers.iter().map(blob).collect::<Vec<_>>());
     let min_layer_size = PAD as u64;
-    let options = Options { min_layer_size, index_version: version, ..Context::options() };
-    soci_layout::index(&context.layout(), &options, &Silent).unwrap();
-    context
+    let options = Options { min_layer_size, ..options };
+    let report = soci_layout::index(&context.layout(), &options, &Silent).unwrap();
+    (context, report)
 }
 
 fn verified(context: &Context) -> Vec<Finding> {
     let verification = verify(&context.layout(), &VerifyOptions::default(), &Silent).unwrap();
     let findings = verification.findings.into_iter();
-    findings.filter(|finding| !finding.place.contains("diff ID")).collect()
+    // What is wrong with a layer by itself is for other tests.
+    let parents = |finding: &Finding| {
+        !finding.place.starts_with("entry ") && !finding.place.contains("diff ID")
+    };
+    findings.filter(parents).collect()
 }
 
 /// The findings as `LAYER DIRECTORY MODE:UID:GID[+] LOWER`, with the layers by their positions.
@@ -189,6 +216,12 @@ fn layers_on_top_of_each_other() {
         let found = hidden(&image(&layers));
         if found != expected {
             wrong.push(format!("{layers:?}: {found:?}, not {expected:?}"));
+        }
+        let uppers: BTreeSet<usize> =
+            expected.iter().map(|text| text[..1].parse().unwrap()).collect();
+        let eager = left_eager(&layers);
+        if eager != uppers {
+            wrong.push(format!("{layers:?}: {eager:?} are eager, not {uppers:?}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -147,6 +147,14 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = RUN)]
     pub(crate) strict: bool,
 
+    /// Index layers in spite of this; may be repeated
+    ///
+    /// Such layers are left without a zTOC otherwise, with the reason. unlike-unpacked: the reference's
+    /// reader shows other owners, modes, attributes or names than unpacking the layer gives (a directory
+    /// listed twice, a hard link with attributes of its own, and the like).
+    #[arg(long, value_name = "CAUSE", help_heading = CONTENT)]
+    pub(crate) accept: Vec<Accept>,
+
     /// Take zTOCs that are there already without reading their layers
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
@@ -237,6 +245,13 @@ pub(crate) enum Optimization {
     Xattr,
 }
 
+/// Causes for which a layer is left without a zTOC unless they are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accept {
+    /// A lazy mount would show something else than unpacking gives
+    UnlikeUnpacked,
+}
+
 impl IndexArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> Options {
@@ -262,6 +277,7 @@ impl IndexArgs {
             prune: self.prune,
             external_blobs: self.external_blobs,
             strict: self.strict,
+            accept_unlike_unpacked: self.accept.contains(&Accept::UnlikeUnpacked),
             trust_blobs: self.trust_blobs,
             cache_dir: self.cache.path(),
             dry_run: self.dry_run,
@@ -322,6 +338,7 @@ mod tests {
             build_tool_identifier: "me".into(),
             prune: true,
             strict: true,
+            accept_unlike_unpacked: false,
             trust_blobs: true,
             cache_dir: Some("C".into()),
             external_blobs: false,

@@ -107,6 +107,7 @@ fn remedy(media_type: &str, reason: &EagerReason) -> &'static str {
         EagerCause::Entry => {
             ". In a layer of its own, that file would not keep the others from loading lazily"
         }
+        EagerCause::UnlikeUnpacked => ". `--accept unlike-unpacked` indexes it all the same",
         EagerCause::NoSaving => ". `--min-saving` sets how much it must save",
         _ => "",
     }
@@ -201,6 +202,7 @@ mod tests {
                 "not encrypted",
             ),
             (gzip, EagerCause::Entry, "layer of its own"),
+            (gzip, EagerCause::UnlikeUnpacked, "--accept unlike-unpacked"),
             (gzip, EagerCause::NoSaving, "--min-saving"),
         ] {
             let reason = EagerReason { cause, text: String::new() };

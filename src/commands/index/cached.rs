@@ -77,7 +77,7 @@ impl CacheUse {
         let found = match cache.get(&key((layer.digest, layer.size), compression, options)) {
             Found::Entry(found) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                Some((ready(found.digest, found.size, &found.ztoc), found.ztoc))
+                Some((ReadyZtoc::new(found.digest, found.size, &found.ztoc), found.ztoc))
             }
             Found::Unusable(problem) => {
                 self.reject(layer.digest, &problem.to_string());
@@ -111,7 +111,7 @@ impl CacheUse {
                         Ok(staged) => {
                             found.used();
                             self.hits.fetch_add(1, Ordering::Relaxed);
-                            let ready = ready(found.digest, found.size, &found.ztoc);
+                            let ready = ReadyZtoc::new(found.digest, found.size, &found.ztoc);
                             return Ok(Some(Taken { ready, ztoc: found.ztoc, staged }));
                         }
                         Err(problem) => Some(problem.to_string()),
@@ -218,10 +218,6 @@ pub(crate) fn key(layer: (Digest, u64), compression: Compression, options: &Opti
         span_size: options.span_size,
         build_tool_identifier: options.build_tool_identifier.clone(),
     }
-}
-
-fn ready(digest: Digest, size: u64, ztoc: &Ztoc) -> ReadyZtoc {
-    ReadyZtoc { digest, size, can_disable_xattrs: ztoc.can_disable_xattrs() }
 }
 
 /// Writes the zTOC as this program does, which must give `digest`.

@@ -102,7 +102,6 @@ pub(crate) fn scan(
     };
     let (digest, staged) = stage::ztoc(layout, &encoding, like, request.second_thread)?;
     keeper.cache.keep(keeper.key, digest, &encoding, keeper.warn);
-    let can_disable_xattrs = ztoc.can_disable_xattrs();
-    let ready = ReadyZtoc { digest, size: encoding.size(), can_disable_xattrs };
+    let ready = ReadyZtoc::new(digest, encoding.size(), &ztoc);
     Ok(Ok(Early::Indexed { ready, numbers: numbers(&ready, &ztoc), staged }))
 }

@@ -1,6 +1,6 @@
 //! The distinct layers of the wanted images, and what becomes of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,11 @@ use super::saving;
 use super::stage;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
+use crate::commands::parents;
 use crate::commands::select::Selection;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause, EagerReason};
-use crate::layer::{Scan, ScanObserver, ScanRequest, scan};
+use crate::layer::{Scan, ScanObserver, ScanRequest, fidelity, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
@@ -45,6 +46,15 @@ pub(crate) struct ReadyZtoc {
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) can_disable_xattrs: bool,
+    /// Whether it has names in directories that it has no entry for.
+    pub(super) implies_directories: bool,
+}
+
+impl ReadyZtoc {
+    pub(super) fn new(digest: Digest, size: u64, ztoc: &Ztoc) -> Self {
+        let can_disable_xattrs = ztoc.can_disable_xattrs();
+        Self { digest, size, can_disable_xattrs, implies_directories: parents::implies(&ztoc.toc) }
+    }
 }
 
 /// What the scan stage leaves.
@@ -172,7 +182,7 @@ impl<'a> Layers<'a> {
                         } else {
                             LayerOutcome::Pending
                         };
-                        match outcome.no_saving(descriptor.size, options) {
+                        match outcome.better_eager(descriptor.size, options) {
                             Some(reason) => eager(layer, options, reason)?,
                             None => outcome,
                         }
@@ -203,8 +213,11 @@ impl<'a> Layers<'a> {
                 let number = jobs.len() + 1;
                 let name = format!("[scan {number}/{total}] {} {digest}", layer.platform);
                 let content = format!(
-                    "scan {digest} {compression:?} {} {:?} {}",
-                    options.span_size, options.build_tool_identifier, options.min_saving
+                    "scan {digest} {compression:?} {} {:?} {} {}",
+                    options.span_size,
+                    options.build_tool_identifier,
+                    options.min_saving,
+                    options.accept_unlike_unpacked,
                 );
                 jobs.push((position, steps.plan(name, &content, &[])));
             }
@@ -223,12 +236,38 @@ impl<'a> Layers<'a> {
             let layer = &self.layers[*position];
             let cancelled = &cancelled;
             let job = Job { layout, options, steps, step, cancelled, like, cache, early };
-            let result = steps.run(step, || job.paying(layer, self.scan_one(layer, &job)?));
+            let result = steps.run(step, || job.unless_eager(layer, self.scan_one(layer, &job)?));
             cancelled.fetch_or(result.is_err(), Ordering::Relaxed);
             Some((*position, result))
         });
         let results = results.into_iter().flatten().collect();
         self.collect(results, step_digests, options)
+    }
+
+    /// Takes the zTOC of a layer away again.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedLayer`] when all layers are to be indexed.
+    pub(super) fn leave_eager(
+        &self,
+        digest: Digest,
+        reason: &EagerReason,
+        scanned: &mut Scanned,
+        options: &Options,
+    ) -> Result<(), Error> {
+        scanned.ztocs.retain(|(layer, _), _| *layer != digest);
+        let left: BTreeSet<Digest> = scanned.ztocs.values().map(|ready| ready.digest).collect();
+        scanned.staged.retain(|blob| left.contains(&blob.digest()));
+        for (layer, report) in self.layers.iter().zip(&mut scanned.reports) {
+            let lazy = matches!(
+                report.outcome,
+                LayerOutcome::Indexed { .. } | LayerOutcome::Reused { .. }
+            );
+            if layer.descriptor.digest == digest && lazy {
+                report.outcome = eager(layer, options, reason.clone())?;
+            }
+        }
+        Ok(())
     }
 
     fn collect(
@@ -315,11 +354,7 @@ impl<'a> Layers<'a> {
         };
         let (ztoc_digest, staged) =
             stage::ztoc(job.layout, &encoding, job.like, request.second_thread)?;
-        let ready = ReadyZtoc {
-            digest: ztoc_digest,
-            size: encoding.size(),
-            can_disable_xattrs: ztoc.can_disable_xattrs(),
-        };
+        let ready = ReadyZtoc::new(ztoc_digest, encoding.size(), &ztoc);
         let key = cached::key((digest, size), compression, job.options);
         job.cache.keep(&key, ready.digest, &encoding, &|message| job.warn(message));
         drop(encoding);
@@ -384,13 +419,13 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The end of a job, unless its zTOC does not pay: then the layer is eager, and the zTOC is dropped.
-    fn paying(
+    /// The end of a job, unless its layer is better left eager: then the zTOC is dropped.
+    fn unless_eager(
         &self,
         layer: &Layer<'_>,
         (finished, step): (Finished, Outcome),
     ) -> Result<(Finished, Outcome), Error> {
-        match finished.outcome.no_saving(layer.descriptor.size, self.options) {
+        match finished.outcome.better_eager(layer.descriptor.size, self.options) {
             Some(reason) => left_eager(layer, self, reason),
             None => Ok((finished, step)),
         }
@@ -439,6 +474,7 @@ impl ScanObserver for ScanProgress<'_> {
     }
 }
 
+/// What becomes of a layer that is left eager: under `--strict` that is an error.
 fn eager(layer: &Layer<'_>, options: &Options, reason: EagerReason) -> Result<LayerOutcome, Error> {
     if options.strict {
         let (digest, reason) = (layer.descriptor.digest, reason.text);
@@ -458,8 +494,13 @@ fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
 
 impl LayerOutcome {
     /// Why a layer with this outcome is left eager all the same.
-    fn no_saving(&self, size: u64, options: &Options) -> Option<EagerReason> {
+    fn better_eager(&self, size: u64, options: &Options) -> Option<EagerReason> {
         let (Self::Indexed { ztoc } | Self::Reused { ztoc, .. }) = self else { return None };
+        if let Some(difference) = &ztoc.unlike_unpacked
+            && !options.accept_unlike_unpacked
+        {
+            return Some(EagerReason::new(EagerCause::UnlikeUnpacked, difference));
+        }
         saving::too_little(size, ztoc, options.min_saving)
     }
 }
@@ -472,5 +513,6 @@ pub(super) fn numbers(ready: &ReadyZtoc, ztoc: &Ztoc) -> ZtocReport {
         files: ztoc.toc.len() as u64,
         uncompressed_size: ztoc.uncompressed_archive_size,
         largest_span: ztoc.largest_span(),
+        unlike_unpacked: fidelity::difference(&ztoc.toc).map(|found| found.to_string()),
     }
 }

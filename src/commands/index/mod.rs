@@ -7,6 +7,7 @@
 mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
+mod hiding;
 mod layers;
 pub(crate) mod options;
 pub mod report;
@@ -24,7 +25,6 @@ use crate::commands::index::report::{LayerOutcome, LayerReport, Report};
 use crate::commands::select::{Selection, select_indexable};
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
 use crate::layout::reach::{Reached, Search};
@@ -38,6 +38,7 @@ use cached::CacheUse;
 use early::EarlyScans;
 use layers::{Layers, Scanned};
 use roots::empty_report;
+pub(in crate::commands) use stage::stage_documents;
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
 /// [`Options::dry_run`] says.
@@ -153,6 +154,7 @@ pub(crate) fn run_made(
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
     let mut scanned = layers.scan(layout, options, steps, &like, cache, early)?;
+    hiding::leave_eager(layout, &selection, &layers, &mut scanned, options, steps)?;
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),
@@ -233,19 +235,6 @@ fn assemble(
         })
     };
     rewrite(layout, tree, options, &|position, image| selection.wants(position, image), &ztoc)
-}
-
-/// Documents are small: they are staged in the order of their digests.
-pub(in crate::commands) fn stage_documents(
-    layout: &LockedLayout,
-    rewritten: &Rewrite,
-    like: &Path,
-) -> Result<Vec<StagedBlob>, Error> {
-    let mut staged = Vec::new();
-    for (digest, bytes) in &rewritten.blobs {
-        staged.extend(layout.stage(*digest, bytes, like)?);
-    }
-    Ok(staged)
 }
 
 /// What [`prune`] did.

@@ -42,6 +42,9 @@ pub struct Options {
     pub external_blobs: bool,
     /// Make a layer that cannot be indexed an error.
     pub strict: bool,
+    /// Index layers also when a lazy mount would show something else than unpacking gives, as the reference
+    /// does.
+    pub accept_unlike_unpacked: bool,
     /// Take a zTOC that is in the layout already by its structure, without reading its layer's blob and
     /// without hashing its own: a blob that was damaged since is then not noticed. A zTOC from the cache is
     /// hashed, but its layer's blob is not read either.
@@ -81,6 +84,7 @@ impl Default for Options {
             prune: false,
             external_blobs: false,
             strict: false,
+            accept_unlike_unpacked: false,
             trust_blobs: false,
             cache_dir: None,
             dry_run: false,

@@ -151,4 +151,7 @@ pub struct ZtocReport {
     pub uncompressed_size: u64,
     /// Compressed bytes of its largest span: the most that is fetched to read one place of the layer.
     pub largest_span: u64,
+    /// The first entry of which a lazy mount shows something else than unpacking gives, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlike_unpacked: Option<String>,
 }

@@ -91,9 +91,7 @@ impl<'a> Candidates<'a> {
                 && ztoc.compressed_archive_size == layer.size
                 && (options.trust_blobs || ztoc.encode().is_ok_and(|again| *again == *bytes));
             if fits {
-                let ready =
-                    ReadyZtoc { digest, size, can_disable_xattrs: ztoc.can_disable_xattrs() };
-                return Ok(Some((ready, ztoc)));
+                return Ok(Some((ReadyZtoc::new(digest, size, &ztoc), ztoc)));
             }
         }
         Ok(None)

@@ -44,8 +44,15 @@ mod tests {
     fn saved_bytes_are_held_against_the_layer() {
         let judge = |size, ztoc_size, largest_span, uncompressed_size, min_saving| {
             let (ztoc, spans, files) = (Digest::of(b""), 1, 1);
-            let ztoc =
-                ZtocReport { ztoc, ztoc_size, spans, files, uncompressed_size, largest_span };
+            let ztoc = ZtocReport {
+                ztoc,
+                ztoc_size,
+                spans,
+                files,
+                uncompressed_size,
+                largest_span,
+                unlike_unpacked: None,
+            };
             too_little(size, &ztoc, min_saving).is_some()
         };
         for (size, ztoc, span, content, min_saving, eager) in [

@@ -9,8 +9,8 @@ use super::Findings;
 use super::document::{self, Entry};
 use super::finding::Consequence;
 use super::layer::{self, Compared, Subject};
-use super::parents::Watched;
 use super::prefetch::{self, Range};
+use crate::commands::parents::Watched;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause};
 use crate::layer::unpack::Codec;
@@ -303,7 +303,7 @@ impl Worker<'_> {
         }
         let Some(mut blob) = layout.open_blob(&digest, size)? else { return Ok(compared) };
         match list::list(&mut blob, Codec::Zstd, (digest, size), progress) {
-            Ok(Ok(toc)) => drop(compared.seen.insert(digest, watched.look(&toc))),
+            Ok(Ok(listing)) => drop(compared.seen.insert(digest, watched.look(&listing.toc))),
             Err(ScanError::Cancelled) => return Err(Error::Cancelled),
             // Nothing was ever said about its content.
             Ok(Err(_)) | Err(_) => {}

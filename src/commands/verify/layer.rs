@@ -6,13 +6,13 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use super::finding::Consequence;
-use super::parents::{Seen, Watched};
 use super::{Findings, entries};
+use crate::commands::parents::{Seen, Watched};
 use crate::error::Error;
 use crate::layer::content;
 use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::probe::{self, Claimed, Truth};
-use crate::layer::{ScanError, ScanObserver};
+use crate::layer::{ScanError, ScanObserver, fidelity};
 use crate::layout::Layout;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
@@ -145,9 +145,22 @@ pub(super) fn verify(
     }
     if let Ok(archive) = &truth.tar {
         entries::compare(name, &ztoc.toc, &archive.toc, findings);
+        unlike_unpacked(layer, &archive.toc, findings);
         compared.files = ztoc.toc.len() as u64;
     }
     Ok(compared)
+}
+
+/// What a lazy mount shows otherwise than unpacking, although the zTOC is right.
+fn unlike_unpacked(layer: Option<Digest>, toc: &Toc, findings: &mut Findings) {
+    if let Some(difference) = fidelity::difference(toc) {
+        let file = toc.get(difference.entry);
+        let place = difference.to_string();
+        let offset = Some(file.uncompressed_offset().cast_unsigned());
+        let expected = "a lazy mount that shows what unpacking gives";
+        let found = "the reference's reader shows something else";
+        findings.add(Consequence::WrongBytes, layer, &place, offset, expected, found);
+    }
 }
 
 fn diff_ids(layer: Digest, stated: &BTreeSet<Digest>, right: Digest, findings: &mut Findings) {

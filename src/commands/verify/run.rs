@@ -8,15 +8,18 @@ use super::finding::{VERIFICATION_VERSION, Verification};
 use super::findings::Findings;
 use super::job::{self, Work};
 use super::plan::Plan;
-use super::{absent, eager, others, parents, unclassified, unnamed};
+use super::{absent, document, eager, hidden, others, unclassified, unnamed};
 use crate::commands::index::options::Options;
+use crate::commands::parents;
 use crate::commands::select::select;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::tree;
+use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
+use crate::ztoc::Ztoc;
 
 /// What to verify.
 #[derive(Clone, Debug, Default)]
@@ -52,11 +55,15 @@ pub fn verify(
     let mut findings = Findings::default();
     absent::check(&tree, &selection, &options.platforms, &mut findings);
     let mut plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
-    let watched = parents::watch(&layout, &plan, options.jobs, &steps)?;
+    let ztoc = |(digest, size)| {
+        let bytes = document::read(&layout, digest, size, MAX_ZTOC_SIZE)?;
+        Ok(bytes.ok().and_then(|bytes| Ztoc::decode(&bytes).ok()))
+    };
+    let watched = parents::watch(&plan.stacks, &ztoc, options.jobs, &steps)?;
     let work = Work { layout: &layout, steps: &steps, watched: &watched };
     let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
     eager::tell(&mut plan, &compared);
-    parents::check(&plan.stacks, &watched, &compared.seen, &mut findings);
+    hidden::check(&plan.stacks, &watched, &compared.seen, &mut findings);
     unnamed::check(&tree, &selection, &mut findings);
     unclassified::check(&layout, &tree, &mut findings);
     others::check(&layout, &tree, &plan, &mut findings)?;

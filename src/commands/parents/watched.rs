@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::plan::ZtocKey;
+use super::ZtocKey;
 use super::implied::components;
 use crate::ztoc::toc::{FileRef, FileType, Toc};
 
@@ -20,13 +20,13 @@ const STATE_COST: usize = 64;
 /// Memory that may be used, counted by several threads. What is taken in all does not depend on their order,
 /// so neither does whether it is spent.
 #[derive(Debug)]
-pub(in super::super) struct Budget {
+pub(in crate::commands) struct Budget {
     used: AtomicUsize,
     limit: usize,
 }
 
 impl Budget {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::commands) fn new(limit: usize) -> Self {
         Self { used: AtomicUsize::new(0), limit }
     }
 
@@ -55,7 +55,7 @@ struct Node {
 
 /// The directories to look after.
 #[derive(Debug)]
-pub(in super::super) struct Watched {
+pub(in crate::commands) struct Watched {
     /// The root first.
     nodes: Vec<Node>,
     /// Sorted by their paths.
@@ -65,7 +65,10 @@ pub(in super::super) struct Watched {
 
 impl Watched {
     /// `implied` has the paths by zTOCs.
-    pub(super) fn new(implied: BTreeMap<ZtocKey, BTreeSet<Vec<u8>>>, budget: Budget) -> Self {
+    pub(in crate::commands) fn new(
+        implied: BTreeMap<ZtocKey, BTreeSet<Vec<u8>>>,
+        budget: Budget,
+    ) -> Self {
         let nodes = vec![Node::default()];
         let mut watched = Self { nodes, implied: BTreeMap::new(), budget };
         for (ztoc, paths) in implied {
@@ -94,7 +97,7 @@ impl Watched {
     }
 
     /// Whether there is nothing to look after.
-    pub(in super::super) fn is_empty(&self) -> bool {
+    pub(in crate::commands) fn is_empty(&self) -> bool {
         self.nodes.len() == 1
     }
 
@@ -126,7 +129,7 @@ impl Watched {
     }
 
     /// What the entries of a layer say.
-    pub(in super::super) fn look(&self, toc: &Toc) -> Seen {
+    pub(in crate::commands) fn look(&self, toc: &Toc) -> Seen {
         let mut seen = Seen::default();
         if self.is_empty() {
             return seen;
@@ -185,7 +188,7 @@ impl Watched {
 
 /// What a layer says about watched directories.
 #[derive(Debug, Default)]
-pub(in super::super) struct Seen {
+pub(in crate::commands) struct Seen {
     states: BTreeMap<NodeId, State>,
 }
 
@@ -226,7 +229,7 @@ pub(super) enum Word {
 
 /// What a directory that is made up can hide. Times are hidden as well, but that alone harms nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Attributes {
+pub(in crate::commands) struct Attributes {
     pub(super) mode: u16,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -236,7 +239,8 @@ pub(super) struct Attributes {
 
 impl Attributes {
     /// Of what the reader makes up.
-    pub(super) const MADE_UP: Self = Self { mode: 0o755, uid: 0, gid: 0, xattrs: false };
+    pub(in crate::commands) const MADE_UP: Self =
+        Self { mode: 0o755, uid: 0, gid: 0, xattrs: false };
 
     fn new(file: &FileRef<'_>) -> Self {
         let mut names =

@@ -4,12 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
-use super::super::document;
-use super::super::plan::{Plan, ZtocKey};
 use super::watched::{Budget, Watched};
+use super::{Stack, ZtocKey};
 use crate::error::Error;
-use crate::layout::Layout;
-use crate::limits::{MAX_PATH, MAX_WATCHED_SIZE, MAX_ZTOC_SIZE};
+use crate::limits::{MAX_PATH, MAX_WATCHED_SIZE};
 use crate::progress::steps::Steps;
 use crate::threads::each;
 use crate::ztoc::Ztoc;
@@ -19,18 +17,17 @@ use crate::ztoc::toc::{FileType, Toc};
 const PATH_COST: usize = 64;
 
 /// Reads the zTOCs of all layers that have one below them, several at a time, for the directories that they
-/// imply. This is done before the jobs, which then need to keep nothing else; a zTOC is small beside its layer.
-/// What is wrong with one is for its job to say.
+/// imply. `read` gives a zTOC, or nothing when it is wrong, which is for others to say.
 ///
 /// # Errors
-/// [`Error::Cancelled`], and when a zTOC that is there cannot be read.
-pub(in super::super) fn watch(
-    layout: &Layout,
-    plan: &Plan<'_>,
+/// [`Error::Cancelled`], and those of `read`.
+pub(in crate::commands) fn watch(
+    stacks: &[Stack],
+    read: &(dyn Fn(ZtocKey) -> Result<Option<Ztoc>, Error> + Sync),
     threads: Option<NonZeroUsize>,
     steps: &Steps<'_>,
 ) -> Result<Watched, Error> {
-    let above = plan.stacks.iter().flat_map(|stack| stack.layers.iter().skip(1));
+    let above = stacks.iter().flat_map(|stack| stack.layers.iter().skip(1));
     let ztocs: BTreeSet<ZtocKey> = above.filter_map(|layer| layer.ztoc).collect();
     let ztocs: Vec<ZtocKey> = ztocs.into_iter().collect();
     let threads = threads.or_else(|| std::thread::available_parallelism().ok());
@@ -39,13 +36,16 @@ pub(in super::super) fn watch(
         if steps.cancelled() {
             return Err(Error::Cancelled);
         }
-        let (digest, size) = ztocs[number];
-        let bytes = document::read(layout, digest, size, MAX_ZTOC_SIZE)?;
-        let ztoc = bytes.ok().and_then(|bytes| Ztoc::decode(&bytes).ok());
+        let ztoc = read(ztocs[number])?;
         Ok((ztocs[number], ztoc.map(|ztoc| implied(&ztoc.toc, &budget)).unwrap_or_default()))
     });
     let found = read.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
     Ok(Watched::new(found, budget))
+}
+
+/// Whether a table of contents implies any directory.
+pub(in crate::commands) fn implies(toc: &Toc) -> bool {
+    !implied(toc, &Budget::new(MAX_WATCHED_SIZE)).is_empty()
 }
 
 /// The directories that names lead through and that are no names themselves, without the root.

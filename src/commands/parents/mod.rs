@@ -9,13 +9,21 @@
 //! of it is the directory that its snapshot adds on top, 0755, with the owner of the uppermost layer's root; and
 //! containerd takes no notice of a layer's entry for the root, so unpacked it has owner 0:0 as well.
 //!
-//! [`implied`] finds the directories in the zTOCs before any layer is read, [`watched`] notes what each layer
+//! [`implied`] finds the directories in the zTOCs, [`watched`] notes what each layer
 //! says about just these while its archive is in memory, and [`stack`] puts the layers of an image together.
 
 mod implied;
 mod stack;
 mod watched;
 
-pub(super) use implied::watch;
-pub(super) use stack::{Stack, StackLayer, check};
-pub(super) use watched::{Seen, Watched};
+use crate::oci::digest::Digest;
+
+pub(in crate::commands) use implied::{implies, watch};
+pub(in crate::commands) use stack::{Hidden, Stack, StackLayer, hidden};
+pub(in crate::commands) use watched::{Attributes, Seen, Watched};
+
+#[cfg(test)]
+pub(in crate::commands) use watched::Budget;
+
+/// Digest and size of a zTOC.
+pub(in crate::commands) type ZtocKey = (Digest, u64);
