@@ -57,4 +57,7 @@ pub(crate) const MAX_IMPLIED_NODES: usize = 1 << 18;
 /// entry may lead through 255 links of two thousand components; in real layers few lead through one.
 pub(crate) const MAX_LINK_STEPS: usize = 1 << 22;
 
+/// Most pieces of data of all sparse files of a layer that is unpacked: 16 MB.
+pub(crate) const MAX_SPARSE_FRAGMENTS: usize = 1 << 20;
+
 const _: () = assert!(usize::BITS == 64, "sizes are kept as usize where they index memory");

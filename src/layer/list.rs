@@ -1,10 +1,11 @@
 //! The tar headers of a layer that has no zTOC: what a runtime would unpack, whether a zTOC could be made or not.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::content::Content;
 use super::eager::EagerReason;
-use super::tar::TarWalker;
+use super::tar::{SparseMap, TarSummary, TarWalker};
 use super::unpack::{Codec, unpack};
 use super::{ScanError, ScanObserver};
 use crate::oci::digest::{Digest, Hasher};
@@ -15,10 +16,15 @@ pub(crate) fn codec(head: &[u8], called: Codec) -> Codec {
     Content::of(head).and_then(Content::codec).unwrap_or(called)
 }
 
-/// What the tar headers of a layer say, or why nobody could show them rightly.
-pub(crate) type Listing = Result<Toc, String>;
+/// What the tar headers of a layer say.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) toc: Toc,
+    /// Maps of the sparse files, by the positions of their entries.
+    pub(crate) sparse: BTreeMap<usize, SparseMap>,
+}
 
-/// Reads the headers of a layer of this digest and size.
+/// Reads the headers of a layer of this digest and size; inside, why nobody could show them rightly.
 ///
 /// # Errors
 /// [`ScanError`]: the layer is damaged or cannot be read.
@@ -27,7 +33,7 @@ pub(crate) fn list(
     codec: Codec,
     (digest, size): (Digest, u64),
     observer: &dyn ScanObserver,
-) -> Result<Listing, ScanError> {
+) -> Result<Result<Listing, String>, ScanError> {
     let mut input = Hashing { blob, hasher: Hasher::new(), position: 0, observer };
     let (mut walker, mut halted) = (TarWalker::unpacking(), None);
     let unpacked = unpack(&mut input, codec, &mut |bytes| {
@@ -60,7 +66,8 @@ pub(crate) fn list(
         (None, Err(error)) => return Err(error),
         (None, Ok(())) => walker.finish(),
     };
-    Ok(summary.map(|summary| summary.toc).map_err(|error| EagerReason::from(error).text))
+    let listing = |summary: TarSummary| Listing { toc: summary.toc, sparse: summary.sparse };
+    Ok(summary.map(listing).map_err(|error| EagerReason::from(error).text))
 }
 
 /// A reader that hashes what goes through it, and ends when the observer wants it to.

@@ -140,8 +140,8 @@ func listed(t *testing.T, args ...string) []node {
 			n.Modified = ""
 		case "symlink":
 			n.Mode = ""
-		case "file":
-			n.Target = "" // hard links are files
+		default:
+			n.Target = "" // of a hard link
 		}
 	}
 	sort.Slice(document.Entries, func(i, j int) bool { return document.Entries[i].Path < document.Entries[j].Path })

@@ -14,14 +14,14 @@
 //! directory within one layer hides nothing, as with overlayfs (containerd's plain unpacking would have removed
 //! the lower directory by then).
 
-use super::tree::{BadEntry, Directory, IMPLIED, NodeId, Trees};
+use super::tree::{BadEntry, Directory, IMPLIED, Node, NodeId, Trees};
 
 impl Trees<'_> {
     /// The tree of all layers, bottom first. The error names the position of the layer.
     pub(super) fn merged(&mut self) -> Result<NodeId, (usize, BadEntry)> {
         let mut merged = None;
         for position in 0..self.tables.len() {
-            let upper = self.layer(position, false).map_err(|bad| (position, bad))?;
+            let upper = self.layer(position, merged, false).map_err(|bad| (position, bad))?;
             match merged {
                 None => merged = Some(upper),
                 Some(lower) => self.merge(lower, upper),
@@ -42,7 +42,7 @@ impl Trees<'_> {
         let mut todo = vec![(lower, upper)];
         while let Some((lower, upper)) = todo.pop() {
             let from = self.directory_mut(upper).map(std::mem::take).unwrap_or_default();
-            self.attributes(lower, upper);
+            self.take_attributes(lower, upper);
             let Directory { children, whiteouts, opaque } = from;
             let Some(directory) = self.directory_mut(lower) else { continue };
             if opaque {
@@ -70,11 +70,8 @@ impl Trees<'_> {
         }
     }
 
-    fn attributes(&mut self, lower: NodeId, upper: NodeId) {
-        let (layer, entry, file) = {
-            let upper = self.node(upper);
-            (upper.layer, upper.entry, upper.file)
-        };
+    fn take_attributes(&mut self, lower: NodeId, upper: NodeId) {
+        let &Node { layer, entry, file, .. } = self.node(upper);
         if entry != IMPLIED {
             let lower = &mut self.nodes[lower.0 as usize];
             (lower.layer, lower.entry, lower.file) = (layer, entry, file);

@@ -14,6 +14,7 @@
 //! Changesets"): [`merge`] has them in full.
 
 mod header;
+mod holes;
 mod lookup;
 mod merge;
 #[cfg(test)]

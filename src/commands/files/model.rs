@@ -50,7 +50,7 @@ fn is_below(path: &str, directory: &str) -> bool {
 }
 
 impl Layer {
-    fn new(position: usize, entries: &[Header]) -> Option<Self> {
+    fn new(position: usize, entries: &[Header], lower: &Paths) -> Option<Self> {
         let mut layer = Self::default();
         for (number, (name, kind, target)) in entries.iter().enumerate() {
             for parent in parents(name) {
@@ -69,8 +69,8 @@ impl Layer {
             } else {
                 let node = match kind {
                     FileType::Directory => (true, Some((position, number))),
-                    FileType::HardLink => match layer.paths.get(target) {
-                        Some((false, content)) => (false, *content),
+                    FileType::HardLink => match layer.target(target, lower) {
+                        Some((false, content)) => (false, content),
                         _ => return None,
                     },
                     _ => (false, Some((position, number))),
@@ -79,6 +79,14 @@ impl Layer {
             }
         }
         Some(layer)
+    }
+
+    /// What a hard link leads to: in its own layer, else in those below.
+    fn target(&self, target: &str, lower: &Paths) -> Option<Node> {
+        if parents(target).any(|part| self.paths.get(part).is_some_and(|node| !node.0)) {
+            return None;
+        }
+        self.paths.get(target).or_else(|| lower.get(target)).copied()
     }
 
     fn put(&mut self, path: &str, node: Node) {
@@ -102,7 +110,7 @@ impl Layer {
 fn model(layers: &[Vec<Header>]) -> Option<Paths> {
     let mut merged = Paths::new();
     for (position, entries) in layers.iter().enumerate() {
-        let layer = Layer::new(position, entries)?;
+        let layer = Layer::new(position, entries, &merged)?;
         let mut next = Paths::new();
         for (path, node) in &merged {
             if !layer.hides(&merged, path) {
@@ -128,8 +136,8 @@ fn collect(trees: &Trees<'_>, root: NodeId) -> Paths {
             let path = format!("{path}/{}", String::from_utf8_lossy(name));
             let stored = trees.node(*child);
             assert_eq!(stored.parent, node, "{path}");
-            let content =
-                (stored.entry != IMPLIED).then_some((stored.layer as usize, stored.file as usize));
+            let content = (stored.entry != IMPLIED)
+                .then_some((stored.file.0 as usize, stored.file.1 as usize));
             let known = (stored.directory.is_some(), content);
             paths.insert(path.trim_start_matches('/').to_owned(), known);
             todo.push((path, *child));
@@ -230,6 +238,8 @@ fn rules() {
         (vec!["dusr/lib llib=usr/lib", "flib/x"], "lib/ lib/x usr/ usr/lib/"),
         // Hard links keep what they were made from.
         (vec!["fa hb=a fa", "f.wh.a"], "b"),
+        (vec!["fb", "ha=b"], "a b"),
+        (vec!["da fa/b", "ha/c=a/b"], "a/ a/b a/c"),
         (vec!["la=x hb=a"], "a b"),
         (vec![], ""),
     ] {
@@ -243,11 +253,13 @@ fn rules() {
 
 #[test]
 fn a_hard_link_has_the_content_of_its_target() {
-    let found = merged(&[layer("fa hb=a fa hc=b"), layer("fb2 hd=b2")]).expect("sound");
+    let found = merged(&[layer("fa hb=a fa hc=b"), layer("fb2 hd=b2 he=b hf=e")]).expect("sound");
     assert_eq!(found["a"].1, Some((0, 2)));
     assert_eq!(found["b"].1, Some((0, 0)));
     assert_eq!(found["c"].1, Some((0, 0)));
     assert_eq!(found["d"].1, Some((1, 0)));
+    assert_eq!(found["e"].1, Some((0, 0)));
+    assert_eq!(found["f"].1, Some((0, 0)));
 }
 
 #[test]
@@ -255,7 +267,7 @@ fn what_no_runtime_could_unpack() {
     let long = format!("f{}", "x/".repeat(2100));
     for (layers, problem) in [
         (vec!["ha=b"], "no such file"),
-        (vec!["fb", "ha=b"], "no such file"),
+        (vec!["db", "ha=b"], "is a directory"),
         (vec!["db ha=b"], "is a directory"),
         (vec!["f.wh."], "names nothing"),
         (vec!["fa/.wh..."], "names nothing"),
@@ -319,7 +331,7 @@ fn paths_lead_as_in_a_root_directory() {
 fn whiteouts_of_a_layer_alone_are_names() {
     let toc = table(&layer("f.wh.a fb/.wh..wh..opq hc=missing"));
     let mut trees = Trees::new(vec![&toc]);
-    let root = trees.layer(0, true).expect("nothing is unpacked");
+    let root = trees.layer(0, None, true).expect("nothing is unpacked");
     let found: Vec<String> = collect(&trees, root).into_keys().collect();
     assert_eq!(found, [".wh.a", "b", "b/.wh..wh..opq", "c"]);
 }

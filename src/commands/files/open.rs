@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::str::FromStr;
@@ -12,18 +11,18 @@ use std::sync::Arc;
 use super::tree::{BadEntry, Trees};
 use super::view::Root;
 use crate::commands::index::options::Options;
+use crate::commands::listing::{codec, list};
 use crate::commands::select::{SelectedImage, select};
 use crate::error::Error;
+use crate::layer::list::Listing;
 use crate::layer::unpack::Codec;
-use crate::layer::{ScanObserver, content, list};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree;
 use crate::oci::digest::Digest;
 use crate::oci::json::excerpt;
-use crate::oci::media_type::{Compression, LayerKind, is_zstd, layer_kind};
 use crate::oci::platform::Platform;
-use crate::progress::event::{Observer, Outcome, Step};
+use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
 use crate::soci::find;
 use crate::threads::each;
@@ -115,14 +114,14 @@ pub(super) enum Index {
     /// A zTOC, with its digest.
     Ztoc(Digest, Box<Ztoc>),
     /// The layer was scanned.
-    Scanned(Toc),
+    Scanned(Listing),
 }
 
 impl Index {
     fn toc(&self) -> &Toc {
         match self {
             Self::Ztoc(_, ztoc) => &ztoc.toc,
-            Self::Scanned(toc) => toc,
+            Self::Scanned(listing) => &listing.toc,
         }
     }
 }
@@ -227,7 +226,7 @@ impl ImageFiles {
             .map(|layer| layer.loaded.as_ref().map_or(&self.none, |index| index.toc()));
         let mut trees = Trees::new(tables.collect());
         let root = match self.chosen {
-            Some(position) => trees.layer(position, true).map_err(|bad| (position, bad)),
+            Some(position) => trees.layer(position, None, true).map_err(|bad| (position, bad)),
             None => trees.merged(),
         };
         let raw = self.chosen.is_some();
@@ -296,17 +295,6 @@ fn chosen_layer(
     }
 }
 
-/// How a layer of this media type is compressed, or why it cannot be read.
-fn codec(media_type: &str) -> Result<Codec, &'static str> {
-    match layer_kind(media_type) {
-        LayerKind::Indexable(Compression::Gzip) => Ok(Codec::Gzip),
-        LayerKind::Indexable(Compression::None) => Ok(Codec::Plain),
-        _ if is_zstd(media_type) => Ok(Codec::Zstd),
-        LayerKind::Unsupported(reason) => Err(reason),
-        LayerKind::NotALayer => Err("its media type is not that of a layer"),
-    }
-}
-
 /// What was found for a layer.
 struct Loaded {
     index: Arc<Index>,
@@ -367,30 +355,8 @@ impl Loader<'_> {
                 Err(problem) => Some(format!("zTOC {}: {problem}", entry.digest)),
             },
         };
-        let (codec, toc) = self.list(layer)?;
-        Ok(Loaded { index: Arc::new(Index::Scanned(toc)), codec: Some(codec), problem })
-    }
-
-    fn list(&self, layer: &Descriptor) -> Result<(Codec, Toc), Error> {
-        let Descriptor { digest, size, .. } = *layer;
-        let unreadable = |reason: String| Error::UnreadableLayer { digest, reason };
-        let called = codec(&layer.media_type).map_err(|reason| unreadable(reason.to_owned()))?;
-        let missing = || Error::BlobMissing { digest, referrer: self.image.to_string() };
-        let mut blob = self.layout.open_blob(&digest, size)?.ok_or_else(missing)?;
-        let path = || self.layout.blob_path(&digest);
-        let head = content::head(&mut blob).map_err(|error| Error::io("read", &path())(error))?;
-        let codec = list::codec(&head, called);
-        let step = self.steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
-        self.steps.run(&step, || {
-            let observer = LayerProgress { steps: self.steps, step: &step, size };
-            if codec == Codec::Plain && size == 0 {
-                return Ok(((codec, Toc::new()), Outcome::Done));
-            }
-            let mut whole = head.as_slice().chain(&mut blob);
-            let listed = list::list(&mut whole, codec, (digest, size), &observer)
-                .map_err(|error| Error::scan(error, path(), digest, size))?;
-            Ok(((codec, listed.map_err(unreadable)?), Outcome::Done))
-        })
+        let (codec, listing) = list(self.layout, self.steps, self.image, layer)?;
+        Ok(Loaded { index: Arc::new(Index::Scanned(listing)), codec: Some(codec), problem })
     }
 }
 
@@ -405,20 +371,4 @@ fn unfit(ztoc: &Ztoc, layer: &Descriptor) -> Option<String> {
         Zinfo::Tar(tar) => codec(&layer.media_type) == Ok(Codec::Plain) && tar.size == layer.size,
     };
     (!fits).then(|| format!("it does not fit the layer's media type {}", layer.media_type))
-}
-
-struct LayerProgress<'a> {
-    steps: &'a Steps<'a>,
-    step: &'a Step,
-    size: u64,
-}
-
-impl ScanObserver for LayerProgress<'_> {
-    fn progress(&self, bytes: u64) {
-        self.steps.progress(self.step, bytes, self.size);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.steps.cancelled()
-    }
 }

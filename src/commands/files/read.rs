@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::header::{self, HeaderCheck};
+use super::holes::Holes;
 use super::open::{Index, LayerFiles};
 use super::spans::{Spans, Touched};
 use super::tree::{IMPLIED, NodeId};
@@ -183,13 +184,13 @@ impl Root<'_> {
         if stored.entry == IMPLIED || matches!(kind, EntryKind::Whiteout | EntryKind::Opaque) {
             return Err(ReadError::NotAFile(kind));
         }
-        let toc = self.trees.tables[stored.layer as usize];
-        let position = stored.file as usize;
+        let (layer, position) = (stored.file.0 as usize, stored.file.1 as usize);
+        let toc = self.trees.tables[layer];
         let file = toc.get(position);
         if file.file_type() != FileType::Regular {
             return Err(ReadError::NotAFile(kind));
         }
-        let layer = &self.image.layers[stored.layer as usize];
+        let layer = &self.image.layers[layer];
         let Some(loaded) = &layer.loaded else { return Err(ReadError::NotAFile(kind)) };
         let size = file.uncompressed_size().cast_unsigned();
         let content = file.uncompressed_offset().cast_unsigned();
@@ -216,7 +217,17 @@ impl Root<'_> {
                 let mut delivery = Delivery::new(Some((start, check)), content, end, out);
                 Spans { source, digest: *digest, ztoc }.read(&mut delivery)?
             }
-            Index::Scanned(_) => straight(source, &mut Delivery::new(None, content, end, out))?,
+            Index::Scanned(listing) => match listing.sparse.get(&position) {
+                None => straight(source, &mut Delivery::new(None, content, end, out))?,
+                Some(map) => {
+                    let data: u64 = map.iter().map(|part| part.end - part.start).sum();
+                    let mut holes = Holes::new(map, size, observer, out);
+                    let mut delivery = Delivery::new(None, content, content + data, &mut holes);
+                    let touched = straight(source, &mut delivery)?;
+                    holes.finish()?;
+                    touched
+                }
+            },
         };
         report.spans = touched.spans.map(|(first, last)| first..=last);
         report.compressed = touched.compressed;

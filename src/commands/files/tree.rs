@@ -1,12 +1,12 @@
 //! One layer's entries as a tree of names.
 //!
-//! Names stay in the tables of contents, the tree borrows them: 24 bytes a name and a place in its directory's
+//! Names stay in the tables of contents, the tree borrows them: 32 bytes a name and a place in its directory's
 //! map, so that an image may have millions. Entries act in archive order, as if the archive was unpacked:
 //! a later one replaces an earlier one of the same name, a directory entry keeps what is in the directory. In
 //! front of the last component symbolic links of the same layer are followed, never out of the root, as
 //! containerd does (`pkg/archive/tar.go` `applyNaive`, `fs.RootPath`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::lookup::LookupError;
 use crate::limits::{MAX_IMPLIED_NODES, MAX_LINK_STEPS, MAX_NODES, MAX_PATH};
@@ -24,6 +24,9 @@ pub struct NodeId(pub(super) u32);
 /// No entry: a directory that only the names below it imply.
 pub(super) const IMPLIED: u32 = u32::MAX;
 
+/// The position of a layer and of an entry in its table.
+pub(super) type FileId = (u32, u32);
+
 /// A name in the tree.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
@@ -32,8 +35,8 @@ pub(super) struct Node<'a> {
     pub(super) layer: u32,
     /// The name's own entry in the layer's table, or [`IMPLIED`].
     pub(super) entry: u32,
-    /// The entry that has the content: another one for hard links.
-    pub(super) file: u32,
+    /// The entry that has the content: another one for hard links, maybe of a lower layer.
+    pub(super) file: FileId,
     pub(super) directory: Option<Box<Directory<'a>>>,
 }
 
@@ -52,6 +55,8 @@ pub(super) struct Directory<'a> {
 pub(super) struct Trees<'a> {
     pub(super) tables: Vec<&'a Toc>,
     pub(super) nodes: Vec<Node<'a>>,
+    /// The last hard link to a file, when it has the attributes that all its names have.
+    linked: HashMap<FileId, u32>,
     /// The directory of the last entry, as its name spells it: most entries lie beside the one before.
     last: Option<(&'a [u8], NodeId)>,
     /// Directories without an entry that were made.
@@ -72,7 +77,8 @@ pub(super) struct BadEntry {
 
 impl<'a> Trees<'a> {
     pub(super) fn new(tables: Vec<&'a Toc>) -> Self {
-        Self { tables, nodes: Vec::new(), last: None, implied: 0, steps: 0 }
+        let (nodes, linked) = (Vec::new(), HashMap::new());
+        Self { tables, nodes, linked, last: None, implied: 0, steps: 0 }
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node<'a> {
@@ -95,7 +101,20 @@ impl<'a> Trees<'a> {
     /// The entry with a node's content; `None` for an implied directory.
     pub(super) fn file(&self, id: NodeId) -> Option<FileRef<'a>> {
         let node = self.node(id);
-        (node.entry != IMPLIED).then(|| self.tables[node.layer as usize].get(node.file as usize))
+        (node.entry != IMPLIED).then(|| self.get(node.file))
+    }
+
+    pub(super) fn get(&self, (layer, entry): FileId) -> FileRef<'a> {
+        self.tables[layer as usize].get(entry as usize)
+    }
+
+    /// The entry with the mode, owner and times of a file. Unpacking a hard link sets those of the link's own header
+    /// for all names of its layer; overlayfs copies a lower layer's file up, whose other names stay as they are.
+    pub(super) fn attributes(&self, node: &Node<'a>) -> FileRef<'a> {
+        let (layer, _) = node.file;
+        let own = (layer != node.layer).then_some(node.entry);
+        let entry = own.or_else(|| self.linked.get(&node.file).copied());
+        entry.map_or_else(|| self.get(node.file), |entry| self.get((node.layer, entry)))
     }
 
     /// An empty directory that is its own parent.
@@ -112,11 +131,16 @@ impl<'a> Trees<'a> {
         Ok(NodeId(self.nodes.len() as u32 - 1))
     }
 
-    /// The tree of the layer at `position`. With `raw`, whiteouts are names like others.
+    /// The tree of the layer at `position`, which is unpacked upon `lower`. With `raw`, whiteouts are names like others.
     ///
     /// # Errors
     /// The first entry that no runtime could unpack.
-    pub(super) fn layer(&mut self, position: usize, raw: bool) -> Result<NodeId, BadEntry> {
+    pub(super) fn layer(
+        &mut self,
+        position: usize,
+        lower: Option<NodeId>,
+        raw: bool,
+    ) -> Result<NodeId, BadEntry> {
         let toc = self.tables[position];
         self.last = None;
         let bad = |file: &FileRef<'_>, problem: String| BadEntry {
@@ -130,7 +154,7 @@ impl<'a> Trees<'a> {
                 Some(root) => root,
                 None => *root.insert(self.root().map_err(|e| bad(&file, e.to_string()))?),
             };
-            self.entry(root, (position as u32, number as u32), &file, raw)
+            self.entry((root, lower), (position as u32, number as u32), &file, raw)
                 .map_err(|problem| bad(&file, problem))?;
         }
         match root {
@@ -145,8 +169,8 @@ impl<'a> Trees<'a> {
 
     fn entry(
         &mut self,
-        root: NodeId,
-        (layer, entry): (u32, u32),
+        (root, lower): (NodeId, Option<NodeId>),
+        (layer, entry): FileId,
         file: &FileRef<'a>,
         raw: bool,
     ) -> Result<(), String> {
@@ -161,7 +185,7 @@ impl<'a> Trees<'a> {
             // The root itself: only a directory can say something about it.
             if file.file_type() == FileType::Directory {
                 let node = self.node_mut(root);
-                (node.layer, node.entry, node.file) = (layer, entry, entry);
+                (node.layer, node.entry, node.file) = (layer, entry, (layer, entry));
             }
             return Ok(());
         };
@@ -185,16 +209,34 @@ impl<'a> Trees<'a> {
         }
         let content = match file.file_type() {
             // Whoever looks at the entries as they are wants to see those that cannot be unpacked, too.
-            FileType::HardLink if raw => self.link_target(root, file.linkname()).unwrap_or(entry),
-            FileType::HardLink => self.link_target(root, file.linkname())?,
-            _ => entry,
+            FileType::HardLink if raw => {
+                let found = self.link_target(root, file.linkname()).ok().flatten();
+                found.unwrap_or((layer, entry))
+            }
+            FileType::HardLink => {
+                let target = file.linkname();
+                let found = match (self.link_target(root, target)?, lower) {
+                    (None, Some(lower)) => self.link_target(lower, target)?,
+                    (found, _) => found,
+                };
+                let missing = || {
+                    let target = target.escape_ascii();
+                    format!("its hard link target \"{target}\": {}", LookupError::NotFound)
+                };
+                let found = found.ok_or_else(missing)?;
+                if found.0 == layer {
+                    self.linked.insert(found, entry);
+                }
+                found
+            }
+            _ => (layer, entry),
         };
         let is_directory = file.file_type() == FileType::Directory;
         let known = self.directory(parent).and_then(|d| d.children.get(base)).copied();
         if let Some(known) = known {
             if is_directory && self.node(known).directory.is_some() {
                 let node = self.node_mut(known);
-                (node.layer, node.entry, node.file) = (layer, entry, entry);
+                (node.layer, node.entry, node.file) = (layer, entry, (layer, entry));
                 return Ok(());
             }
             self.last = None;
@@ -299,17 +341,20 @@ impl<'a> Trees<'a> {
         Ok(node)
     }
 
-    /// The entry with the content of a hard link's target, which stands before it in the same layer.
-    fn link_target(&self, root: NodeId, target: &[u8]) -> Result<u32, String> {
+    /// The entry with the content of a hard link's target, if there is one.
+    fn link_target(&self, root: NodeId, target: &[u8]) -> Result<Option<FileId>, String> {
         let quoted = || target.escape_ascii();
-        let node = self
-            .resolve(root, target, false)
-            .map_err(|error| format!("its hard link target \"{}\": {error}", quoted()))?;
+        let node = match self.resolve(root, target, false) {
+            Err(LookupError::NotFound) => return Ok(None),
+            found => found,
+        };
+        let node =
+            node.map_err(|error| format!("its hard link target \"{}\": {error}", quoted()))?;
         let Node { entry, file, directory, .. } = self.node(node);
         if directory.is_some() || *entry == IMPLIED {
             return Err(format!("its hard link target \"{}\" is a directory", quoted()));
         }
-        Ok(*file)
+        Ok(Some(*file))
     }
 }
 
@@ -317,7 +362,7 @@ impl<'a> Trees<'a> {
 const MAX_ENTRY_LINKS: usize = 255;
 
 fn implied<'a>(parent: NodeId) -> Node<'a> {
-    Node { parent, layer: 0, entry: IMPLIED, file: IMPLIED, directory: None }
+    Node { parent, layer: 0, entry: IMPLIED, file: (0, IMPLIED), directory: None }
 }
 
 /// The components of a path, without empty ones and `.`.

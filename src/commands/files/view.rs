@@ -1,5 +1,7 @@
 //! What a caller sees of a tree: names in directories, and the attributes behind them.
 
+use std::collections::BTreeMap;
+
 use super::lookup::LookupError;
 use super::open::{ImageFiles, LayerFiles};
 use super::tree::{IMPLIED, NodeId, OPAQUE, Trees, WHITEOUT};
@@ -44,8 +46,10 @@ pub enum EntryKind {
 pub struct Entry<'a> {
     /// The name's own entry.
     own: Option<FileRef<'a>>,
-    /// Where attributes come from: for hard links in the image, the entry with the content.
+    /// The entry with the content: another one for hard links in the image.
     file: Option<FileRef<'a>>,
+    /// The one with mode, owner and times.
+    attributes: Option<FileRef<'a>>,
     kind: EntryKind,
     layer: Option<&'a LayerFiles>,
 }
@@ -78,11 +82,12 @@ impl<'a> Root<'a> {
     pub fn entry(&self, node: NodeId) -> Entry<'a> {
         let stored = self.trees.node(node);
         if stored.entry == IMPLIED {
-            return Entry { own: None, file: None, kind: EntryKind::Directory, layer: None };
+            let (own, file, attributes) = (None, None, None);
+            return Entry { own, file, attributes, kind: EntryKind::Directory, layer: None };
         }
-        let toc = self.trees.tables[stored.layer as usize];
-        let own = toc.get(stored.entry as usize);
-        let file = if self.raw { own } else { toc.get(stored.file as usize) };
+        let own = self.trees.get((stored.layer, stored.entry));
+        let file = if self.raw { own } else { self.trees.get(stored.file) };
+        let attributes = if self.raw { own } else { self.trees.attributes(stored) };
         let kind = match file.file_type() {
             _ if self.raw && base(own.name()) == OPAQUE => EntryKind::Opaque,
             _ if self.raw && base(own.name()).starts_with(WHITEOUT) => EntryKind::Whiteout,
@@ -95,7 +100,8 @@ impl<'a> Root<'a> {
             FileType::Fifo => EntryKind::Fifo,
         };
         let layer = self.image.layers().get(stored.layer as usize);
-        Entry { own: Some(own), file: Some(file), kind, layer }
+        let (own, file, attributes) = (Some(own), Some(file), Some(attributes));
+        Entry { own, file, attributes, kind, layer }
     }
 }
 
@@ -116,19 +122,19 @@ impl<'a> Entry<'a> {
     /// as runtimes make it.
     #[must_use]
     pub fn mode(&self) -> u32 {
-        self.file.map_or(0o755, |file| (file.mode() & 0o7777).unsigned_abs() as u32)
+        self.attributes.map_or(0o755, |file| (file.mode() & 0o7777).unsigned_abs() as u32)
     }
 
     /// Owner id; 0 for an implied directory.
     #[must_use]
     pub fn uid(&self) -> u32 {
-        self.file.map_or(0, |file| file.uid())
+        self.attributes.map_or(0, |file| file.uid())
     }
 
     /// Group id; 0 for an implied directory.
     #[must_use]
     pub fn gid(&self) -> u32 {
-        self.file.map_or(0, |file| file.gid())
+        self.attributes.map_or(0, |file| file.gid())
     }
 
     /// Bytes of content; 0 for everything but regular files.
@@ -145,7 +151,7 @@ impl<'a> Entry<'a> {
     /// Modification time; `None` for an implied directory.
     #[must_use]
     pub fn mod_time(&self) -> Option<ModTime> {
-        self.file.map(|file| file.mod_time())
+        self.attributes.map(|file| file.mod_time())
     }
 
     /// Where a symbolic link leads; for a hard link, the file it was made from, as its layer names it.
@@ -175,10 +181,13 @@ impl<'a> Entry<'a> {
 
     /// Extended attributes, sorted by name: PAX records `SCHILY.xattr.NAME`.
     pub fn xattrs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let records = self.file.map(|file| file.pax());
-        records.into_iter().flatten().filter_map(|(key, value)| {
+        let entries = [self.file, self.attributes].into_iter().flatten();
+        let records = entries.flat_map(|file| file.pax());
+        let named = records.filter_map(|(key, value)| {
             Some((key.strip_prefix(b"SCHILY.xattr.".as_slice())?, value))
-        })
+        });
+        // What a hard link has is added to what its file has.
+        named.collect::<BTreeMap<_, _>>().into_iter()
     }
 
     /// The layer with the entry; `None` for an implied directory.

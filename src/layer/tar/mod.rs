@@ -20,6 +20,7 @@ mod walker;
 
 pub use error::{TarError, TarErrorKind};
 pub(crate) use links::dangling;
+pub(crate) use sparse::SparseMap;
 pub use walker::{MAX_TOC_SIZE, TarSummary, TarWalker};
 
 /// Longest payload of an extended header (`x`, `g`, `L`, `K`) and longest sparse map, in bytes. Go's limit

@@ -6,6 +6,7 @@ use crate::ztoc::toc::ModTime;
 
 /// Key of the sparse map in format 0.1, and of what format 0.0 is turned into.
 pub(super) const SPARSE_MAP: &[u8] = b"GNU.sparse.map";
+pub(super) const SPARSE_NAME: &[u8] = b"GNU.sparse.name";
 const SPARSE_OFFSET: &[u8] = b"GNU.sparse.offset";
 const SPARSE_NUMBYTES: &[u8] = b"GNU.sparse.numbytes";
 

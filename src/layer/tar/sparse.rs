@@ -1,5 +1,6 @@
-//! Sparse files. No SOCI reader can serve one (`soci-formats` 2.4, 9.1 no. 5), so all this has to find out is
-//! whether the map is valid: an invalid one means a corrupt archive (Go `archive/tar` `reader.go`).
+//! Sparse files. No SOCI reader can serve one (`soci-formats` 2.4, 9.1 no. 5), so for a zTOC all this has to find out is
+//! whether the map is valid: an invalid one means a corrupt archive (Go `archive/tar` `reader.go`). Who unpacks the
+//! layer needs the map itself.
 
 use std::ops::Range;
 
@@ -27,16 +28,23 @@ pub(super) fn map_place(pax: &PaxRecords) -> Option<MapPlace> {
     }
 }
 
-/// Checks fragments one by one: in order, without overlap, within the logical size of the file.
+/// Where the data of a sparse file lies in it, in order; everything else is zeros.
+pub(crate) type SparseMap = Vec<Range<u64>>;
+
+/// Takes fragments one by one: in order, without overlap, within the logical size of the file.
 #[derive(Debug)]
-struct Fragments {
+pub(super) struct Fragments {
     size: i64,
     end: i64,
+    found: SparseMap,
 }
 
 impl Fragments {
     fn new(size: i64) -> Result<Self, TarErrorKind> {
-        if size < 0 { Err(TarErrorKind::SparseMap) } else { Ok(Self { size, end: 0 }) }
+        if size < 0 {
+            return Err(TarErrorKind::SparseMap);
+        }
+        Ok(Self { size, end: 0, found: Vec::new() })
     }
 
     /// With the logical size the records give, else that of the header.
@@ -58,10 +66,28 @@ impl Fragments {
         match offset.checked_add(length) {
             Some(end) if offset >= self.end && length >= 0 && end <= self.size => {
                 self.end = end;
+                // Most maps end with an empty one.
+                if length > 0 {
+                    self.found.push(offset.cast_unsigned()..end.cast_unsigned());
+                }
                 Ok(())
             }
             _ => Err(TarErrorKind::SparseMap),
         }
+    }
+
+    /// The logical size of the file.
+    pub(super) fn size(&self) -> i64 {
+        self.size
+    }
+
+    /// The map of a file with so many bytes of data.
+    ///
+    /// # Errors
+    /// When data is missing or left over (Go: `errMissData`, `errUnrefData`).
+    pub(super) fn finish(self, data: u64) -> Result<SparseMap, TarErrorKind> {
+        let mapped: u64 = self.found.iter().map(|part| part.end - part.start).sum();
+        if mapped == data { Ok(self.found) } else { Err(TarErrorKind::SparseMap) }
     }
 }
 
@@ -73,8 +99,8 @@ fn fragment_count(text: &[u8]) -> Result<u64, TarErrorKind> {
     }
 }
 
-/// Checks the map of formats 0.0 and 0.1.
-pub(super) fn check_records(pax: &PaxRecords, header_size: i64) -> Result<(), TarErrorKind> {
+/// The map of formats 0.0 and 0.1.
+pub(super) fn of_records(pax: &PaxRecords, header_size: i64) -> Result<Fragments, TarErrorKind> {
     let mut fragments = Fragments::of_pax(pax, header_size)?;
     let count = fragment_count(pax.get(b"GNU.sparse.numblocks"))?;
     let map = pax.get(SPARSE_MAP);
@@ -86,7 +112,7 @@ pub(super) fn check_records(pax: &PaxRecords, header_size: i64) -> Result<(), Ta
             seen += 1;
         }
     }
-    if seen == count { Ok(()) } else { Err(TarErrorKind::SparseMap) }
+    if seen == count { Ok(fragments) } else { Err(TarErrorKind::SparseMap) }
 }
 
 /// The map of format 1.0 on its way through the first blocks of the file data: decimal numbers, each with a
@@ -105,6 +131,11 @@ impl DataMap {
     pub(super) fn new(pax: &PaxRecords, header_size: i64) -> Result<Self, TarErrorKind> {
         let fragments = Fragments::of_pax(pax, header_size)?;
         Ok(Self { fragments, text: Vec::new(), lines: 0, count: None })
+    }
+
+    /// What a complete map says.
+    pub(super) fn into_fragments(self) -> Fragments {
+        self.fragments
     }
 
     /// Takes the next block of data; true when the map was complete and valid.

@@ -12,6 +12,7 @@
 //! - Limits of this crate: the table of contents must fit a zTOC, see [`MAX_TOC_SIZE`], and hard links can be
 //!   checked against some eight million files only.
 
+use std::collections::BTreeMap;
 use std::mem;
 
 use super::MAX_META_SIZE;
@@ -19,8 +20,9 @@ use super::entry::{Merged, Pending, has_data, least_size};
 use super::error::{TarError, TarErrorKind};
 use super::header::{self, BLOCK_SIZE, Block, Header};
 use super::links::LinkTargets;
-use super::pax::PaxRecords;
-use super::sparse::{self, DataMap, MapPlace, OldMap};
+use super::pax::{PaxRecords, SPARSE_NAME};
+use super::sparse::{self, DataMap, Fragments, MapPlace, OldMap, SparseMap};
+use crate::limits::MAX_SPARSE_FRAGMENTS;
 use crate::ztoc::toc::{FileType, Toc, TocFull};
 
 /// Largest flatbuffer, in bytes, the reference can write (`soci-formats` 1.3). Every entry is charged the
@@ -50,6 +52,9 @@ pub struct TarWalker {
     links: LinkTargets,
     /// Whether it is walked to be shown, not to be indexed.
     unpacking: bool,
+    /// Maps of the sparse files, by the positions of their entries, and how many fragments they have in all.
+    sparse: BTreeMap<usize, SparseMap>,
+    fragments: usize,
 }
 
 #[derive(Debug)]
@@ -75,6 +80,7 @@ enum State {
     SparseData {
         map: Box<DataMap>,
         left: u64,
+        header: Box<Block>,
     },
     /// Two zero blocks were seen.
     End,
@@ -98,6 +104,8 @@ pub struct TarSummary {
     /// The `uncompressed_archive_size` of the zTOC: bytes up to and including the two zero blocks at the end,
     /// or all bytes when the stream ends without them (`soci-formats` 2.6).
     pub archive_size: u64,
+    /// Maps of the sparse files by the positions of their entries, where the archive is unpacked.
+    pub(crate) sparse: BTreeMap<usize, SparseMap>,
 }
 
 impl Default for TarWalker {
@@ -123,6 +131,8 @@ impl TarWalker {
             toc_size: 0,
             links: LinkTargets::default(),
             unpacking: false,
+            sparse: BTreeMap::new(),
+            fragments: 0,
         }
     }
 
@@ -229,7 +239,8 @@ impl TarWalker {
                 ("a sparse file map", &self.open_name[..])
             }
             State::Header | State::ZeroBlock | State::Skip { .. } | State::End => {
-                return Ok(TarSummary { toc: self.toc, archive_size: self.position });
+                let (toc, archive_size, sparse) = (self.toc, self.position, self.sparse);
+                return Ok(TarSummary { toc, archive_size, sparse });
             }
         };
         let entry = name.to_vec();
@@ -288,7 +299,7 @@ impl TarWalker {
             State::OldSparse(map) => {
                 map.block(block).map(|complete| complete.then_some(TarErrorKind::OldGnuSparse))
             }
-            State::SparseData { map, left } => {
+            State::SparseData { map, left, .. } => {
                 *left -= BLOCK_SIZE as u64;
                 let too_short = *left < BLOCK_SIZE as u64;
                 map.block(block).and_then(|complete| match complete {
@@ -301,6 +312,7 @@ impl TarWalker {
         };
         match complete {
             Ok(None) => Ok(()),
+            Ok(Some(TarErrorKind::PaxSparse)) if self.unpacking => self.sparse_mapped(),
             Ok(Some(kind)) | Err(kind) => {
                 let name = mem::take(&mut self.open_name);
                 Err(self.fail(kind, name))
@@ -343,7 +355,8 @@ impl TarWalker {
         }
         let mut pending = mem::take(&mut self.pending);
         let result = self.entry(header, name, &pending, block);
-        if result.is_ok() {
+        // A map in front of the data comes first.
+        if !matches!(result, Err(_) | Ok(State::SparseData { .. })) {
             pending.reset();
         }
         self.pending = pending;
@@ -421,14 +434,79 @@ impl TarWalker {
     ) -> Result<State, TarErrorKind> {
         let merged = Merged::new(header, name, pending)?;
         let header = &merged.header;
-        if let Some(map) = sparse_map(header, pending, block)? {
-            self.open_name.clear();
-            self.open_name.extend_from_slice(header.name);
-            return Ok(map);
+        match sparse_map(header, pending, block)? {
+            None => {}
+            Some(Sparse::Known(fragments)) if self.unpacking => {
+                return self.sparse_entry(merged, pending, fragments);
+            }
+            Some(Sparse::Known(_)) => return Err(TarErrorKind::PaxSparse),
+            Some(Sparse::Next(state)) => {
+                self.open_name.clear();
+                self.open_name.extend_from_slice(header.name);
+                return Ok(state);
+            }
         }
+        let size = self.push(&merged, pending)?;
+        Ok(skip(size, padding(size)))
+    }
+
+    /// The map in front of the data of a sparse file is complete.
+    fn sparse_mapped(&mut self) -> Result<(), TarError> {
+        let State::SparseData { map, left, header } = mem::replace(&mut self.state, State::Header)
+        else {
+            return Ok(());
+        };
+        let pending = mem::take(&mut self.pending);
+        let mut joined = Vec::new();
+        let next = Header::parse(&header).and_then(|header| {
+            let name = header.full_name(&mut joined);
+            let mut merged = Merged::new(header, name, &pending)?;
+            merged.header.size = left.cast_signed();
+            self.sparse_entry(merged, &pending, map.into_fragments())
+        });
+        match next {
+            Ok(state) => {
+                self.state = state;
+                Ok(())
+            }
+            Err(kind) => {
+                let name = mem::take(&mut self.open_name);
+                Err(self.fail(kind, name))
+            }
+        }
+    }
+
+    /// Adds a sparse file whose map is known; the size in `merged` is that of its data.
+    fn sparse_entry<'b>(
+        &mut self,
+        mut merged: Merged<'b>,
+        pending: &'b Pending,
+        fragments: Fragments,
+    ) -> Result<State, TarErrorKind> {
+        let data = merged.header.size.cast_unsigned();
+        merged.header.size = fragments.size();
+        if let Some(name) = pending.records().map(|records| records.get(SPARSE_NAME))
+            && !name.is_empty()
+        {
+            merged.header.name = name;
+        }
+        let map = fragments.finish(data)?;
+        self.fragments += map.len();
+        if self.fragments > MAX_SPARSE_FRAGMENTS {
+            return Err(TarErrorKind::PaxSparse);
+        }
+        self.sparse.insert(self.toc.len(), map);
+        self.push(&merged, pending)?;
+        Ok(skip(data, padding(data)))
+    }
+
+    /// Adds an entry whose data is next, and gives its size.
+    fn push(&mut self, merged: &Merged<'_>, pending: &Pending) -> Result<u64, TarErrorKind> {
         let pax: Vec<_> = pending.records().into_iter().flat_map(PaxRecords::iter).collect();
         let entry = merged.entry(self.position.cast_signed(), &pax)?;
         if entry.file_type == FileType::HardLink
+            // Who unpacks may find it in a lower layer.
+            && !self.unpacking
             && !self.links.contains(&self.toc, entry.linkname)?
         {
             return Err(TarErrorKind::DanglingHardLink { target: entry.linkname.to_vec() });
@@ -438,8 +516,7 @@ impl TarWalker {
             return Err(TocFull.into());
         }
         self.toc.push(&entry)?;
-        let size = entry.uncompressed_size.cast_unsigned();
-        Ok(skip(size, padding(size)))
+        Ok(entry.uncompressed_size.cast_unsigned())
     }
 }
 
@@ -464,33 +541,41 @@ impl Meta {
     }
 }
 
-/// The state that reads the map when the entry is a sparse file.
+/// The map of a sparse file.
+enum Sparse {
+    /// It is in the records.
+    Known(Fragments),
+    /// It is read in this state.
+    Next(State),
+}
+
+/// The map when the entry is a sparse file.
 ///
 /// # Errors
-/// When the map is malformed; otherwise when it is complete already, as no sparse file is supported.
+/// When the map is malformed, and for the old GNU format, which containerd does not unpack either.
 fn sparse_map(
     header: &Header<'_>,
     pending: &Pending,
     block: &Block,
-) -> Result<Option<State>, TarErrorKind> {
+) -> Result<Option<Sparse>, TarErrorKind> {
     if header.type_flag == b'S' {
         let map = OldMap::new(header, block)?.ok_or(TarErrorKind::OldGnuSparse)?;
-        return Ok(Some(State::OldSparse(map)));
+        return Ok(Some(Sparse::Next(State::OldSparse(map))));
     }
     let Some(records) = pending.records() else { return Ok(None) };
     match sparse::map_place(records) {
         None => Ok(None),
         Some(_) if !has_data(header.type_flag) => Err(TarErrorKind::SparseMap),
         Some(MapPlace::Records) => {
-            sparse::check_records(records, header.size)?;
-            Err(TarErrorKind::PaxSparse)
+            sparse::of_records(records, header.size).map(|fragments| Some(Sparse::Known(fragments)))
         }
         Some(MapPlace::Data) if header.size.cast_unsigned() < BLOCK_SIZE as u64 => {
             Err(TarErrorKind::SparseMap)
         }
         Some(MapPlace::Data) => {
             let map = Box::new(DataMap::new(records, header.size)?);
-            Ok(Some(State::SparseData { map, left: header.size.cast_unsigned() }))
+            let left = header.size.cast_unsigned();
+            Ok(Some(Sparse::Next(State::SparseData { map, left, header: Box::new(*block) })))
         }
     }
 }
@@ -511,6 +596,37 @@ const fn skip(size: u64, padding: u64) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn maps_of_sparse_files_are_limited() {
+        let records = b"22 GNU.sparse.major=0\n22 GNU.sparse.minor=1\n21 GNU.sparse.size=9\n26 GNU.sparse.numblocks=1\n22 GNU.sparse.map=2,3\n";
+        let header = |kind, size: usize| {
+            let mut block = [0; BLOCK_SIZE];
+            block[..1].copy_from_slice(b"a");
+            block[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+            block[156] = kind;
+            block[148..156].fill(b' ');
+            let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+            block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+            block
+        };
+        let mut archive = header(b'x', records.len()).to_vec();
+        archive.extend(records);
+        archive.resize(1024, 0);
+        archive.extend(header(b'0', 3));
+        archive.resize(2048, 0);
+        for (fragments, expected) in
+            [(0, Ok(())), (MAX_SPARSE_FRAGMENTS, Err(TarErrorKind::PaxSparse))]
+        {
+            let mut walker = TarWalker { fragments, ..TarWalker::unpacking() };
+            assert_eq!(walker.feed(&archive).map_err(|error| error.kind), expected);
+            if expected.is_ok() {
+                let summary = walker.finish().expect("complete");
+                assert_eq!(summary.sparse, BTreeMap::from([(0, vec![2..5])]));
+                assert_eq!(summary.toc.get(0).uncompressed_size(), 9);
+            }
+        }
+    }
 
     #[test]
     fn limits_are_errors() {
