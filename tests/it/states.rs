@@ -12,7 +12,7 @@ use soci_layout::layer::eager::EagerCause;
 use soci_layout::media_type::{Compression, LayerKind, layer_kind};
 use soci_layout::report::LayerOutcome;
 use soci_layout::verify::{Consequence, Verification, VerifyOptions, verify};
-use soci_layout::{Digest, Error, Options};
+use soci_layout::{Digest, Error, IndexVersion, LayerTypes, Options, V1Shape};
 
 use crate::context::{Context, text};
 use crate::inspect::{run, stdout};
@@ -234,6 +234,38 @@ fn a_blob_under_two_types_is_read_by_its_ztoc() {
     let context = image(&[(TAR, layer.clone()), (GZIP, layer)]);
     context.index(&Context::options()).unwrap();
     assert_eq!(verified(&context).findings, []);
+}
+
+#[test]
+fn images_may_name_a_blob_by_different_types() {
+    for (index_version, v1_shape) in [
+        (IndexVersion::V2, V1Shape::Nested),
+        (IndexVersion::V1, V1Shape::Nested),
+        (IndexVersion::V1, V1Shape::Tagged),
+        (IndexVersion::Both, V1Shape::Nested),
+    ] {
+        let context = image(&[(GZIP, gzip(&tar(100)))]);
+        let mut index = context.index_json();
+        let mut other = index["manifests"][0].clone();
+        let mut manifest = context.json(text(&other["digest"]));
+        manifest["layers"][0]["mediaType"] = TYPES[4].into();
+        let manifest = manifest.to_string();
+        other["digest"] = context.put(manifest.as_bytes()).into();
+        other["size"] = manifest.len().into();
+        for (position, root) in [&mut index["manifests"][0], &mut other].into_iter().enumerate() {
+            root["annotations"] =
+                json!({"org.opencontainers.image.ref.name": format!("v{position}")});
+        }
+        index["manifests"].as_array_mut().unwrap().push(other);
+        context.write_index_json(&index.to_string());
+        let layer_types = LayerTypes::Keep;
+        context
+            .index(&Options { index_version, v1_shape, layer_types, ..Context::options() })
+            .unwrap();
+        let verification = verified(&context);
+        assert_eq!(verification.findings, [], "{index_version:?} {v1_shape:?}");
+        assert_eq!(verification.images.len(), 2);
+    }
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn layers_total(layers: &Counts, options: &Options) -> String {
     }
     let limit = format!("below {} (--min-layer-size)", Bytes(options.min_layer_size));
     match (layers.small, layers.skipped) {
-        (0, 0) => "nothing to index: the images have no layers".to_owned(),
+        (0, 0) => "nothing to index: no image has a layer that could be indexed".to_owned(),
         (1, 0) => format!("nothing to index: the only layer is {limit}"),
         (small, 0) => format!("nothing to index: all {small} layers are {limit}"),
         (0, skipped) => format!("nothing to index: {} skipped", count(skipped, "layer")),
@@ -245,6 +245,7 @@ mod tests {
             files: 1,
             uncompressed_size,
             largest_span: 1 << 20,
+            unlike_unpacked: None,
         }
     }
 
@@ -332,7 +333,13 @@ wrote 7 blobs and index.json, 1.0MiB; removed 1 blob, 1000B; 2.3s
         let skipped = || layer("b", LayerOutcome::Skipped(reason()));
         let unchanged = "wrote nothing, the layout is unchanged; 2.3s\n";
         for (layers, dry_run, end) in [
-            (vec![], false, format!("nothing to index: the images have no layers\n{unchanged}")),
+            (
+                vec![],
+                false,
+                format!(
+                    "nothing to index: no image has a layer that could be indexed\n{unchanged}"
+                ),
+            ),
             (
                 vec![small()],
                 false,

@@ -8,8 +8,8 @@ use super::Findings;
 use super::document::{self, Documents, Entry};
 use super::finding::{Consequence, VerifiedImage};
 use super::job::{Claim, Job, Layer};
-use super::parents::{Stack, StackLayer};
 use super::prefetch;
+use crate::commands::parents::{Stack, StackLayer, ZtocKey};
 use crate::commands::select::{SelectedImage, Selection};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -68,9 +68,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Digest and size of a zTOC.
-pub(super) type ZtocKey = (Digest, u64);
-
 /// A zTOC so far.
 struct Used<'a> {
     job: Job<'a>,
@@ -107,7 +104,7 @@ impl<'a> Planner<'a> {
         let own: BTreeSet<usize> = positions.iter().copied().collect();
         let mut lazy: BTreeMap<usize, ZtocKey> = BTreeMap::new();
         for (digest, _) in &found {
-            for (layer, ztoc) in self.index(*digest, &own, findings)? {
+            for (layer, ztoc) in self.index(*digest, (image, &own), findings)? {
                 lazy.entry(layer).or_insert(ztoc);
             }
         }
@@ -196,11 +193,11 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Checks a SOCI index of the image with the layers `own`, and gives those that have a zTOC in it, with that.
+    /// Checks a SOCI index of an image, whose layers are `own`, and gives those that have a zTOC in it, with that.
     fn index(
         &mut self,
         digest: Digest,
-        own: &BTreeSet<usize>,
+        (image, own): (&Image, &BTreeSet<usize>),
         findings: &mut Findings,
     ) -> Result<BTreeMap<usize, ZtocKey>, Error> {
         let first = self.read.insert(digest);
@@ -229,8 +226,9 @@ impl<'a> Planner<'a> {
             let blob = &entry.descriptor;
             match blob.media_type.as_str() {
                 ZTOC => {
-                    let descriptors: Vec<&Descriptor> =
-                        layers.iter().map(|at| self.layers[*at].descriptor).collect();
+                    // By their types in this image: others may have the same blobs under other types.
+                    let named = |layer: &&Descriptor| entry.layer() == Some(layer.digest);
+                    let descriptors: Vec<&Descriptor> = image.layers.iter().filter(named).collect();
                     document::layer_entry(digest, entry, &descriptors, findings);
                     self.read.insert(blob.digest);
                     let ztoc = self.ztoc((blob.digest, blob.size));
