@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the pictures of the documentation from what the program makes.
 
-    draw.py BINARY           writes the pictures beside this file
+    draw.py BINARY           writes those pictures beside this file that have changed
     draw.py BINARY --check   compares them with those that are there; times may differ
 
 layer.svg, read.svg and documents.svg show the first layer and the documents of testdata/layouts/multi-attest, an export of
@@ -186,14 +186,15 @@ def documents_picture(found):
         arrow(left + 95, 94, left + 95, 200)
         arrow(left + 355, 94, left + 355, 200)
         svg.text(left + 102, 150, "layers", ' font-size="12" fill="#57606a"')
-        svg.text(left + 348, 150, "layers", ' font-size="12" fill="#57606a" text-anchor="end"')
+        svg.text(left + 362, 150, "layers", ' font-size="12" fill="#57606a"')
         if version == "v2":
             arrow(left + 190, 72, left + 260, 72, "#d1242f")
         else:
             arrow(left + 260, 72, left + 190, 72, "#d1242f")
         svg.middle(left + 225, 64, "annotation" if version == "v2" else "subject", ' font-size="12" fill="#d1242f"')
-        arrow(left + 260, 222, left + 190, 222)
-        svg.middle(left + 225, 214, "is about", ' font-size="12" fill="#57606a"')
+        svg.path(f"M{left + 290} 94L{left + 160} 200M{left + 162.5} 193L{left + 160} 200L{left + 167} 198.5", more=' stroke="#57606a" stroke-width="1.6" stroke-dasharray="5 3"')
+        svg.text(left + 238, 168, "which zTOC", ' font-size="12" fill="#57606a"')
+        svg.text(left + 238, 183, "is for which layer", ' font-size="12" fill="#57606a"')
         said = ("The manifest has an annotation more, so its digest is new.", "Whoever pulls that digest pulls that index.") if version == "v2" else (
             "The manifest stays as it is, and so does its digest.", "Found by asking the registry for referrers.")
         for number, text in enumerate(said):
@@ -225,19 +226,19 @@ def timeless(text):
     return re.sub(r"\s*\b\d+\.\d+s\b", " 0s", re.sub(r' textLength="[^"]*"', "", text))
 
 
+def same(path, text):
+    return path.exists() and timeless(path.read_text()) == timeless(text)
+
+
 def main():
     binary, check = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:] == ["--check"]
     with tempfile.TemporaryDirectory() as name:
         pictures = draw(binary, pathlib.Path(name))
-    differ = []
-    for name, text in pictures.items():
-        path = HERE / name
-        if check:
-            if timeless(path.read_text()) != timeless(text):
-                differ.append(name)
-        else:
-            path.write_text(text)
-    if differ:
+    differ = [name for name, text in pictures.items() if not same(HERE / name, text)]
+    if not check:
+        for name in differ:
+            (HERE / name).write_text(pictures[name])
+    elif differ:
         sys.exit(f"not what the program makes: {', '.join(differ)}. Run make pictures, and look at them")
 
 
