@@ -37,6 +37,7 @@ hands: export DIST := .work/dist-here
 hands:
 	.github/packaging/dist.sh $(shell uname -m)-unknown-linux-musl
 	python3 -B tests/hands/run.py .work/dist-here .work/bin
+	python3 -B tests/hands/people.py .work/dist-here .work/bin
 
 # The pictures of the documentation, from what the program makes.
 pictures: build

@@ -2,7 +2,6 @@
 """What people do first, done as they do it: install from a release, use the action in a job, push.
 
     run.py DIST WORK_BIN
-    run.py --pages BINARY WORK_BIN      only what the pages show, with a binary that is there
 
 Serves DIST as a release on loopback, installs from it with install.sh into an empty home, then takes the
 `run:` steps out of action.yml and runs them with a runner's environment on a real export, pushes the result
@@ -292,39 +291,6 @@ def shell(script, folder, binary, binaries, more=None):
     return run(["sh", "-euc", script], env, folder)
 
 
-# Pages whose `sh` blocks are run one after the other, as they stand there.
-PAGES = ["moving", "quickstart.ja", "signing", "troubleshooting"]
-
-
-def page_runs(page, folder, made, binary, binaries):
-    """All `sh` blocks of a page in a folder of its own, with a registry of its own under the page's host name."""
-    place = folder / page
-    place.mkdir()
-    shutil.copytree(made, place / "oci-dir")
-    (place / "sbom.spdx.json").write_text("{}")
-    found = blocks(f"docs/{page}.md", "sh")
-    check(f"docs/{page}.md has lines to run", bool(found))
-    with registry(place) as host:
-        pushed = f"{host}/app:v1"
-        if page == "troubleshooting":
-            run([binary, "index", "-q", place / "oci-dir"])
-            run([f"{binaries}/buildx", "imagetools", "create", "--prefer-index=false", "-t", pushed, f"oci-layout://{place}/oci-dir:v1"])
-        for number, block in enumerate(found, 1):
-            # An image cannot be built here: the layout is there. Loopback has no TLS, which oras wants to be told.
-            lines = [line for line in block.splitlines() if not line.startswith("docker buildx build")]
-            script = re.sub(r"\boras (attach|discover|cp)\b", r"oras \1 --plain-http", "\n".join(lines))
-            script = script.replace("oras cp --plain-http", "oras cp --to-plain-http").replace("example.com", host)
-            if "cosign" in script and not shutil.which("cosign", path=binaries):
-                print(f"left out: block {number} of docs/{page}.md needs cosign", flush=True)
-                continue
-            shutil.rmtree(place / "bin", ignore_errors=True)
-            done = shell(script, place, binary, binaries, {"COSIGN_PASSWORD": ""})
-            check(f"block {number} of docs/{page}.md runs", done.returncode == 0, done.stdout + done.stderr)
-        digest = run([f"{binaries}/crane", "digest", "--insecure", pushed]).stdout.strip()
-        root = json.loads((place / "oci-dir/index.json").read_text())["manifests"][0]["digest"]
-        check(f"and behind the tag is what docs/{page}.md indexed", digest == root, digest)
-
-
 def pages(folder, binary, binaries):
     """What the pages show: shell lines are run, YAML is read by what will read it."""
     made = layouts(folder)
@@ -362,9 +328,6 @@ def pages(folder, binary, binaries):
         done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell"})
         check("the shell recipe indexes, verifies, pushes and compares", done.returncode == 0, done.stderr)
 
-    for page in PAGES:
-        page_runs(page, folder, made, binary, binaries)
-
     flow = folder / "workflow.yml"
     flow.write_text(blocks("docs/recipes/github-actions.md", "yaml")[0])
     done = run([f"{binaries}/actionlint", "-no-color", flow, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
@@ -384,11 +347,6 @@ def pages(folder, binary, binaries):
 
 
 def main():
-    if sys.argv[1] == "--pages":
-        binary, binaries = (pathlib.Path(p).resolve() for p in sys.argv[2:4])
-        with tempfile.TemporaryDirectory() as name:
-            pages(pathlib.Path(name), binary, binaries)
-        return ending()
     dist, binaries = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -401,10 +359,6 @@ def main():
             check(f"{reports} reports are as docs/schemas/{name}.schema.json says", reports > 0 and not wrong, "\n".join(sorted(wrong)[:20]))
         (folder / "pages").mkdir()
         pages(folder / "pages", binary, binaries)
-    return ending()
-
-
-def ending():
     print(f"{PASSED} passed, {len(FAILED)} failed")
     return 1 if FAILED else 0
 

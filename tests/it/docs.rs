@@ -230,7 +230,7 @@ const UNCHECKED: [&str; 8] = [
 /// What looks like a command is run by somebody: `console` here, `sh` by `make hands`.
 #[test]
 fn every_block_is_checked_by_something() {
-    let hands = fs::read_to_string(root().join("tests/hands/run.py")).unwrap();
+    let hands = fs::read_to_string(root().join("tests/hands/people.py")).unwrap();
     let list = hands.lines().find(|line| line.starts_with("PAGES = ")).unwrap();
     for (path, page) in pages() {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -243,7 +243,10 @@ fn every_block_is_checked_by_something() {
                 "console" => {}
                 "sh" => {
                     let listed = format!("\"{}\"", name.trim_end_matches(".md"));
-                    assert!(list.contains(&listed), "{place}: tests/hands/run.py does not run it");
+                    assert!(
+                        list.contains(&listed),
+                        "{place}: tests/hands/people.py does not run it"
+                    );
                 }
                 kind => panic!("{place}: nothing checks a block of {kind:?}"),
             }
