@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help dist hands build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist hands pictures pictures-check build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -14,6 +14,7 @@ help:
 	@echo "make dist   what a release consists of, in dist/: archives, install.sh, SBOM, checksums"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make hands  make dist for this machine, installed on loopback, the action's steps and the recipes run (minutes)"
+	@echo "make pictures  draws docs/pictures anew from what the program makes"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
 	@echo "make growth the work of each command grows as its input does, counted in instructions"
 	@echo "make foreign layouts of other projects' tools made anew, and all who pull or build on them (root, apt)"
@@ -25,7 +26,7 @@ help:
 	@echo "make miri   what Miri can run (nightly)"
 	@echo "make msrv   build with the oldest Rust that Cargo.toml promises"
 	@echo "make advisories  known vulnerabilities of the dependencies"
-	@echo "parts of make test: check unit peer push e2e determinism faults fuzz-smoke"
+	@echo "parts of make test: check unit pictures-check peer push e2e determinism faults fuzz-smoke"
 
 # What a release consists of, for all targets that can be linked here (DIST_TARGETS for some of them).
 dist:
@@ -36,6 +37,14 @@ hands: export DIST := .work/dist-here
 hands:
 	.github/packaging/dist.sh $(shell uname -m)-unknown-linux-musl
 	python3 -B tests/hands/run.py .work/dist-here .work/bin
+	python3 -B tests/hands/people.py .work/dist-here .work/bin
+
+# The pictures of the documentation, from what the program makes.
+pictures: build
+	python3 -B docs/pictures/draw.py $(BIN)
+
+pictures-check: build
+	python3 -B docs/pictures/draw.py $(BIN) --check
 
 build:
 	cargo build --release --locked
@@ -49,7 +58,7 @@ setup:
 	tests/setup.sh
 
 # In this order a mistake is told as early as possible.
-test: setup check unit peer push e2e determinism faults fuzz-smoke
+test: setup check unit pictures-check peer push e2e determinism faults fuzz-smoke
 
 # What needs nothing but Rust, before each commit.
 quick: lint unit

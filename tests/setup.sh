@@ -5,6 +5,7 @@
 #   tests/setup.sh demo       only what building and the demonstration need
 #   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
 #   SKIP_TYPOS=1 ...          leave typos out (likewise)
+#   SKIP_COSIGN=1 ...         leave cosign out (likewise); make hands then leaves the signing out, and says so
 #
 # Packages come from apt (Debian 12 and its relatives). On any other system the
 # script installs everything else and lists the commands and headers to provide.
@@ -14,6 +15,7 @@ CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ORAS=oras.land/oras/cmd/oras@v1.3.6
 REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
 BUILDX=github.com/docker/buildx/cmd/buildx@v0.38.2
+COSIGN=github.com/sigstore/cosign/v3/cmd/cosign@v3.1.1
 ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
@@ -233,6 +235,7 @@ if check_go; then
   go_tool "$REGCTL"
   go_tool "$BUILDX"
   go_tool "$ACTIONLINT"
+  if [ -z "${SKIP_COSIGN:-}" ]; then go_tool "$COSIGN"; else say "cosign: left out as asked"; fi
   containerd=$(cd "$repo/tests/peer" && go list -m -f '{{.Version}}' "$CONTAINERD")
   for tool in containerd ctr containerd-shim-runc-v2; do
     go_tool "$CONTAINERD/cmd/$tool@$containerd"

@@ -12,6 +12,7 @@ mod concurrent;
 mod context;
 mod determinism;
 mod diff;
+mod docs;
 mod errors;
 mod files;
 mod foreign;
