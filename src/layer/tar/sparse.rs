@@ -5,27 +5,51 @@
 use std::ops::Range;
 
 use super::MAX_META_SIZE;
+use super::entry::has_data;
 use super::error::TarErrorKind;
-use super::header::{Block, Format, Header, numeric};
+use super::header::{BLOCK_SIZE, Block, Format, Header, numeric};
 use super::pax::{PaxRecords, SPARSE_MAP, decimal};
 
-/// Where a PAX sparse file has its map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MapPlace {
-    /// In the records (formats 0.0 and 0.1).
-    Records,
-    /// In front of the file data (format 1.0).
-    Data,
+/// The map of a sparse file.
+pub(super) enum Sparse {
+    /// It is in the records (PAX formats 0.0 and 0.1).
+    Known(Fragments),
+    /// It is in front of the file data (PAX format 1.0).
+    Ahead(Box<DataMap>),
+    /// It goes on between header and data (old GNU format).
+    Old(OldMap),
 }
 
-/// Whether the records make the entry a sparse file. Unknown versions do not.
-pub(super) fn map_place(pax: &PaxRecords) -> Option<MapPlace> {
-    match (pax.get(b"GNU.sparse.major"), pax.get(b"GNU.sparse.minor")) {
-        (b"0", b"0" | b"1") => Some(MapPlace::Records),
-        (b"1", b"0") => Some(MapPlace::Data),
-        (b"", b"") if !pax.get(SPARSE_MAP).is_empty() => Some(MapPlace::Records),
-        _ => None,
+/// The map when the entry is a sparse file. Unknown versions in the records make it none.
+///
+/// # Errors
+/// When the map is malformed; and for the old GNU format when it is complete, as containerd does not unpack it either.
+pub(super) fn find(
+    header: &Header<'_>,
+    records: Option<&PaxRecords>,
+    block: &Block,
+) -> Result<Option<Sparse>, TarErrorKind> {
+    if header.type_flag == b'S' {
+        let map = OldMap::new(header, block)?.ok_or(TarErrorKind::OldGnuSparse)?;
+        return Ok(Some(Sparse::Old(map)));
     }
+    let Some(pax) = records else { return Ok(None) };
+    let ahead = match (pax.get(b"GNU.sparse.major"), pax.get(b"GNU.sparse.minor")) {
+        (b"0", b"0" | b"1") => false,
+        (b"1", b"0") => true,
+        (b"", b"") if !pax.get(SPARSE_MAP).is_empty() => false,
+        _ => return Ok(None),
+    };
+    if !has_data(header.type_flag) {
+        return Err(TarErrorKind::SparseMap);
+    }
+    if !ahead {
+        return of_records(pax, header.size).map(|fragments| Some(Sparse::Known(fragments)));
+    }
+    if header.size.cast_unsigned() < BLOCK_SIZE as u64 {
+        return Err(TarErrorKind::SparseMap);
+    }
+    Ok(Some(Sparse::Ahead(Box::new(DataMap::new(pax, header.size)?))))
 }
 
 /// Where the data of a sparse file lies in it, in order; everything else is zeros.
@@ -100,7 +124,7 @@ fn fragment_count(text: &[u8]) -> Result<u64, TarErrorKind> {
 }
 
 /// The map of formats 0.0 and 0.1.
-pub(super) fn of_records(pax: &PaxRecords, header_size: i64) -> Result<Fragments, TarErrorKind> {
+fn of_records(pax: &PaxRecords, header_size: i64) -> Result<Fragments, TarErrorKind> {
     let mut fragments = Fragments::of_pax(pax, header_size)?;
     let count = fragment_count(pax.get(b"GNU.sparse.numblocks"))?;
     let map = pax.get(SPARSE_MAP);
@@ -128,7 +152,7 @@ pub(super) struct DataMap {
 
 impl DataMap {
     /// For the entry with these records.
-    pub(super) fn new(pax: &PaxRecords, header_size: i64) -> Result<Self, TarErrorKind> {
+    fn new(pax: &PaxRecords, header_size: i64) -> Result<Self, TarErrorKind> {
         let fragments = Fragments::of_pax(pax, header_size)?;
         Ok(Self { fragments, text: Vec::new(), lines: 0, count: None })
     }
@@ -187,7 +211,7 @@ impl OldMap {
     ///
     /// # Errors
     /// When the map is not valid, or the header not of GNU format: other formats lay it out differently.
-    pub(super) fn new(header: &Header<'_>, block: &Block) -> Result<Option<Self>, TarErrorKind> {
+    fn new(header: &Header<'_>, block: &Block) -> Result<Option<Self>, TarErrorKind> {
         if header.format != Format::Gnu {
             return Err(TarErrorKind::SparseMap);
         }

@@ -21,7 +21,7 @@ use super::error::{TarError, TarErrorKind};
 use super::header::{self, BLOCK_SIZE, Block, Header};
 use super::links::LinkTargets;
 use super::pax::{PaxRecords, SPARSE_NAME};
-use super::sparse::{self, DataMap, Fragments, MapPlace, OldMap, SparseMap};
+use super::sparse::{self, DataMap, Fragments, OldMap, Sparse, SparseMap};
 use crate::limits::MAX_SPARSE_FRAGMENTS;
 use crate::ztoc::toc::{FileType, Toc, TocFull};
 
@@ -434,20 +434,24 @@ impl TarWalker {
     ) -> Result<State, TarErrorKind> {
         let merged = Merged::new(header, name, pending)?;
         let header = &merged.header;
-        match sparse_map(header, pending, block)? {
-            None => {}
+        let state = match sparse::find(header, pending.records(), block)? {
+            None => {
+                let size = self.push(&merged, pending)?;
+                return Ok(skip(size, padding(size)));
+            }
             Some(Sparse::Known(fragments)) if self.unpacking => {
                 return self.sparse_entry(merged, pending, fragments);
             }
             Some(Sparse::Known(_)) => return Err(TarErrorKind::PaxSparse),
-            Some(Sparse::Next(state)) => {
-                self.open_name.clear();
-                self.open_name.extend_from_slice(header.name);
-                return Ok(state);
+            Some(Sparse::Old(map)) => State::OldSparse(map),
+            Some(Sparse::Ahead(map)) => {
+                let left = header.size.cast_unsigned();
+                State::SparseData { map, left, header: Box::new(*block) }
             }
-        }
-        let size = self.push(&merged, pending)?;
-        Ok(skip(size, padding(size)))
+        };
+        self.open_name.clear();
+        self.open_name.extend_from_slice(header.name);
+        Ok(state)
     }
 
     /// The map in front of the data of a sparse file is complete.
@@ -537,45 +541,6 @@ impl Meta {
             Self::Records | Self::GlobalRecords => pending.records.payload(),
             Self::LongName => &mut pending.long_name,
             Self::LongLink => &mut pending.long_link,
-        }
-    }
-}
-
-/// The map of a sparse file.
-enum Sparse {
-    /// It is in the records.
-    Known(Fragments),
-    /// It is read in this state.
-    Next(State),
-}
-
-/// The map when the entry is a sparse file.
-///
-/// # Errors
-/// When the map is malformed, and for the old GNU format, which containerd does not unpack either.
-fn sparse_map(
-    header: &Header<'_>,
-    pending: &Pending,
-    block: &Block,
-) -> Result<Option<Sparse>, TarErrorKind> {
-    if header.type_flag == b'S' {
-        let map = OldMap::new(header, block)?.ok_or(TarErrorKind::OldGnuSparse)?;
-        return Ok(Some(Sparse::Next(State::OldSparse(map))));
-    }
-    let Some(records) = pending.records() else { return Ok(None) };
-    match sparse::map_place(records) {
-        None => Ok(None),
-        Some(_) if !has_data(header.type_flag) => Err(TarErrorKind::SparseMap),
-        Some(MapPlace::Records) => {
-            sparse::of_records(records, header.size).map(|fragments| Some(Sparse::Known(fragments)))
-        }
-        Some(MapPlace::Data) if header.size.cast_unsigned() < BLOCK_SIZE as u64 => {
-            Err(TarErrorKind::SparseMap)
-        }
-        Some(MapPlace::Data) => {
-            let map = Box::new(DataMap::new(records, header.size)?);
-            let left = header.size.cast_unsigned();
-            Ok(Some(Sparse::Next(State::SparseData { map, left, header: Box::new(*block) })))
         }
     }
 }
