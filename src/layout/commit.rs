@@ -40,6 +40,17 @@ pub(crate) struct StagedBlob {
     synced: bool,
 }
 
+impl StagedBlob {
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its content.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
+        fs::read(&self.path).map_err(Error::io("read", &self.path))
+    }
+}
+
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Committed {

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, Options, Platform};
 
 use super::super::exit;
+use super::prefetch::PrefetchArgs;
 use super::{CONTENT, CacheDir, OUTPUT, Progress, RUN, SELECTION, jobs};
 use crate::cli::show::size;
 
@@ -131,6 +132,9 @@ pub(crate) struct IndexArgs {
     /// It is part of their bytes: equal digests need the equal text.
     #[arg(long, value_name = "TEXT", help_heading = CONTENT, default_value = DEFAULT_BUILD_TOOL_IDENTIFIER)]
     pub(crate) build_tool_identifier: String,
+
+    #[command(flatten)]
+    pub(crate) prefetch: PrefetchArgs,
 
     /// Remove the blobs that only the replaced manifests referred to
     #[arg(long, help_heading = RUN)]
@@ -259,6 +263,7 @@ impl IndexArgs {
             min_saving: self.min_saving,
             xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
             build_tool_identifier: self.build_tool_identifier.clone(),
+            prefetch: self.prefetch.files(),
             prune: self.prune,
             external_blobs: self.external_blobs,
             strict: self.strict,
@@ -282,6 +287,8 @@ fn summary(text: &str) -> Result<PathBuf, String> {
 mod tests {
     use clap::{Parser as _, error::ErrorKind};
 
+    use soci_layout::PrefetchFiles;
+
     use super::super::{Cli, Command};
     use super::*;
 
@@ -304,7 +311,7 @@ mod tests {
         let args = index(
             "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
-             --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --cache-dir C --dry-run",
+             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
@@ -320,6 +327,7 @@ mod tests {
             min_saving: 25,
             xattr_optimization: true,
             build_tool_identifier: "me".into(),
+            prefetch: PrefetchFiles { files: vec!["/a,b".into(), "c*".into()], traced: Vec::new() },
             prune: true,
             strict: true,
             trust_blobs: true,

@@ -21,10 +21,12 @@ use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
 use crate::layout::tree::Tree;
+use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
+use crate::soci::find::ZtocProblem;
 use crate::threads::each;
 use crate::ztoc::Ztoc;
 
@@ -57,6 +59,26 @@ pub(super) struct Scanned {
     pub(super) steps: Vec<Digest>,
 }
 
+impl Scanned {
+    /// The zTOC of a layer with its digest, read from where it is now.
+    pub(super) fn ztoc(
+        &self,
+        layout: &Layout,
+        layer: &Descriptor,
+    ) -> Result<Option<(Digest, Result<Ztoc, ZtocProblem>)>, Error> {
+        let ready = key(layer).and_then(|key| self.ztocs.get(&key));
+        let Some(ReadyZtoc { digest, size, .. }) = ready.copied() else { return Ok(None) };
+        let bytes = match self.staged.iter().find(|staged| staged.digest() == digest) {
+            Some(staged) => staged.read()?,
+            None => match layout.read_blob(&digest, size, MAX_ZTOC_SIZE)? {
+                Some(bytes) => bytes,
+                None => return Ok(Some((digest, Err(ZtocProblem::Missing)))),
+            },
+        };
+        Ok(Some((digest, Ztoc::decode(&bytes).map_err(ZtocProblem::from))))
+    }
+}
+
 /// A layer and what is known of it before scanning.
 #[derive(Debug)]
 struct Layer<'a> {
@@ -77,7 +99,7 @@ enum Plan {
 #[derive(Debug)]
 pub(super) struct Layers<'a> {
     layers: Vec<Layer<'a>>,
-    candidates: Candidates<'a>,
+    pub(super) candidates: Candidates<'a>,
 }
 
 /// How one layer's work ended.

@@ -36,6 +36,8 @@ pub struct Options {
     pub xattr_optimization: bool,
     /// Text stored in every zTOC and SOCI index. Part of their bytes.
     pub build_tool_identifier: String,
+    /// Files that readers fetch before they start the image.
+    pub prefetch: PrefetchFiles,
     /// Remove superseded blobs that nothing refers to any more.
     pub prune: bool,
     /// Prune also where the blobs are in a directory outside of the layout, which others may use.
@@ -53,6 +55,24 @@ pub struct Options {
     pub dry_run: bool,
     /// Layers scanned at a time; `None` for one per processor.
     pub jobs: Option<NonZeroUsize>,
+}
+
+/// Files that are fetched before an image starts, in the order of their importance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrefetchFiles {
+    /// Files, directories (all files below) and globs (`*`, `?`, `[…]`, `{…}`, and `**` for any number of directories),
+    /// as somebody wrote them.
+    pub files: Vec<String>,
+    /// Files by their very names, as somebody recorded them. Those that are not there are only counted.
+    pub traced: Vec<String>,
+}
+
+impl PrefetchFiles {
+    /// Whether there is nothing to fetch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.traced.is_empty()
+    }
 }
 
 /// The reference's default span size in bytes.
@@ -78,6 +98,7 @@ impl Default for Options {
             min_saving: DEFAULT_MIN_SAVING,
             xattr_optimization: false,
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
+            prefetch: PrefetchFiles::default(),
             prune: false,
             external_blobs: false,
             strict: false,

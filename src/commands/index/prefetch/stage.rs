@@ -1,0 +1,277 @@
+//! The stage between scan and assembly: the wanted files of each image, and the spans that cover them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::paths::{cleaned, file, files};
+use crate::commands::files::{ContentPlace, ImageFiles, LayerTable, Loader, NodeId, Root, ZtocOf};
+use crate::commands::index::options::Options;
+use crate::commands::index::report::{PrefetchArtifact, PrefetchReport};
+use crate::commands::select::{SelectedImage, Selection};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::oci::digest::Digest;
+use crate::oci::json::excerpt;
+use crate::progress::event::{Outcome, Step};
+use crate::progress::steps::Steps;
+use crate::progress::warnings::Warnings;
+use crate::soci::prefetch::{Prefetch, Spans, encode, joined};
+use crate::ztoc::Ztoc;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(in crate::commands::index) struct FoundPrefetch {
+    /// For the SOCI indexes.
+    pub(in crate::commands::index) spans: Prefetch,
+    pub(in crate::commands::index) reports: Vec<PrefetchReport>,
+    pub(in crate::commands::index) warnings: Vec<String>,
+}
+
+/// The search for the wanted files.
+pub(in crate::commands::index) struct Search<'a> {
+    pub(in crate::commands::index) layout: &'a Layout,
+    pub(in crate::commands::index) options: &'a Options,
+    pub(in crate::commands::index) steps: &'a Steps<'a>,
+    /// The zTOCs that the images will have.
+    pub(in crate::commands::index) ztoc: ZtocOf<'a>,
+}
+
+impl Search<'_> {
+    /// Looks for the files in each image. `inputs` are the digests of the scans.
+    ///
+    /// # Errors
+    /// [`Error::PrefetchNotFound`] under `strict`, for a path that is in none of the images; [`Error::Io`].
+    pub(in crate::commands::index) fn run(
+        &self,
+        selection: &Selection<'_>,
+        inputs: &[Digest],
+    ) -> Result<FoundPrefetch, Error> {
+        let wanted = &self.options.prefetch;
+        if wanted.is_empty() {
+            return Ok(FoundPrefetch::default());
+        }
+        let content = format!("prefetch {wanted:?}");
+        let step = self.steps.plan("[prefetch] files to spans".to_owned(), &content, inputs);
+        self.steps.run(&step, || Ok((self.images(selection, &step)?, Outcome::Done)))
+    }
+
+    fn images(&self, selection: &Selection<'_>, step: &Step) -> Result<FoundPrefetch, Error> {
+        let loader = Loader::new(self.layout, self.steps, self.options.jobs, self.ztoc).lenient();
+        let (mut found, mut warnings) = (FoundPrefetch::default(), Warnings::default());
+        for selected in &selection.images {
+            if self.steps.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let image = loader.image(selected, None)?;
+            let (report, spans) = self.image(selected, &image, &mut warnings);
+            self.steps.log(step, told(&report));
+            for (layer, spans) in spans {
+                found.spans.insert(selected.digest, layer, spans);
+            }
+            found.reports.push(report);
+        }
+        self.check_strict(&found.reports)?;
+        found.warnings = warnings.finish(|more| format!("prefetch: {more} more such warnings"));
+        for warning in &found.warnings {
+            self.steps.warn(step, warning);
+        }
+        Ok(found)
+    }
+
+    /// A path that one of several images has is right: platforms have paths of their own.
+    fn check_strict(&self, reports: &[PrefetchReport]) -> Result<(), Error> {
+        let is_missing = |path: &&String| {
+            !reports.is_empty() && reports.iter().all(|report| report.not_found.contains(path))
+        };
+        let paths: Vec<String> =
+            self.options.prefetch.files.iter().filter(is_missing).cloned().collect();
+        if self.options.strict && !paths.is_empty() {
+            return Err(Error::PrefetchNotFound { paths });
+        }
+        Ok(())
+    }
+
+    /// The wanted files of one image, and by layer the spans that cover them.
+    fn image(
+        &self,
+        selected: &SelectedImage<'_>,
+        image: &ImageFiles,
+        warnings: &mut Warnings,
+    ) -> (PrefetchReport, BTreeMap<Digest, Vec<Spans>>) {
+        let platform = selected.image.platform.to_string();
+        let tables: Vec<LayerTable<'_>> = image.tables().collect();
+        let mut covered = Covered { tables: &tables, seen: HashSet::new(), spans: BTreeMap::new() };
+        let mut report = PrefetchReport {
+            image: selected.digest,
+            platform: platform.clone(),
+            files: 0,
+            spans: 0,
+            bytes: 0,
+            artifacts: Vec::new(),
+            not_found: Vec::new(),
+            eager: Vec::new(),
+        };
+        for table in &tables {
+            if let (None, Some(problem)) = (table.ztoc, table.problem) {
+                let layer = table.digest;
+                warnings.add(|| {
+                    format!(
+                        "prefetch: the files of layer {layer} ({platform}) are not known: {problem}"
+                    )
+                });
+            }
+        }
+        let root = match image.root() {
+            Ok(root) => root,
+            Err(error) => {
+                warnings
+                    .add(|| format!("prefetch: the files of {platform} are not known: {error}"));
+                return (report, BTreeMap::new());
+            }
+        };
+        for path in &self.options.prefetch.files {
+            let cleaned = cleaned(path.as_bytes());
+            let nodes = match files(&root, &cleaned) {
+                Ok(nodes) => nodes,
+                Err(why) => {
+                    warnings
+                        .add(|| format!("prefetch: {} is not in {platform}: {why}", excerpt(path)));
+                    report.not_found.push(path.clone());
+                    continue;
+                }
+            };
+            let eager = covered.add(&root, &nodes, &cleaned);
+            if eager > 0 {
+                let of = if nodes.len() == 1 {
+                    String::new()
+                } else {
+                    format!("{eager} of {} files of ", nodes.len())
+                };
+                warnings.add(|| format!(
+                    "prefetch: {of}{} in {platform}: in layers that are fetched whole before the image starts",
+                    excerpt(path)
+                ));
+                report.eager.push(path.clone());
+            }
+        }
+        self.traced(&root, &mut covered, &mut report, warnings);
+        let Covered { seen, spans, .. } = covered;
+        report.files = seen.len() as u64;
+        let spans: BTreeMap<Digest, Vec<Spans>> =
+            spans.into_iter().map(|(layer, spans)| (layer, joined(spans))).collect();
+        report.artifacts = artifacts(&tables, &spans);
+        report.spans = report.artifacts.iter().flat_map(|a| &a.spans).map(|(a, b)| b - a + 1).sum();
+        report.bytes = report.artifacts.iter().map(|artifact| artifact.bytes).sum();
+        (report, spans)
+    }
+
+    /// The files of traces. A trace has many that no image has: what the kernel shows, what programs write.
+    fn traced(
+        &self,
+        root: &Root<'_>,
+        covered: &mut Covered<'_>,
+        report: &mut PrefetchReport,
+        warnings: &mut Warnings,
+    ) {
+        let traced = &self.options.prefetch.traced;
+        let (mut gone, mut first) = (0, None);
+        for path in traced {
+            let cleaned = cleaned(path.as_bytes());
+            match file(root, &cleaned) {
+                Ok(None) => {}
+                Ok(Some(node)) => {
+                    if covered.add(root, &[node], &cleaned) > 0 {
+                        report.eager.push(path.clone());
+                    }
+                }
+                Err(_) => {
+                    gone += 1;
+                    first.get_or_insert(path);
+                    report.not_found.push(path.clone());
+                }
+            }
+        }
+        if let Some(first) = first {
+            let (platform, all) = (&report.platform, traced.len());
+            warnings.add(|| format!(
+                "prefetch: {gone} of {all} recorded files are not in {platform}, the first is {}",
+                excerpt(first)
+            ));
+        }
+    }
+}
+
+/// The spans of an image's layers that cover what was added.
+struct Covered<'a> {
+    tables: &'a [LayerTable<'a>],
+    /// Layer and first byte of each file: a file may have several names.
+    seen: HashSet<(usize, u64)>,
+    spans: BTreeMap<Digest, Vec<Spans>>,
+}
+
+impl Covered<'_> {
+    /// Adds files; tells how many are in layers without a zTOC. `path` is what was asked for.
+    fn add(&mut self, root: &Root<'_>, nodes: &[NodeId], path: &[u8]) -> u64 {
+        let mut eager = 0;
+        for place in nodes.iter().filter_map(|node| root.content_place(*node)) {
+            let table = &self.tables[place.layer];
+            let Some(ztoc) = table.ztoc else {
+                eager += 1;
+                continue;
+            };
+            if let Some(spans) = spans(&place, ztoc, path)
+                && self.seen.insert((place.layer, place.start))
+            {
+                self.spans.entry(table.digest).or_default().push(spans);
+            }
+        }
+        eager
+    }
+}
+
+/// The spans that a reader needs for a file.
+///
+/// The last is that of the byte behind the file: the reader asks for it, too. The first is that of the tar header,
+/// which the reader compares before it gives out anything; but a file that the reference finds by the same path gets
+/// the reference's range, which begins with the content. Nothing is read of an empty file.
+fn spans(place: &ContentPlace<'_>, ztoc: &Ztoc, path: &[u8]) -> Option<Spans> {
+    let as_the_reference = place.name == path;
+    if place.start == place.end && !as_the_reference {
+        return None;
+    }
+    let first = ztoc.zinfo.span_at(if as_the_reference { place.start } else { place.header })?;
+    let last = ztoc.zinfo.span_at(place.end)?;
+    Some((first, last.max(first)))
+}
+
+fn artifacts(
+    tables: &[LayerTable<'_>],
+    spans: &BTreeMap<Digest, Vec<Spans>>,
+) -> Vec<PrefetchArtifact> {
+    let mut told = BTreeSet::new();
+    let mut artifacts = Vec::new();
+    for table in tables {
+        let (Some(ztoc), Some(spans)) = (table.ztoc, spans.get(&table.digest)) else { continue };
+        if !told.insert(table.digest) {
+            continue;
+        }
+        let text = encode(spans);
+        let numbers = spans.iter().flat_map(|(first, last)| *first..=*last);
+        let bytes = numbers.map(|number| ztoc.span_bytes(number)).map(|b| b.end - b.start).sum();
+        artifacts.push(PrefetchArtifact {
+            layer: table.digest,
+            digest: Digest::of(text.as_bytes()),
+            size: text.len() as u64,
+            spans: spans.clone(),
+            bytes,
+        });
+    }
+    artifacts
+}
+
+fn told(report: &PrefetchReport) -> String {
+    let PrefetchReport { platform, files, spans, bytes, artifacts, .. } = report;
+    format!(
+        "{platform}: {files} files in {spans} spans of {} layers, {bytes} bytes",
+        artifacts.len()
+    )
+}
