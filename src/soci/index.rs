@@ -123,7 +123,7 @@ pub(crate) fn write_pair(out: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::soci::prefetch::Prefetch;
+    use crate::soci::prefetch::{Prefetch, SpanSet};
 
     /// The worked example of `soci-formats` 8.4.
     #[test]
@@ -154,7 +154,9 @@ mod tests {
             (710, "sha256:16a0b18b4db378d79c1ecc1480849c849a8e0380b77c3f5d78651bf0c1ca9f2e")
         );
         let mut lists = Prefetch::default();
-        lists.insert(subject.digest, entry.layer, vec![(0, 0)]);
+        let mut spans = SpanSet::default();
+        spans.insert((0, 0));
+        lists.insert(subject.digest, entry.layer, &spans);
         let (listed, artifacts) = lists.of_image(&subject.digest, [entry.layer].iter());
         assert_eq!(
             (artifacts[0].len(), Digest::of(artifacts[0].as_bytes()).to_string().as_str()),

@@ -27,9 +27,9 @@ pub(crate) struct Prefetch {
 }
 
 impl Prefetch {
-    /// Sets the spans of a layer of an image. They are sorted and joined.
-    pub(crate) fn insert(&mut self, image: Digest, layer: Digest, spans: Vec<Spans>) {
-        self.images.entry(image).or_default().insert(layer, joined(spans));
+    /// Sets the spans of a layer of an image.
+    pub(crate) fn insert(&mut self, image: Digest, layer: Digest, spans: &SpanSet) {
+        self.images.entry(image).or_default().insert(layer, spans.ranges());
     }
 
     /// The entries for an image with these layers, bottom first, one for each time that a layer is there, and
@@ -52,17 +52,42 @@ impl Prefetch {
     }
 }
 
-/// Sorted, and those joined that overlap or follow each other.
-pub(crate) fn joined(mut spans: Vec<Spans>) -> Vec<Spans> {
-    spans.sort_unstable();
-    let mut joined: Vec<Spans> = Vec::with_capacity(spans.len());
-    for (start, end) in spans {
-        match joined.last_mut() {
-            Some(last) if start <= last.1.saturating_add(1) => last.1 = last.1.max(end),
-            _ => joined.push((start, end)),
+/// Ranges of spans in order, those joined that overlap or follow each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SpanSet(BTreeMap<u64, u64>);
+
+/// What an insertion did: the range that is there now, and those that went into it.
+#[derive(Debug)]
+pub(crate) struct Inserted {
+    pub(crate) now: Spans,
+    pub(crate) before: Vec<Spans>,
+}
+
+impl SpanSet {
+    pub(crate) fn insert(&mut self, (mut first, mut last): Spans) -> Inserted {
+        let mut before = Vec::new();
+        while let Some((start, end)) = self.0.range(..=last.saturating_add(1)).next_back() {
+            let (start, end) = (*start, *end);
+            if end.saturating_add(1) < first {
+                break;
+            }
+            self.0.remove(&start);
+            before.push((start, end));
+            (first, last) = (first.min(start), last.max(end));
         }
+        self.0.insert(first, last);
+        Inserted { now: (first, last), before }
     }
-    joined
+
+    /// Takes the latest insertion back.
+    pub(crate) fn undo(&mut self, inserted: Inserted) {
+        self.0.remove(&inserted.now.0);
+        self.0.extend(inserted.before);
+    }
+
+    pub(crate) fn ranges(&self) -> Vec<Spans> {
+        self.0.iter().map(|(first, last)| (*first, *last)).collect()
+    }
 }
 
 /// The text of an artifact.
@@ -80,6 +105,14 @@ pub(crate) fn encode(spans: &[Spans]) -> String {
 mod tests {
     use super::*;
 
+    fn set(spans: &[Spans]) -> SpanSet {
+        let mut set = SpanSet::default();
+        for range in spans {
+            set.insert(*range);
+        }
+        set
+    }
+
     #[test]
     fn spans_are_sorted_and_joined_as_the_reference_does() {
         for (spans, expected) in [
@@ -90,7 +123,18 @@ mod tests {
             (vec![(5, 6), (5, 5), (0, 1)], vec![(0, 1), (5, 6)]),
             (vec![(0, u64::MAX), (7, 8)], vec![(0, u64::MAX)]),
         ] {
-            assert_eq!(joined(spans), expected);
+            assert_eq!(set(&spans).ranges(), expected, "{spans:?}");
+        }
+    }
+
+    #[test]
+    fn an_insertion_can_be_taken_back() {
+        let before = set(&[(0, 1), (4, 5), (9, 9)]);
+        for range in [(2, 2), (2, 3), (0, 20), (7, 7), (4, 4), (6, 8)] {
+            let mut changed = before.clone();
+            let inserted = changed.insert(range);
+            changed.undo(inserted);
+            assert_eq!(changed, before, "{range:?}");
         }
     }
 
@@ -98,8 +142,8 @@ mod tests {
     fn one_entry_for_each_time_a_layer_is_there() {
         let [image, a, b] = ["image", "a", "b"].map(|text| Digest::of(text.as_bytes()));
         let mut prefetch = Prefetch::default();
-        prefetch.insert(image, a, vec![(4, 4), (0, 1)]);
-        prefetch.insert(image, b, vec![]);
+        prefetch.insert(image, a, &set(&[(4, 4), (0, 1)]));
+        prefetch.insert(image, b, &set(&[]));
         let (entries, texts) = prefetch.of_image(&image, [a, b, a].iter());
         assert_eq!(entries.iter().map(|entry| entry.layer).collect::<Vec<_>>(), [a, a]);
         let expected = r#"{"version":"1.0","prefetch_spans":[{"start_span":0,"end_span":1},{"start_span":4,"end_span":4}]}"#;

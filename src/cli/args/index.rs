@@ -287,7 +287,9 @@ fn summary(text: &str) -> Result<PathBuf, String> {
 mod tests {
     use clap::{Parser as _, error::ErrorKind};
 
-    use soci_layout::PrefetchFiles;
+    use std::time::Duration;
+
+    use soci_layout::{Link, PrefetchFiles, PrefetchLimit};
 
     use super::super::{Cli, Command};
     use super::*;
@@ -311,7 +313,7 @@ mod tests {
         let args = index(
             "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
-             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prune --strict --trust-blobs --cache-dir C --dry-run",
+             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
@@ -327,7 +329,18 @@ mod tests {
             min_saving: 25,
             xattr_optimization: true,
             build_tool_identifier: "me".into(),
-            prefetch: PrefetchFiles { files: vec!["/a,b".into(), "c*".into()], traced: Vec::new() },
+            prefetch: PrefetchFiles {
+                files: vec!["/a,b".into(), "c*".into()],
+                traced: Vec::new(),
+                limit: Some(PrefetchLimit {
+                    time: Duration::from_secs(2),
+                    link: Link {
+                        bandwidth: 1_000_000,
+                        latency: Duration::from_millis(10),
+                        connections: Link::DEFAULT_CONNECTIONS,
+                    },
+                }),
+            },
             prune: true,
             strict: true,
             trust_blobs: true,
@@ -352,6 +365,8 @@ mod tests {
             ("DIR --min-layer-size -1", ErrorKind::UnknownArgument),
             ("DIR --min-saving 100", ErrorKind::ValueValidation),
             ("DIR --platform linux", ErrorKind::ValueValidation),
+            ("DIR --link 1MB,10ms", ErrorKind::MissingRequiredArgument),
+            ("DIR --prefetch-max-time 1s", ErrorKind::MissingRequiredArgument),
             ("DIR --platform linux/amd64,", ErrorKind::ValueValidation),
             ("DIR --name=", ErrorKind::InvalidValue),
             ("DIR --optimization all", ErrorKind::InvalidValue),

@@ -25,7 +25,7 @@ use crate::oci::media_type::{Compression, LayerKind, is_zstd, layer_kind};
 use crate::oci::platform::Platform;
 use crate::progress::event::{Observer, Outcome, Step};
 use crate::progress::steps::Steps;
-use crate::soci::find::{self, ZtocProblem};
+use crate::soci::find::{self, FoundZtoc};
 use crate::threads::each;
 use crate::ztoc::toc::Toc;
 use crate::ztoc::{Zinfo, Ztoc};
@@ -303,9 +303,9 @@ struct Loaded {
 /// What makes two layers one: the same bytes, read in the same way.
 type LayerKey = (Digest, Option<Codec>);
 
-/// The zTOC of a layer with its digest, or why it cannot be used; nothing for a layer that has none.
+/// Gives the zTOC of a layer.
 pub(in crate::commands) type ZtocOf<'a> =
-    &'a (dyn Fn(&Descriptor) -> Result<Option<(Digest, Result<Ztoc, ZtocProblem>)>, Error> + Sync);
+    &'a (dyn Fn(&Descriptor) -> Result<FoundZtoc, Error> + Sync);
 
 /// Gets the tables of contents of layers. Each layer without a zTOC is listed once, in however many images it is.
 pub(in crate::commands) struct Loader<'a> {

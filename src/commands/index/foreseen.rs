@@ -13,7 +13,7 @@ use crate::layout::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::steps::Steps;
-use crate::soci::find::ZtocProblem;
+use crate::soci::find::FoundZtoc;
 use crate::ztoc::Ztoc;
 
 /// What [`Layers::planned`] found, and where it looked.
@@ -31,10 +31,7 @@ impl Foreseen<'_> {
     ///
     /// # Errors
     /// A layer that is not what its descriptor says; [`Error::Io`].
-    pub(super) fn ztoc(
-        &self,
-        layer: &Descriptor,
-    ) -> Result<Option<(Digest, Result<Ztoc, ZtocProblem>)>, Error> {
+    pub(super) fn ztoc(&self, layer: &Descriptor) -> Result<FoundZtoc, Error> {
         let LayerKind::Indexable(compression) = layer_kind(&layer.media_type) else {
             return Ok(None);
         };

@@ -26,7 +26,7 @@ use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
-use crate::soci::find::ZtocProblem;
+use crate::soci::find::{FoundZtoc, ZtocProblem};
 use crate::threads::each;
 use crate::ztoc::Ztoc;
 
@@ -61,11 +61,7 @@ pub(super) struct Scanned {
 
 impl Scanned {
     /// The zTOC of a layer with its digest, read from where it is now.
-    pub(super) fn ztoc(
-        &self,
-        layout: &Layout,
-        layer: &Descriptor,
-    ) -> Result<Option<(Digest, Result<Ztoc, ZtocProblem>)>, Error> {
+    pub(super) fn ztoc(&self, layout: &Layout, layer: &Descriptor) -> Result<FoundZtoc, Error> {
         let ready = key(layer).and_then(|key| self.ztocs.get(&key));
         let Some(ReadyZtoc { digest, size, .. }) = ready.copied() else { return Ok(None) };
         let bytes = match self.staged.iter().find(|staged| staged.digest() == digest) {

@@ -126,6 +126,10 @@ pub struct PrefetchReport {
     pub spans: u64,
     /// Compressed bytes of those spans.
     pub bytes: u64,
+    /// Files that are left out, as fetching would take too long (`--prefetch-max-time`).
+    pub left_out: u64,
+    /// Seconds that fetching takes by the line that was given (`--link`).
+    pub seconds: Option<f64>,
     /// The artifacts that say so, in the order of the layers.
     pub artifacts: Vec<PrefetchArtifact>,
     /// Paths that stand for no file of the image.

@@ -20,7 +20,7 @@ pub fn read_list(path: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The whole file.
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut bytes = Vec::new();
     let limit = MAX_PREFETCH_LIST_SIZE + 1;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lists, traces ► paths ► image's merged tree ► places in layers ► spans of zTOCs ► artifacts
-//!  lists.rs, trace/       paths.rs                                  stage.rs         soci/prefetch.rs
+//!  lists.rs, trace.rs      paths.rs                                 stage.rs         soci/prefetch.rs
 //! ```
 //!
 //! The reader (`fs/layer/layer.go` of the reference) fetches all spans of a layer's artifact when it mounts the
@@ -12,6 +12,9 @@
 mod lists;
 mod paths;
 mod stage;
+mod strace;
+mod trace;
 
 pub use lists::read_list;
 pub(super) use stage::Search;
+pub use trace::read_trace;

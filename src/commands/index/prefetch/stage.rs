@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::paths::{cleaned, file, files};
 use crate::commands::files::{ContentPlace, ImageFiles, LayerTable, Loader, NodeId, Root, ZtocOf};
-use crate::commands::index::options::Options;
+use crate::commands::index::options::{Options, PrefetchLimit};
 use crate::commands::index::report::{PrefetchArtifact, PrefetchReport};
 use crate::commands::select::{SelectedImage, Selection};
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::oci::json::excerpt;
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
 use crate::progress::warnings::Warnings;
-use crate::soci::prefetch::{Prefetch, Spans, encode, joined};
+use crate::soci::prefetch::{Prefetch, SpanSet, Spans, encode};
 use crate::ztoc::Ztoc;
 
 /// What was found.
@@ -64,8 +64,8 @@ impl Search<'_> {
             let image = loader.image(selected, None)?;
             let (report, spans) = self.image(selected, &image, &mut warnings);
             self.steps.log(step, told(&report));
-            for (layer, spans) in spans {
-                found.spans.insert(selected.digest, layer, spans);
+            for (layer, spans) in &spans {
+                found.spans.insert(selected.digest, *layer, spans);
             }
             found.reports.push(report);
         }
@@ -96,16 +96,18 @@ impl Search<'_> {
         selected: &SelectedImage<'_>,
         image: &ImageFiles,
         warnings: &mut Warnings,
-    ) -> (PrefetchReport, BTreeMap<Digest, Vec<Spans>>) {
+    ) -> (PrefetchReport, BTreeMap<Digest, SpanSet>) {
         let platform = selected.image.platform.to_string();
         let tables: Vec<LayerTable<'_>> = image.tables().collect();
-        let mut covered = Covered { tables: &tables, seen: HashSet::new(), spans: BTreeMap::new() };
+        let mut covered = Covered::new(&tables, self.options.prefetch.limit);
         let mut report = PrefetchReport {
             image: selected.digest,
             platform: platform.clone(),
             files: 0,
             spans: 0,
             bytes: 0,
+            left_out: 0,
+            seconds: None,
             artifacts: Vec::new(),
             not_found: Vec::new(),
             eager: Vec::new(),
@@ -154,13 +156,22 @@ impl Search<'_> {
             }
         }
         self.traced(&root, &mut covered, &mut report, warnings);
-        let Covered { seen, spans, .. } = covered;
-        report.files = seen.len() as u64;
-        let spans: BTreeMap<Digest, Vec<Spans>> =
-            spans.into_iter().map(|(layer, spans)| (layer, joined(spans))).collect();
+        let Covered { seen, spans, left_out, requests, bytes, .. } = covered;
+        (report.files, report.left_out) = (seen.len() as u64 - left_out, left_out);
+        (report.spans, report.bytes) = (requests, bytes);
+        if let Some(limit) = self.options.prefetch.limit {
+            let seconds = limit.link.time(requests, bytes).as_secs_f64();
+            report.seconds = Some(seconds);
+            if left_out > 0 {
+                warnings.add(|| {
+                    format!(
+                        "prefetch: {left_out} files of {platform} are left out: the others take {seconds:.1} s of {:.1} s",
+                        limit.time.as_secs_f64()
+                    )
+                });
+            }
+        }
         report.artifacts = artifacts(&tables, &spans);
-        report.spans = report.artifacts.iter().flat_map(|a| &a.spans).map(|(a, b)| b - a + 1).sum();
-        report.bytes = report.artifacts.iter().map(|artifact| artifact.bytes).sum();
         (report, spans)
     }
 
@@ -203,12 +214,23 @@ impl Search<'_> {
 /// The spans of an image's layers that cover what was added.
 struct Covered<'a> {
     tables: &'a [LayerTable<'a>],
+    limit: Option<PrefetchLimit>,
     /// Layer and first byte of each file: a file may have several names.
     seen: HashSet<(usize, u64)>,
-    spans: BTreeMap<Digest, Vec<Spans>>,
+    spans: BTreeMap<Digest, SpanSet>,
+    requests: u64,
+    bytes: u64,
+    /// Whether a file was left out. Those behind it are less important: they are taken where they need no more spans.
+    full: bool,
+    left_out: u64,
 }
 
-impl Covered<'_> {
+impl<'a> Covered<'a> {
+    fn new(tables: &'a [LayerTable<'a>], limit: Option<PrefetchLimit>) -> Self {
+        let (seen, spans) = (HashSet::new(), BTreeMap::new());
+        Self { tables, limit, seen, spans, requests: 0, bytes: 0, full: false, left_out: 0 }
+    }
+
     /// Adds files; tells how many are in layers without a zTOC. `path` is what was asked for.
     fn add(&mut self, root: &Root<'_>, nodes: &[NodeId], path: &[u8]) -> u64 {
         let mut eager = 0;
@@ -221,11 +243,36 @@ impl Covered<'_> {
             if let Some(spans) = spans(&place, ztoc, path)
                 && self.seen.insert((place.layer, place.start))
             {
-                self.spans.entry(table.digest).or_default().push(spans);
+                self.left_out += u64::from(!self.take(table.digest, ztoc, spans));
             }
         }
         eager
     }
+
+    /// Takes spans of a layer, unless that would take too long.
+    fn take(&mut self, layer: Digest, ztoc: &Ztoc, spans: Spans) -> bool {
+        let set = self.spans.entry(layer).or_default();
+        let inserted = set.insert(spans);
+        let (more, more_bytes) = cost(ztoc, inserted.now);
+        let before = inserted.before.iter().map(|range| cost(ztoc, *range));
+        let (less, less_bytes) = before.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let requests = (self.requests + more) - less;
+        let bytes = (self.bytes + more_bytes).saturating_sub(less_bytes);
+        let too_long = |limit: PrefetchLimit| limit.link.time(requests, bytes) > limit.time;
+        if requests > self.requests && (self.full || self.limit.is_some_and(too_long)) {
+            set.undo(inserted);
+            self.full = true;
+            return false;
+        }
+        (self.requests, self.bytes) = (requests, bytes);
+        true
+    }
+}
+
+/// Requests and compressed bytes of spans that follow each other.
+fn cost(ztoc: &Ztoc, (first, last): Spans) -> (u64, u64) {
+    let (start, end) = (ztoc.span_bytes(first).start, ztoc.span_bytes(last).end);
+    (last - first + 1, end.saturating_sub(start))
 }
 
 /// The spans that a reader needs for a file.
@@ -245,24 +292,23 @@ fn spans(place: &ContentPlace<'_>, ztoc: &Ztoc, path: &[u8]) -> Option<Spans> {
 
 fn artifacts(
     tables: &[LayerTable<'_>],
-    spans: &BTreeMap<Digest, Vec<Spans>>,
+    spans: &BTreeMap<Digest, SpanSet>,
 ) -> Vec<PrefetchArtifact> {
     let mut told = BTreeSet::new();
     let mut artifacts = Vec::new();
     for table in tables {
         let (Some(ztoc), Some(spans)) = (table.ztoc, spans.get(&table.digest)) else { continue };
-        if !told.insert(table.digest) {
+        let spans = spans.ranges();
+        if spans.is_empty() || !told.insert(table.digest) {
             continue;
         }
-        let text = encode(spans);
-        let numbers = spans.iter().flat_map(|(first, last)| *first..=*last);
-        let bytes = numbers.map(|number| ztoc.span_bytes(number)).map(|b| b.end - b.start).sum();
+        let text = encode(&spans);
         artifacts.push(PrefetchArtifact {
             layer: table.digest,
             digest: Digest::of(text.as_bytes()),
             size: text.len() as u64,
-            spans: spans.clone(),
-            bytes,
+            bytes: spans.iter().map(|range| cost(ztoc, *range).1).sum(),
+            spans,
         });
     }
     artifacts
