@@ -5,12 +5,13 @@ use std::fs;
 
 use serde_json::Value;
 use soci_layout::report::PrefetchReport;
-use soci_layout::verify::{VerifyOptions, verify};
+use soci_layout::verify::{Consequence, VerifyOptions, verify};
 use soci_layout::{Error, IndexVersion, Link, Options, PrefetchFiles, PrefetchLimit, Report};
 use soci_layout::{event::Silent, inspect, prefetch};
 
 use crate::context::{Context, text};
 use crate::files::{Archive, layout, program, utf8};
+use crate::verify::replace;
 
 const SPAN: u64 = 4096;
 
@@ -416,4 +417,28 @@ fn archives() {
     let (_, expected) = indexed(&["/app/main"]);
     let expected = serde_json::to_value(&expected.prefetch[0].artifacts).unwrap();
     assert_eq!(report["prefetch"][0]["artifacts"], expected);
+}
+
+/// The reader takes the first artifact of a layer.
+#[test]
+fn verify_tells_a_second_artifact_of_a_layer() {
+    let context = Context::fixture("single");
+    let mut options = Context::options();
+    options.prefetch.files = vec!["usr/**".to_owned()];
+    let report = context.index(&options).unwrap();
+    let artifact = &report.prefetch[0].artifacts[0];
+    let index = report.images[0].soci_v2.unwrap().to_string();
+    let document = String::from_utf8(context.blob(&index)).unwrap();
+    let start = document.find(r#"{"mediaType":"application/vnd.amazon.soci.prefetch"#).unwrap();
+    let entry = &document[start..start + document[start..].find("}}").unwrap() + 2];
+    let other = r#"{"version":"1.0","prefetch_spans":[{"start_span":0,"end_span":1}]}"#;
+    assert_eq!(other.len() as u64, artifact.size);
+    let second = entry.replace(&artifact.digest.to_string(), &context.put(other.as_bytes()));
+    assert_ne!(entry, second);
+    let changed = document.replacen(entry, &format!("{entry},{second}"), 1);
+    replace(&context, &index, changed.as_bytes());
+    let checked = verify(&context.layout(), &VerifyOptions::default(), &Silent).unwrap();
+    let [finding] = &checked.findings[..] else { panic!("{:#?}", checked.findings) };
+    assert_eq!(finding.consequence, Consequence::Misleading);
+    assert!(finding.expected.contains(&artifact.digest.to_string()), "{finding:?}");
 }

@@ -13,8 +13,7 @@ use crate::layout::descriptor::{Descriptor, Object};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, PREFETCH};
-
-const VERSION: &str = "1.0";
+use crate::soci::prefetch::VERSION;
 
 /// First and last span.
 pub(super) type Range = (i64, i64);

@@ -79,15 +79,15 @@ impl Search<'_> {
 
     /// A path that one of several images has is right: platforms have paths of their own.
     fn check_strict(&self, reports: &[PrefetchReport]) -> Result<(), Error> {
-        let is_missing = |path: &&String| {
-            !reports.is_empty() && reports.iter().all(|report| report.not_found.contains(path))
-        };
-        let paths: Vec<String> =
-            self.options.prefetch.files.iter().filter(is_missing).cloned().collect();
-        if self.options.strict && !paths.is_empty() {
-            return Err(Error::PrefetchNotFound { paths });
+        if !self.options.strict || reports.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let missing: Vec<HashSet<&String>> =
+            reports.iter().map(|report| report.not_found.iter().collect()).collect();
+        let everywhere = |path: &&String| missing.iter().all(|missing| missing.contains(path));
+        let files = self.options.prefetch.files.iter();
+        let paths: Vec<String> = files.filter(everywhere).cloned().collect();
+        if paths.is_empty() { Ok(()) } else { Err(Error::PrefetchNotFound { paths }) }
     }
 
     /// The wanted files of one image, and by layer the spans that cover them.
@@ -97,12 +97,12 @@ impl Search<'_> {
         image: &ImageFiles,
         warnings: &mut Warnings,
     ) -> (PrefetchReport, BTreeMap<Digest, SpanSet>) {
-        let platform = selected.image.platform.to_string();
+        let platform = shown(selected);
         let tables: Vec<LayerTable<'_>> = image.tables().collect();
         let mut covered = Covered::new(&tables, self.options.prefetch.limit);
         let mut report = PrefetchReport {
             image: selected.digest,
-            platform: platform.clone(),
+            platform: selected.image.platform.to_string(),
             files: 0,
             spans: 0,
             bytes: 0,
@@ -155,7 +155,7 @@ impl Search<'_> {
                 report.eager.push(path.clone());
             }
         }
-        self.traced(&root, &mut covered, &mut report, warnings);
+        self.traced(&root, &platform, &mut covered, &mut report, warnings);
         let Covered { seen, spans, left_out, requests, bytes, .. } = covered;
         (report.files, report.left_out) = (seen.len() as u64 - left_out, left_out);
         (report.spans, report.bytes) = (requests, bytes);
@@ -179,6 +179,7 @@ impl Search<'_> {
     fn traced(
         &self,
         root: &Root<'_>,
+        platform: &str,
         covered: &mut Covered<'_>,
         report: &mut PrefetchReport,
         warnings: &mut Warnings,
@@ -202,12 +203,21 @@ impl Search<'_> {
             }
         }
         if let Some(first) = first {
-            let (platform, all) = (&report.platform, traced.len());
+            let all = traced.len();
             warnings.add(|| format!(
                 "prefetch: {gone} of {all} recorded files are not in {platform}, the first is {}",
                 excerpt(first)
             ));
         }
+    }
+}
+
+/// An image as warnings call it.
+fn shown(selected: &SelectedImage<'_>) -> String {
+    let platform = &selected.image.platform;
+    match selected.names.as_slice() {
+        [] => platform.to_string(),
+        names => format!("{platform} of {}", excerpt(&names.join(", "))),
     }
 }
 
