@@ -266,6 +266,20 @@ execve("/usr/bin/head", ["head", "-1"], 0x5570 /* 35 vars */) = 0
         }
     }
 
+    /// A record may be cut anywhere, and hold anything.
+    #[test]
+    fn cut_and_changed_records_are_read() {
+        for text in [WITH_OUTPUT_FILE, WITH_PATHS, WITH_PID] {
+            for (at, _) in text.char_indices() {
+                let cut = found(&text[..at]);
+                assert!(found(text).len() >= cut.len());
+                for sign in ['"', '\\', '(', '<', '=', '\n', 'é'] {
+                    found(&format!("{}{sign}{}", &text[..at], &text[at + 1..]));
+                }
+            }
+        }
+    }
+
     #[test]
     fn odd_lines() {
         for (line, expected) in [
