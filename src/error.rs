@@ -270,6 +270,20 @@ pub enum Error {
         /// Where it is.
         target: PathBuf,
     },
+    /// A list of files to be fetched ahead that cannot be taken.
+    #[error("{}: {problem}", path.display())]
+    PrefetchList {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Paths to be fetched ahead that no image has, under `strict`.
+    #[error("no image has the files to be fetched ahead: {}", list(paths))]
+    PrefetchNotFound {
+        /// The paths.
+        paths: Vec<String>,
+    },
     /// Somebody else works on the layout.
     #[error("the layout is locked by another process ({})", path.display())]
     Locked {
@@ -432,6 +446,9 @@ impl Error {
             }
             Self::UnsupportedLayer { .. } => {
                 "without --strict such a layer is skipped and the others are indexed".to_owned()
+            }
+            Self::PrefetchNotFound { .. } => {
+                "soci-layout ls DIR / shows what is there; without --strict the others are taken".to_owned()
             }
             Self::UnreadableLayer { .. } => {
                 "--layer shows one of the other layers".to_owned()

@@ -49,8 +49,10 @@ mod unfinished;
 pub mod ztoc;
 
 pub use commands::index::options::{
-    DEFAULT_MIN_LAYER_SIZE, DEFAULT_MIN_SAVING, DEFAULT_SPAN_SIZE, Options,
+    DEFAULT_MIN_LAYER_SIZE, DEFAULT_MIN_SAVING, DEFAULT_SPAN_SIZE, Link, Options, PrefetchFiles,
+    PrefetchLimit,
 };
+pub use commands::index::prefetch;
 pub use commands::index::report::{self, Report};
 pub use commands::index::{index, plan, run};
 pub use commands::remove::{

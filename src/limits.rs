@@ -35,6 +35,9 @@ pub(crate) const MAX_BROKEN_BLOBS: usize = 10_000;
 /// Largest prefetch artifact that is read, in bytes: a list of span ranges, a few dozen bytes each.
 pub(crate) const MAX_PREFETCH_SIZE: u64 = 4 << 20;
 
+/// Largest list of files to be fetched ahead, in bytes. An image with all its files in it takes some tens of megabytes.
+pub(crate) const MAX_PREFETCH_LIST_SIZE: u64 = 256 << 20;
+
 /// Largest zTOC blob that is read back, in bytes: no reader takes a larger one (`soci-formats` 1.3).
 pub(crate) const MAX_ZTOC_SIZE: u64 = 1 << 30;
 

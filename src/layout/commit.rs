@@ -45,12 +45,9 @@ impl StagedBlob {
         self.digest
     }
 
-    /// The whole content.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
+    /// Its content.
     pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
-        std::fs::read(&self.path).map_err(Error::io("read", &self.path))
+        fs::read(&self.path).map_err(Error::io("read", &self.path))
     }
 }
 

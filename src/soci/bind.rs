@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{annotate, member, strip};
 use super::originals::{Original, Originals, Replaced, has_soci, images_below};
+use super::prefetch::Prefetch;
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -73,17 +74,18 @@ pub(crate) struct Rewrite {
 }
 
 /// Rewrites the tree. `selected` says for each root and platform whether an image is wanted; `ztoc`
-/// gives a layer's entry, if it has a zTOC.
+/// gives a layer's entry, if it has a zTOC; `prefetch` has the spans to be fetched ahead.
 pub(crate) fn rewrite(
     layout: &Layout,
     tree: &Tree,
     options: &Options,
     selected: &dyn Fn(usize, &Image) -> bool,
     ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
+    prefetch: &Prefetch,
 ) -> Result<Rewrite, Error> {
     let mut rewriter = Rewriter::new(layout, tree, options.name.as_deref(), !options.prune)?;
     for (descriptor, image) in images(tree, selected) {
-        rewriter.image(descriptor, image, options, ztoc)?;
+        rewriter.image(descriptor, image, options, ztoc, prefetch)?;
     }
     rewriter.documents(selected)
 }
@@ -214,6 +216,7 @@ impl<'a> Rewriter<'a> {
         image: &Image,
         options: &Options,
         ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
+        prefetch: &Prefetch,
     ) -> Result<(), Error> {
         if self.new_image(&descriptor.digest).is_some() {
             return Ok(());
@@ -223,6 +226,11 @@ impl<'a> Rewriter<'a> {
             image.layers.iter().enumerate().filter_map(of_layer).unzip();
         if entries.is_empty() {
             return Ok(());
+        }
+        let layers = image.layers.iter().map(|layer| &layer.digest);
+        let (prefetch, artifacts) = prefetch.of_image(&descriptor.digest, layers);
+        for artifact in artifacts {
+            self.put(artifact);
         }
         // Every SOCI index refers to it.
         self.blobs.insert(Digest::of(EMPTY_CONFIG), EMPTY_CONFIG.to_vec());
@@ -235,7 +243,7 @@ impl<'a> Rewriter<'a> {
             for entry in &mut entries {
                 entry.layer_media_type = layers.of(&entry.layer_media_type).to_owned();
             }
-            let (digest, size) = self.put(index::encode(&entries, None, tool));
+            let (digest, size) = self.put(index::encode(&entries, &prefetch, None, tool));
             v2 = Some(SociBlob { digest, size });
             let text = annotate(&image.text, &digest, layers).map_err(Error::json(&place))?;
             let (digest, size) = self.put(text);
@@ -249,7 +257,8 @@ impl<'a> Rewriter<'a> {
             }
         }
         let v1 = options.index_version.has_v1().then(|| {
-            let (digest, size) = self.put(index::encode(&entries, Some(&manifest), tool));
+            let (digest, size) =
+                self.put(index::encode(&entries, &prefetch, Some(&manifest), tool));
             let blob = SociBlob { digest, size };
             V1Index { blob, shape: options.v1_shape, tool: tool.clone() }
         });

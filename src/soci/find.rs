@@ -126,6 +126,9 @@ pub(crate) enum ZtocProblem {
     Refused(#[from] DecodeError),
 }
 
+/// The zTOC of a layer with its digest, or why it cannot be used; nothing for a layer that has none.
+pub(crate) type FoundZtoc = Option<(Digest, Result<Ztoc, ZtocProblem>)>;
+
 /// Reads the zTOC blob of an entry, held to size and digest.
 ///
 /// # Errors

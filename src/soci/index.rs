@@ -6,8 +6,9 @@
 use super::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
-use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, ZTOC};
+use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
 use crate::oci::soci_version::IndexVersion;
+use crate::soci::prefetch::PrefetchEntry;
 
 /// The reference's default identifier; equal bytes need the equal text.
 pub const DEFAULT_BUILD_TOOL_IDENTIFIER: &str = "AWS SOCI CLI v0.2";
@@ -44,8 +45,13 @@ pub(crate) fn artifact_type(version: IndexVersion) -> &'static str {
 }
 
 /// The text of a SOCI index: V1 when there is a `subject`, V2 otherwise. Entries stand in the order of
-/// the image's layers, repeated as there.
-pub(crate) fn encode(entries: &[ZtocEntry], subject: Option<&ManifestRef>, tool: &str) -> String {
+/// the image's layers, repeated as there, zTOCs before prefetch artifacts.
+pub(crate) fn encode(
+    entries: &[ZtocEntry],
+    prefetch: &[PrefetchEntry],
+    subject: Option<&ManifestRef>,
+    tool: &str,
+) -> String {
     let version = if subject.is_some() { IndexVersion::V1 } else { IndexVersion::V2 };
     let mut out = String::from("{\"schemaVersion\":2,\"mediaType\":\"");
     out.push_str(OCI_MANIFEST);
@@ -68,6 +74,14 @@ pub(crate) fn encode(entries: &[ZtocEntry], subject: Option<&ManifestRef>, tool:
         write_pair(&mut out, LAYER_MEDIA_TYPE, &entry.layer_media_type);
         out.push(',');
         write_pair(&mut out, SPAN_SIZE, &entry.span_size.to_string());
+        out.push_str("}}");
+    }
+    for entry in prefetch {
+        // No image has an artifact without a zTOC.
+        out.push(',');
+        write_head(&mut out, SOCI_PREFETCH, &entry.artifact, entry.size);
+        out.push_str(",\"annotations\":{");
+        write_pair(&mut out, LAYER_DIGEST, &entry.layer.to_string());
         out.push_str("}}");
     }
     out.push(']');
@@ -109,6 +123,7 @@ pub(crate) fn write_pair(out: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::soci::prefetch::{Prefetch, SpanSet};
 
     /// The worked example of `soci-formats` 8.4.
     #[test]
@@ -133,12 +148,26 @@ mod tests {
             size: 401,
         };
         let tool = DEFAULT_BUILD_TOOL_IDENTIFIER;
-        let v2 = encode(std::slice::from_ref(&entry), None, tool);
+        let v2 = encode(std::slice::from_ref(&entry), &[], None, tool);
         assert_eq!(
             (v2.len(), Digest::of(v2.as_bytes()).to_string().as_str()),
             (710, "sha256:16a0b18b4db378d79c1ecc1480849c849a8e0380b77c3f5d78651bf0c1ca9f2e")
         );
-        let v1 = encode(&[entry], Some(&subject), tool);
+        let mut lists = Prefetch::default();
+        let mut spans = SpanSet::default();
+        spans.insert((0, 0));
+        lists.insert(subject.digest, entry.layer, &spans);
+        let (listed, artifacts) = lists.of_image(&subject.digest, [entry.layer].iter());
+        assert_eq!(
+            (artifacts[0].len(), Digest::of(artifacts[0].as_bytes()).to_string().as_str()),
+            (66, "sha256:520900f4a24d9f67823edbe61838eec1b7bd8c64667f0a577a264715d4e9a37b")
+        );
+        let with_prefetch = encode(std::slice::from_ref(&entry), &listed, None, tool);
+        assert_eq!(
+            (with_prefetch.len(), Digest::of(with_prefetch.as_bytes()).to_string().as_str()),
+            (991, "sha256:09e8f76dae72c55a9685ccda0f80d731121dc071b6a1da2ca4e32b7708d339e5")
+        );
+        let v1 = encode(&[entry], &[], Some(&subject), tool);
         assert_eq!(
             (v1.len(), Digest::of(v1.as_bytes()).to_string().as_str()),
             (873, "sha256:a25b8efc60f3ccf0b11ce2a7be422abc57670234a23bf55a3e6301352e32de4b")

@@ -1,5 +1,7 @@
 //! The zTOC as a plain value.
 
+use std::ops::Range;
+
 use super::toc::Toc;
 use super::zinfo::{self, GzipZinfo, TarZinfo};
 use crate::oci::digest::Digest;
@@ -34,6 +36,28 @@ impl Zinfo {
             Self::Tar(tar) => tar.span_size,
         }
     }
+
+    /// The span that `offset` of the uncompressed archive lies in: the last one that begins at or before it.
+    /// Nothing when there are no spans.
+    #[must_use]
+    pub fn span_at(&self, offset: u64) -> Option<u64> {
+        let behind = match self {
+            Self::Tar(tar) => (offset / tar.span_size).saturating_add(1).min(tar.len()),
+            Self::Gzip(gzip) => {
+                let (mut low, mut high) = (0, gzip.len());
+                while low < high {
+                    let middle = low.midpoint(high);
+                    if gzip.checkpoint(middle).uncompressed_offset <= offset {
+                        low = middle + 1;
+                    } else {
+                        high = middle;
+                    }
+                }
+                low as u64
+            }
+        };
+        behind.checked_sub(1)
+    }
 }
 
 /// A zTOC.
@@ -64,6 +88,27 @@ impl Ztoc {
             }
             Zinfo::Tar(tar) => tar.span_size.min(tar.size),
         }
+    }
+
+    /// The bytes of the blob that a reader fetches for a span, as far as they make sense in a zTOC from elsewhere.
+    ///
+    /// # Panics
+    /// When there is no span of that number.
+    #[must_use]
+    pub fn span_bytes(&self, number: u64) -> Range<u64> {
+        let size = self.compressed_archive_size;
+        let (start, end) = match &self.zinfo {
+            Zinfo::Gzip(gzip) => {
+                let at = number as usize;
+                let next = (at + 1 < gzip.len()).then(|| gzip.checkpoint(at + 1));
+                (gzip.checkpoint(at).span_start(), next.map_or(size, |n| n.compressed_offset))
+            }
+            Zinfo::Tar(tar) => {
+                let start = number.saturating_mul(tar.span_size);
+                (start, start.saturating_add(tar.span_size).min(size))
+            }
+        };
+        start..end.max(start)
     }
 
     /// Whether a reader may be told that the layer has no extended attributes and no opaque

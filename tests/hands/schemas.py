@@ -54,13 +54,14 @@ def runs(binary, folder):
 
     small = ["--min-layer-size", "0", "--span-size", "64KiB", "-q"]
     cache = folder / "cache"
+    ahead = ["--prefetch-file", "**", "--prefetch-file", "/no-such-file", "--prefetch-max-time", "1s", "--link", "1GB,1ms"]
     for fixture in sorted(p for p in (REPO / "testdata/layouts").iterdir() if p.is_dir()):
         layout, plain = folder / fixture.name, folder / "plain" / fixture.name
         shutil.copytree(fixture, layout)
         shutil.copytree(fixture, plain)
-        yield "plan", report("plan", *small, layout)
+        yield "plan", report("plan", *small, *ahead, layout)
         yield "index", report("index", "--dry-run", *small, layout)
-        yield "index", report("index", "--cache-dir", cache, "--index-version", "both", *small, layout)
+        yield "index", report("index", "--cache-dir", cache, "--index-version", "both", *small, *ahead, layout)
         yield "index", report("index", *small, layout)
         yield "inspect", report("inspect", layout)
         yield "inspect", report("inspect", plain)

@@ -22,6 +22,7 @@ mod inspect;
 mod limits;
 mod ls;
 mod plan;
+mod prefetch;
 mod properties;
 mod reference;
 mod remove;

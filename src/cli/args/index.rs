@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, Options, Platform};
 
 use super::super::exit;
+use super::prefetch::PrefetchArgs;
 use super::{CONTENT, CacheDir, OUTPUT, Progress, RUN, SELECTION, jobs};
 use crate::cli::show::size;
 
@@ -131,6 +132,9 @@ pub(crate) struct IndexArgs {
     /// It is part of their bytes: equal digests need the equal text.
     #[arg(long, value_name = "TEXT", help_heading = CONTENT, default_value = DEFAULT_BUILD_TOOL_IDENTIFIER)]
     pub(crate) build_tool_identifier: String,
+
+    #[command(flatten)]
+    pub(crate) prefetch: PrefetchArgs,
 
     /// Remove the blobs that only the replaced manifests referred to
     #[arg(long, help_heading = RUN)]
@@ -274,6 +278,7 @@ impl IndexArgs {
             min_saving: self.min_saving,
             xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
             build_tool_identifier: self.build_tool_identifier.clone(),
+            prefetch: self.prefetch.files(),
             prune: self.prune,
             external_blobs: self.external_blobs,
             strict: self.strict,
@@ -298,6 +303,10 @@ fn summary(text: &str) -> Result<PathBuf, String> {
 mod tests {
     use clap::{Parser as _, error::ErrorKind};
 
+    use std::time::Duration;
+
+    use soci_layout::{Link, PrefetchFiles, PrefetchLimit};
+
     use super::super::{Cli, Command};
     use super::*;
 
@@ -320,7 +329,7 @@ mod tests {
         let args = index(
             "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
-             --optimization xattr --optimization xattr --build-tool-identifier me --prune --strict --trust-blobs --cache-dir C --dry-run",
+             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
@@ -336,6 +345,18 @@ mod tests {
             min_saving: 25,
             xattr_optimization: true,
             build_tool_identifier: "me".into(),
+            prefetch: PrefetchFiles {
+                files: vec!["/a,b".into(), "c*".into()],
+                traced: Vec::new(),
+                limit: Some(PrefetchLimit {
+                    time: Duration::from_secs(2),
+                    link: Link {
+                        bandwidth: 1_000_000,
+                        latency: Duration::from_millis(10),
+                        connections: Link::DEFAULT_CONNECTIONS,
+                    },
+                }),
+            },
             prune: true,
             strict: true,
             accept_unlike_unpacked: false,
@@ -361,6 +382,8 @@ mod tests {
             ("DIR --min-layer-size -1", ErrorKind::UnknownArgument),
             ("DIR --min-saving 100", ErrorKind::ValueValidation),
             ("DIR --platform linux", ErrorKind::ValueValidation),
+            ("DIR --link 1MB,10ms", ErrorKind::MissingRequiredArgument),
+            ("DIR --prefetch-max-time 1s", ErrorKind::MissingRequiredArgument),
             ("DIR --platform linux/amd64,", ErrorKind::ValueValidation),
             ("DIR --name=", ErrorKind::InvalidValue),
             ("DIR --optimization all", ErrorKind::InvalidValue),

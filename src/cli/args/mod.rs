@@ -12,6 +12,7 @@ mod index;
 mod inspect;
 mod ls;
 mod plan;
+mod prefetch;
 mod remove;
 mod shell;
 mod verify;
@@ -35,8 +36,7 @@ pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
 
-/// Most threads that may be asked for: far above any machine that indexes images, far below where
-/// starting them does harm.
+/// Most threads that may be asked for: far above any machine, far below where starting them does harm.
 const MAX_JOBS: usize = 1024;
 
 /// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before

@@ -34,7 +34,10 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         talk.error("standard input is a terminal, not an archive", &[], Some(hint));
         return Exit::Usage;
     }
-    let options = args.options();
+    let mut options = args.options();
+    if let Err(error) = args.prefetch.read(&mut options.prefetch) {
+        return talk.failed(&error);
+    }
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
         match Printer::out_bytes() {
@@ -172,6 +175,7 @@ mod tests {
             ],
             images: Vec::new(),
             layers: Vec::new(),
+            prefetch: Vec::new(),
             warnings: Vec::new(),
             cache: None,
             blobs_written: 0,

@@ -17,7 +17,10 @@ pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
         Ok(talk) => talk,
         Err(exit) => return exit,
     };
-    let options = args.options();
+    let mut options = args.options();
+    if let Err(error) = args.prefetch.read(&mut options.prefetch) {
+        return talk.failed(&error);
+    }
     let progress = Progress::start(talk.mode, args.verbose, printer);
     let result = soci_layout::estimate::estimate(&args.layout, &options, &progress);
     let shown = progress.finish();

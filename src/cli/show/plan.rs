@@ -8,6 +8,7 @@ use soci_layout::report::{LayerOutcome, LayerReport};
 use soci_layout::{Digest, Options};
 
 use super::count;
+use super::summary::prefetched;
 use super::table::Table;
 use crate::cli::show::escape;
 use crate::cli::show::size::Bytes;
@@ -25,6 +26,9 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
             format!(" of {}", escape::label(&image.names.join(", ")))
         };
         let _ = writeln!(out, "{BOLD}{platform}{BOLD:#}{names}  {}", image.before);
+        for list in plan.prefetch.iter().filter(|list| list.image == image.before) {
+            let _ = writeln!(out, "  prefetch: {}", prefetched(list));
+        }
     }
     let short = |digest: &Digest| if verbose { digest.to_string() } else { digest.short() };
     let mut table = Table::new(&[true, false, true, false, true, true, true, true, false]);

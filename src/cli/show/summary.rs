@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use soci_layout::report::{
-    CacheReport, ImageReport, LayerOutcome, LayerReport, Report, RootReport,
+    CacheReport, ImageReport, LayerOutcome, LayerReport, PrefetchReport, Report, RootReport,
 };
 use soci_layout::{Digest, Options};
 
@@ -81,6 +81,9 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
         heading(&mut out, &image.platform, &image.names.join(", "));
         digests(&mut out, image.before, image.after, report.dry_run);
         self::image(&mut out, image, &layers, &small);
+        for prefetch in report.prefetch.iter().filter(|list| list.image == image.before) {
+            field(&mut out, "prefetch", &prefetched(prefetch));
+        }
     }
     let layers = Counts::of(report.layers.iter());
     let _ = writeln!(out, "{}", layers_total(&layers, options));
@@ -154,6 +157,20 @@ fn image(
             field(out, "skipped", &format!("{}: {}", layer.digest, escape::label(&reason.text)));
         }
     }
+}
+
+/// What is fetched before an image starts.
+pub(crate) fn prefetched(list: &PrefetchReport) -> String {
+    let (files, spans) = (count(list.files, "file"), count(list.spans, "span"));
+    let layers = count(list.artifacts.len() as u64, "layer");
+    let mut text = format!("{files} in {spans} of {layers}, {}", Bytes(list.bytes));
+    if let Some(seconds) = list.seconds {
+        let _ = write!(text, ", about {seconds:.1} s");
+    }
+    if list.left_out > 0 {
+        let _ = write!(text, "; {} left out", count(list.left_out, "file"));
+    }
+    text
 }
 
 /// What became of the layers of all images, each counted once.
@@ -268,6 +285,7 @@ mod tests {
                 layers: layers.iter().map(|layer| layer.digest).collect(),
             }],
             layers,
+            prefetch: Vec::new(),
             warnings: Vec::new(),
             blobs_written: 7,
             bytes_written: 1 << 20,

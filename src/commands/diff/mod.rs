@@ -6,6 +6,7 @@
 
 mod files;
 mod pair;
+mod prefetch;
 mod report;
 mod ztoc;
 
@@ -253,7 +254,8 @@ impl Both {
     }
 
     fn image(&self, a: Option<&Image>, b: Option<&Image>) -> ImageDifference {
-        let layers = self.layers(a, b);
+        let mut layers = self.layers(a, b);
+        self.prefetch(&mut layers, a, b);
         let platform = a.or(b).and_then(|image| image.platform.clone());
         let (a, b) = (a.map(|a| self.a.side(a)), b.map(|b| self.b.side(b)));
         let all_same = layers.iter().all(|layer| {

@@ -112,7 +112,7 @@ pub struct LayerDifference {
     pub b: Option<Layer>,
     /// What happened to its zTOC; none when neither side has one. `same` means that it was reused.
     pub ztoc: Option<Change>,
-    /// For one layer with two zTOCs: how they differ.
+    /// For one layer with two zTOCs: how they differ; and how the spans that are fetched ahead do.
     pub contrasts: Vec<Contrast>,
     /// For two layers with zTOCs: how their files differ.
     pub files: Option<FileDifference>,

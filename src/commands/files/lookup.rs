@@ -33,8 +33,19 @@ impl Trees<'_> {
         path: &[u8],
         follow: bool,
     ) -> Result<NodeId, LookupError> {
+        self.resolve_from(root, root, path, follow)
+    }
+
+    /// Follows a path that begins in the directory `start`.
+    pub(super) fn resolve_from(
+        &self,
+        root: NodeId,
+        start: NodeId,
+        path: &[u8],
+        follow: bool,
+    ) -> Result<NodeId, LookupError> {
         let slash = path.ends_with(b"/") || path.ends_with(b"/.");
-        let mut node = root;
+        let mut node = start;
         let mut todo: Vec<&[u8]> = components(path).collect();
         todo.reverse();
         let mut links = 0;

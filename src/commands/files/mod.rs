@@ -20,6 +20,7 @@ mod merge;
 #[cfg(test)]
 mod model;
 mod open;
+mod place;
 mod read;
 mod spans;
 mod tree;
@@ -27,6 +28,8 @@ mod view;
 
 pub use lookup::LookupError;
 pub use open::{FilesOptions, ImageFiles, LayerChoice, LayerFiles};
+pub(super) use open::{Loader, ZtocOf};
+pub(super) use place::{ContentPlace, LayerTable};
 pub use read::{ReadError, ReadReport};
 pub use tree::NodeId;
 pub use view::{Entry, EntryKind, Root};

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tree::{BadEntry, Trees};
 use super::view::Root;
@@ -24,7 +24,7 @@ use crate::oci::json::excerpt;
 use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
-use crate::soci::find;
+use crate::soci::find::{self, FoundZtoc};
 use crate::threads::each;
 use crate::ztoc::toc::Toc;
 use crate::ztoc::{Zinfo, Ztoc};
@@ -151,30 +151,14 @@ impl ImageFiles {
         let left_out = left_out.map(|image| image.image.platform.to_string()).collect();
         let indexes = find::SociIndexes::of(&tree).distinct(selected.digest, selected.image);
         let ztocs = find::ztocs(&indexes);
+        let ztoc = |layer: &Descriptor| {
+            let Some(entry) = ztocs.get(&layer.digest) else { return Ok(None) };
+            Ok(Some((entry.digest, find::read_ztoc(&layout, entry)?)))
+        };
         let chosen = chosen_layer(&selected.image.layers, options.layer.as_ref())?;
         let steps = Steps::new(observer);
-        let loader = Loader { layout: &layout, steps: &steps, image: selected.digest };
-        let loaded = loader.all(&selected.image.layers, chosen, &ztocs, options.jobs)?;
-        let layers = selected.image.layers.iter().enumerate().map(|(position, layer)| {
-            let loaded = loaded.get(&(layer.digest, codec(&layer.media_type).ok()));
-            LayerFiles {
-                digest: layer.digest,
-                size: layer.size,
-                number: position + 1,
-                ztoc: loaded.and_then(|loaded| match &*loaded.index {
-                    Index::Ztoc(digest, _) => Some(*digest),
-                    Index::Scanned(_) => None,
-                }),
-                ztoc_problem: loaded.and_then(|loaded| loaded.problem.clone()),
-                codec: loaded.and_then(|loaded| loaded.codec),
-                loaded: loaded.map(|loaded| Arc::clone(&loaded.index)),
-            }
-        });
-        let layers = layers.collect();
-        let (names, digest) = (selected.names.clone(), selected.digest);
-        let platform = selected.image.platform.clone();
-        drop(selection);
-        Ok(Self { layout, names, platform, digest, layers, chosen, left_out, none: Toc::new() })
+        let loader = Loader::new(&layout, &steps, options.jobs, &ztoc);
+        Ok(Self { left_out, ..loader.image(selected, chosen)? })
     }
 
     /// Names of the image.
@@ -296,6 +280,7 @@ fn chosen_layer(
 }
 
 /// What was found for a layer.
+#[derive(Clone)]
 struct Loaded {
     index: Arc<Index>,
     /// How the blob is read.
@@ -306,20 +291,75 @@ struct Loaded {
 /// What makes two layers one: the same bytes, read in the same way.
 type LayerKey = (Digest, Option<Codec>);
 
-struct Loader<'a> {
+/// Gives the zTOC of a layer.
+pub(in crate::commands) type ZtocOf<'a> =
+    &'a (dyn Fn(&Descriptor) -> Result<FoundZtoc, Error> + Sync);
+
+/// Gets the tables of contents of layers. Each layer without a zTOC is listed once, in however many images it is.
+pub(in crate::commands) struct Loader<'a> {
     layout: &'a Layout,
     steps: &'a Steps<'a>,
-    image: Digest,
+    jobs: Option<NonZeroUsize>,
+    ztoc: ZtocOf<'a>,
+    listed: Mutex<BTreeMap<LayerKey, Loaded>>,
+    lenient: bool,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    pub(in crate::commands) fn new(
+        layout: &'a Layout,
+        steps: &'a Steps<'a>,
+        jobs: Option<NonZeroUsize>,
+        ztoc: ZtocOf<'a>,
+    ) -> Self {
+        Self { layout, steps, jobs, ztoc, listed: Mutex::default(), lenient: false }
+    }
+
+    /// A layer that cannot be listed has no files; why not is its problem.
+    pub(in crate::commands) fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
+    }
+
+    /// The files of an image.
+    pub(in crate::commands) fn image(
+        &self,
+        selected: &SelectedImage<'_>,
+        chosen: Option<usize>,
+    ) -> Result<ImageFiles, Error> {
+        let loaded = self.all(&selected.image.layers, chosen, selected.digest)?;
+        let layers = selected.image.layers.iter().enumerate().map(|(position, layer)| {
+            let loaded = loaded.get(&(layer.digest, codec(&layer.media_type).ok()));
+            LayerFiles {
+                digest: layer.digest,
+                size: layer.size,
+                number: position + 1,
+                ztoc: loaded.and_then(|loaded| match &*loaded.index {
+                    Index::Ztoc(digest, _) => Some(*digest),
+                    Index::Scanned(_) => None,
+                }),
+                ztoc_problem: loaded.and_then(|loaded| loaded.problem.clone()),
+                codec: loaded.and_then(|loaded| loaded.codec),
+                loaded: loaded.map(|loaded| Arc::clone(&loaded.index)),
+            }
+        });
+        Ok(ImageFiles {
+            layout: self.layout.clone(),
+            names: selected.names.clone(),
+            platform: selected.image.platform.clone(),
+            digest: selected.digest,
+            layers: layers.collect(),
+            chosen,
+            left_out: Vec::new(),
+            none: Toc::new(),
+        })
+    }
+
     /// Loads the distinct layers, or the chosen one, several at a time.
     fn all(
         &self,
         layers: &[Descriptor],
         chosen: Option<usize>,
-        ztocs: &BTreeMap<Digest, &Descriptor>,
-        jobs: Option<NonZeroUsize>,
+        image: Digest,
     ) -> Result<BTreeMap<LayerKey, Loaded>, Error> {
         let mut wanted: Vec<(LayerKey, &Descriptor)> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -330,33 +370,43 @@ impl Loader<'_> {
                 wanted.push((key, layer));
             }
         }
-        let jobs = jobs.or_else(|| std::thread::available_parallelism().ok());
+        let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok());
         let mut loaded = each(jobs.map_or(1, NonZeroUsize::get), wanted.len(), |number| {
             let (key, layer) = wanted[number];
-            (number, key, self.layer(layer, ztocs.get(&layer.digest).copied()))
+            (number, key, self.layer(key, layer, image))
         });
         // Of several errors the first in the order of the layers is told.
         loaded.sort_by_key(|(number, ..)| *number);
         loaded.into_iter().map(|(_, key, loaded)| Ok((key, loaded?))).collect()
     }
 
-    fn layer(&self, layer: &Descriptor, ztoc: Option<&Descriptor>) -> Result<Loaded, Error> {
-        let problem = match ztoc {
+    fn layer(&self, key: LayerKey, layer: &Descriptor, image: Digest) -> Result<Loaded, Error> {
+        let problem = match (self.ztoc)(layer)? {
             None => None,
-            Some(entry) => match find::read_ztoc(self.layout, entry)? {
-                Ok(ztoc) => match unfit(&ztoc, layer) {
-                    None => {
-                        let index = Arc::new(Index::Ztoc(entry.digest, Box::new(ztoc)));
-                        let codec = codec(&layer.media_type).ok();
-                        return Ok(Loaded { index, codec, problem: None });
-                    }
-                    Some(problem) => Some(format!("zTOC {}: {problem}", entry.digest)),
-                },
-                Err(problem) => Some(format!("zTOC {}: {problem}", entry.digest)),
+            Some((digest, Ok(ztoc))) => match unfit(&ztoc, layer) {
+                None => {
+                    let index = Arc::new(Index::Ztoc(digest, Box::new(ztoc)));
+                    let codec = codec(&layer.media_type).ok();
+                    return Ok(Loaded { index, codec, problem: None });
+                }
+                Some(problem) => Some(format!("zTOC {digest}: {problem}")),
             },
+            Some((digest, Err(problem))) => Some(format!("zTOC {digest}: {problem}")),
         };
-        let (codec, listing) = list(self.layout, self.steps, self.image, layer)?;
-        Ok(Loaded { index: Arc::new(Index::Scanned(listing)), codec: Some(codec), problem })
+        let listed = || self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = listed().get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (codec, listing, problem) = match list(self.layout, self.steps, image, layer) {
+            Ok((codec, listing)) => (Some(codec), listing, problem),
+            Err(error @ (Error::Io { .. } | Error::Cancelled)) => return Err(error),
+            Err(error) if self.lenient => (None, Listing::default(), Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let loaded = Loaded { index: Arc::new(Index::Scanned(listing)), codec, problem };
+        listed().insert(key, loaded.clone());
+        Ok(loaded)
     }
 }
 

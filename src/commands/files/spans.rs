@@ -85,22 +85,11 @@ impl Spans<'_> {
 
     /// The last span that begins at or before `offset` of the content.
     fn find(&self, offset: u64) -> Result<u64, ReadError> {
-        let behind = match &self.ztoc.zinfo {
-            Zinfo::Tar(tar) => offset / tar.span_size + 1,
-            Zinfo::Gzip(gzip) => {
-                let (mut low, mut high) = (0, gzip.len());
-                while low < high {
-                    let middle = low.midpoint(high);
-                    if gzip.checkpoint(middle).uncompressed_offset <= offset {
-                        low = middle + 1;
-                    } else {
-                        high = middle;
-                    }
-                }
-                low as u64
-            }
-        };
-        match behind.checked_sub(1).filter(|number| *number < self.ztoc.zinfo.span_count()) {
+        let span = self.ztoc.zinfo.span_at(offset);
+        // A plain tar's spans end with it.
+        let beyond =
+            matches!(&self.ztoc.zinfo, Zinfo::Tar(tar) if offset / tar.span_size >= tar.len());
+        match span.filter(|_| !beyond) {
             Some(number) => Ok(number),
             None => Err(self.wrong(Some(offset), "no span covers this place".to_owned())),
         }

@@ -10,17 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::layers::{self, Layers, Scanned};
 use super::options::Options;
 use crate::commands::listing::list;
-use crate::commands::parents::{
-    self, Attributes, Hidden, Seen, Stack, StackLayer, Watched, ZtocKey,
-};
+use crate::commands::parents::{self, Attributes, Hidden, Seen, Stack, StackLayer, Watched};
 use crate::commands::select::Selection;
 use crate::error::Error;
 use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layout::Layout;
-use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::progress::steps::Steps;
-use crate::ztoc::Ztoc;
 
 /// Takes the zTOCs of such layers away again, unless they are accepted.
 ///
@@ -41,7 +37,8 @@ pub(super) fn leave_eager(
     if stacks.is_empty() {
         return Ok(());
     }
-    let watched = parents::watch(&stacks, &|key| ztoc(layout, scanned, key), options.jobs, steps)?;
+    let watched =
+        parents::watch(&stacks, &|key| Ok(scanned.read(layout, key)?.ok()), options.jobs, steps)?;
     let seen = seen(layout, selection, &stacks, scanned, &watched, steps)?;
     let Some(found) = parents::hidden(&stacks, &watched, &seen, &|_| true) else {
         let text = "more directories without an entry than this program compares with lower layers";
@@ -99,14 +96,9 @@ fn seen(
             if seen.contains_key(&layer.digest) {
                 continue;
             }
-            let ready = layers::key(layer).and_then(|key| scanned.ztocs.get(&key));
-            let known = match ready {
-                Some(ready) => ztoc(layout, scanned, (ready.digest, ready.size))?,
-                None => None,
-            };
-            let said = match known {
-                Some(ztoc) => watched.look(&ztoc.toc),
-                None => match list(layout, steps, image.digest, layer) {
+            let said = match scanned.ztoc(layout, layer)? {
+                Some((_, Ok(ztoc))) => watched.look(&ztoc.toc),
+                _ => match list(layout, steps, image.digest, layer) {
                     Ok((_, listing)) => watched.look(&listing.toc),
                     Err(error @ (Error::Cancelled | Error::Io { .. })) => return Err(error),
                     Err(_) => continue,
@@ -116,17 +108,4 @@ fn seen(
         }
     }
     Ok(seen)
-}
-
-/// A zTOC of this run, staged or in the layout.
-fn ztoc(
-    layout: &Layout,
-    scanned: &Scanned,
-    (digest, size): ZtocKey,
-) -> Result<Option<Ztoc>, Error> {
-    let bytes = match scanned.staged.iter().find(|blob| blob.digest() == digest) {
-        Some(staged) => Some(staged.read()?),
-        None => layout.read_blob(&digest, size, MAX_ZTOC_SIZE)?,
-    };
-    Ok(bytes.and_then(|bytes| Ztoc::decode(&bytes).ok()))
 }

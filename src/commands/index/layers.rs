@@ -22,10 +22,12 @@ use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
 use crate::layout::tree::Tree;
+use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::Steps;
+use crate::soci::find::{FoundZtoc, ZtocProblem};
 use crate::threads::each;
 use crate::ztoc::Ztoc;
 
@@ -67,6 +69,31 @@ pub(super) struct Scanned {
     pub(super) steps: Vec<Digest>,
 }
 
+impl Scanned {
+    /// The zTOC of a layer with its digest, read from where it is now.
+    pub(super) fn ztoc(&self, layout: &Layout, layer: &Descriptor) -> Result<FoundZtoc, Error> {
+        let ready = key(layer).and_then(|key| self.ztocs.get(&key));
+        let Some(ReadyZtoc { digest, size, .. }) = ready.copied() else { return Ok(None) };
+        Ok(Some((digest, self.read(layout, (digest, size))?)))
+    }
+
+    /// A zTOC of this digest and size.
+    pub(super) fn read(
+        &self,
+        layout: &Layout,
+        (digest, size): (Digest, u64),
+    ) -> Result<Result<Ztoc, ZtocProblem>, Error> {
+        let bytes = match self.staged.iter().find(|staged| staged.digest() == digest) {
+            Some(staged) => staged.read()?,
+            None => match layout.read_blob(&digest, size, MAX_ZTOC_SIZE)? {
+                Some(bytes) => bytes,
+                None => return Ok(Err(ZtocProblem::Missing)),
+            },
+        };
+        Ok(Ztoc::decode(&bytes).map_err(ZtocProblem::from))
+    }
+}
+
 /// A layer and what is known of it before scanning.
 #[derive(Debug)]
 struct Layer<'a> {
@@ -87,7 +114,7 @@ enum Plan {
 #[derive(Debug)]
 pub(super) struct Layers<'a> {
     layers: Vec<Layer<'a>>,
-    candidates: Candidates<'a>,
+    pub(super) candidates: Candidates<'a>,
 }
 
 /// How one layer's work ended.
@@ -496,12 +523,7 @@ impl LayerOutcome {
     /// Why a layer with this outcome is left eager all the same.
     fn better_eager(&self, size: u64, options: &Options) -> Option<EagerReason> {
         let (Self::Indexed { ztoc } | Self::Reused { ztoc, .. }) = self else { return None };
-        if let Some(difference) = &ztoc.unlike_unpacked
-            && !options.accept_unlike_unpacked
-        {
-            return Some(EagerReason::new(EagerCause::UnlikeUnpacked, difference));
-        }
-        saving::too_little(size, ztoc, options.min_saving)
+        saving::why_eager(size, ztoc, options)
     }
 }
 

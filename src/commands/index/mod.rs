@@ -4,12 +4,15 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
+mod assemble;
 mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
+mod foreseen;
 mod hiding;
 mod layers;
 pub(crate) mod options;
+pub mod prefetch;
 pub mod report;
 mod reuse;
 pub(in crate::commands) mod roots;
@@ -22,7 +25,7 @@ use std::time::Instant;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, Report};
-use crate::commands::select::{Selection, select_indexable};
+use crate::commands::select::select_indexable;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -32,13 +35,14 @@ use crate::layout::tree::{self, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::{NewImage, Rewrite, rewrite};
-use crate::soci::index::ZtocEntry;
+use crate::soci::bind::NewImage;
+use assemble::assemble;
+pub(in crate::commands) use assemble::stage_documents;
 use cached::CacheUse;
 use early::EarlyScans;
-use layers::{Layers, Scanned};
+use foreseen::Foreseen;
+use layers::Layers;
 use roots::empty_report;
-pub(in crate::commands) use stage::stage_documents;
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
 /// [`Options::dry_run`] says.
@@ -128,6 +132,12 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
         reports.iter().filter(|report| !skipped(report)).map(|report| report.digest).collect();
     let indexed = |layer: &Digest| indexed.contains(layer);
     report.warnings.extend(attached::foreseen(&tree, &selection, options, &indexed));
+    let looking =
+        Foreseen { layers: &layers, reports: &reports, layout, options, cache: &cache, steps };
+    let ztoc = |layer: &Descriptor| looking.ztoc(layer);
+    let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc }.run(&selection, &[])?;
+    (report.prefetch, report.warnings) =
+        (prefetch.reports, [report.warnings, prefetch.warnings].concat());
     report.changed = reports
         .iter()
         .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
@@ -155,6 +165,9 @@ pub(crate) fn run_made(
     let like = model_blob(layout, &tree);
     let mut scanned = layers.scan(layout, options, steps, &like, cache, early)?;
     hiding::leave_eager(layout, &selection, &layers, &mut scanned, options, steps)?;
+    let ztoc = |layer: &Descriptor| scanned.ztoc(layout, layer);
+    let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc };
+    let prefetch = prefetch.run(&selection, &scanned.steps)?;
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),
@@ -163,7 +176,7 @@ pub(crate) fn run_made(
         &scanned.steps,
     );
     let (rewritten, mut staged) = steps.run(&step, || {
-        let rewritten = assemble(layout, &tree, &selection, options, &scanned)?;
+        let rewritten = assemble(layout, &tree, &selection, options, (&scanned, &prefetch.spans))?;
         let staged = stage_documents(layout, &rewritten, &like)?;
         let same = staged.is_empty() && rewritten.index_json == tree.index_json;
         Ok(((rewritten, staged), if same { Outcome::Cached } else { Outcome::Done }))
@@ -205,6 +218,8 @@ pub(crate) fn run_made(
         }
     }
     report.layers = scanned.reports;
+    report.prefetch = prefetch.reports;
+    report.warnings.extend(prefetch.warnings);
     Ok(report)
 }
 
@@ -214,27 +229,6 @@ pub(in crate::commands) fn model_blob(layout: &Layout, tree: &Tree) -> PathBuf {
     let first =
         tree.roots.iter().filter_map(|root| root.known()).map(|d| layout.blob_path(&d.digest));
     first.into_iter().find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
-}
-
-fn assemble(
-    layout: &Layout,
-    tree: &Tree,
-    selection: &Selection<'_>,
-    options: &Options,
-    scanned: &Scanned,
-) -> Result<Rewrite, Error> {
-    let ztoc = |layer: &Descriptor| {
-        let found = scanned.ztocs.get(&layers::key(layer)?)?;
-        Some(ZtocEntry {
-            ztoc: found.digest,
-            ztoc_size: found.size,
-            layer: layer.digest,
-            layer_media_type: layer.media_type.clone(),
-            span_size: options.span_size,
-            disable_xattrs: options.xattr_optimization && found.can_disable_xattrs,
-        })
-    };
-    rewrite(layout, tree, options, &|position, image| selection.wants(position, image), &ztoc)
 }
 
 /// What [`prune`] did.

@@ -25,6 +25,8 @@ pub struct Report {
     pub images: Vec<ImageReport>,
     /// Distinct layers of those images, in the order in which they are found.
     pub layers: Vec<LayerReport>,
+    /// What is fetched before each image starts, in the order of `images`; empty when nothing was asked for.
+    pub prefetch: Vec<PrefetchReport>,
     /// Things the user should know although the run succeeded.
     pub warnings: Vec<String>,
     /// Blobs written.
@@ -109,6 +111,46 @@ pub enum LayerOutcome {
     Small,
     /// Eager: its bytes are right, but no reader could load it lazily and correctly, or it does not pay.
     Skipped(EagerReason),
+}
+
+/// What is fetched before an image starts.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrefetchReport {
+    /// Digest of the image manifest before the run.
+    pub image: Digest,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+    /// Files that are fetched ahead.
+    pub files: u64,
+    /// Spans of them, each a request.
+    pub spans: u64,
+    /// Compressed bytes of those spans.
+    pub bytes: u64,
+    /// Files that are left out, as fetching would take too long (`--prefetch-max-time`).
+    pub left_out: u64,
+    /// Seconds that fetching takes by the line that was given (`--link`).
+    pub seconds: Option<f64>,
+    /// The artifacts that say so, in the order of the layers.
+    pub artifacts: Vec<PrefetchArtifact>,
+    /// Paths that stand for no file of the image.
+    pub not_found: Vec<String>,
+    /// Paths with files in layers that have no zTOC, which are fetched whole anyway.
+    pub eager: Vec<String>,
+}
+
+/// The spans of one layer that are fetched ahead.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrefetchArtifact {
+    /// Digest of the layer.
+    pub layer: Digest,
+    /// Digest of the artifact.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// First and last span of each range.
+    pub spans: Vec<(u64, u64)>,
+    /// Compressed bytes of the spans.
+    pub bytes: u64,
 }
 
 /// Where a zTOC was that did not have to be computed.

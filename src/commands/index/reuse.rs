@@ -203,18 +203,7 @@ fn end_spans(ztoc: &Ztoc) -> Vec<Span> {
 }
 
 fn span(ztoc: &Ztoc, index: usize) -> Span {
-    let size = ztoc.compressed_archive_size;
-    let (start, end) = match &ztoc.zinfo {
-        Zinfo::Gzip(gzip) => {
-            let next = (index + 1 < gzip.len()).then(|| gzip.checkpoint(index + 1));
-            (gzip.checkpoint(index).span_start(), next.map_or(size, |n| n.compressed_offset))
-        }
-        Zinfo::Tar(tar) => {
-            let start = (index as u64).saturating_mul(tar.span_size);
-            (start, start.saturating_add(tar.span_size).min(size))
-        }
-    };
+    let bytes = ztoc.span_bytes(index as u64);
     let expected = ztoc.span_digests[index];
-    // A zTOC from elsewhere may hold any offsets.
-    Span { start, end: end.max(start), expected, hasher: Hasher::new() }
+    Span { start: bytes.start, end: bytes.end, expected, hasher: Hasher::new() }
 }

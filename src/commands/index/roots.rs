@@ -39,6 +39,7 @@ pub(super) fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
         roots,
         images,
         layers: Vec::new(),
+        prefetch: Vec::new(),
         warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
         blobs_written: 0,
         bytes_written: 0,

@@ -1,4 +1,4 @@
-//! Whether being lazy pays for a layer.
+//! Whether being lazy is right for a layer that has a zTOC, and pays.
 //!
 //! Before a container starts, its layer's zTOC is fetched whole; to read one place of the layer, a whole span is. When
 //! the two together are hardly smaller than the layer, as with a zTOC of much content in few bytes or with a span that
@@ -7,15 +7,25 @@
 //! Layers with little content are not judged. They are one span or a few, whatever they hold, and are only indexed when
 //! somebody asks for layers below the usual minimum size.
 
-use super::options::DEFAULT_MIN_LAYER_SIZE;
+use super::options::{DEFAULT_MIN_LAYER_SIZE, Options};
 use super::report::ZtocReport;
 use crate::layer::eager::{EagerCause, EagerReason};
 
 /// Uncompressed bytes from which on a layer is judged.
 const JUDGED_FROM: u64 = DEFAULT_MIN_LAYER_SIZE;
 
-/// Why a layer of `size` bytes is left eager although it has this zTOC: it saves less than `min_saving` percent.
-pub(super) fn too_little(size: u64, ztoc: &ZtocReport, min_saving: u8) -> Option<EagerReason> {
+/// Why a layer of `size` bytes is left eager although it has this zTOC.
+pub(super) fn why_eager(size: u64, ztoc: &ZtocReport, options: &Options) -> Option<EagerReason> {
+    match &ztoc.unlike_unpacked {
+        Some(difference) if !options.accept_unlike_unpacked => {
+            Some(EagerReason::new(EagerCause::UnlikeUnpacked, difference))
+        }
+        _ => too_little(size, ztoc, options.min_saving),
+    }
+}
+
+/// Why a zTOC does not pay: it saves less than `min_saving` percent of a layer of `size` bytes.
+fn too_little(size: u64, ztoc: &ZtocReport, min_saving: u8) -> Option<EagerReason> {
     let (cost, span) = (ztoc.ztoc_size, ztoc.largest_span);
     if min_saving == 0 || ztoc.uncompressed_size < JUDGED_FROM {
         return None;

@@ -1,4 +1,4 @@
-//! Writes blobs beside their places; a zTOC while it is encoded and hashed.
+//! Writes a zTOC blob beside its place while it is encoded and hashed.
 //!
 //! A zTOC of a million files has 180 MB: encoding, writing and hashing it part by part needs none of
 //! them in memory, and hashing can have a thread of its own.
@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::layout::commit::{BlobWriter, StagedBlob};
 use crate::layout::lock::LockedLayout;
 use crate::oci::digest::{Digest, Hasher};
-use crate::soci::bind::Rewrite;
 use crate::threads::spawn;
 use crate::ztoc::Encoding;
 
@@ -78,17 +77,4 @@ fn together(encoding: &Encoding<'_>, writer: &mut BlobWriter) -> Result<Digest, 
         })
     });
     done.unwrap_or_else(|| alone(encoding, writer))
-}
-
-/// Documents are small: they are staged in the order of their digests.
-pub(in crate::commands) fn stage_documents(
-    layout: &LockedLayout,
-    rewritten: &Rewrite,
-    like: &Path,
-) -> Result<Vec<StagedBlob>, Error> {
-    let mut staged = Vec::new();
-    for (digest, bytes) in &rewritten.blobs {
-        staged.extend(layout.stage(*digest, bytes, like)?);
-    }
-    Ok(staged)
 }

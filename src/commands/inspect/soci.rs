@@ -16,6 +16,7 @@ use crate::oci::media_type::SOCI_PREFETCH;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::BUILD_TOOL;
 use crate::soci::find::{disables_xattrs, layer_of};
+use crate::soci::prefetch::VERSION;
 
 /// All SOCI indexes below `roots`, each once. Their images are not known yet.
 pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec<SociIndex> {
@@ -142,8 +143,9 @@ impl Look<'_> {
         let text = std::str::from_utf8(&bytes).map_err(|e| unusable(e.to_string()))?;
         schema::check(text, 0, &PREFETCH, None).map_err(|mistake| unusable(mistake.to_string()))?;
         let list: List = serde_json::from_str(text).map_err(|e| unusable(e.to_string()))?;
-        if list.version != "1.0" {
-            return Err(unusable(format!("version: expected \"1.0\", found {:?}", list.version)));
+        if list.version != VERSION {
+            let found = list.version;
+            return Err(unusable(format!("version: expected {VERSION:?}, found {found:?}")));
         }
         Ok(list.prefetch_spans.iter().map(|range| (range.start_span, range.end_span)).collect())
     }

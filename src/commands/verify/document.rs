@@ -223,6 +223,18 @@ pub(super) fn layer_entry(
     }
 }
 
+/// A prefetch artifact for a layer that has another one already, `taken`.
+pub(super) fn second_prefetch(
+    index: Digest,
+    entry: &Entry,
+    taken: Digest,
+    findings: &mut Findings,
+) {
+    let place = format!("layers[{}].digest", entry.number);
+    let (expected, found) = (format!("{taken}, which readers take"), entry.descriptor.digest);
+    findings.add(Consequence::Misleading, Some(index), &place, None, expected, found.to_string());
+}
+
 /// A prefetch artifact for a layer without a zTOC.
 pub(super) fn no_use(index: Digest, entry: &Entry, findings: &mut Findings) {
     let found = entry.descriptor.annotations.get(LAYER_DIGEST).map_or("none", String::as_str);

@@ -221,6 +221,8 @@ impl<'a> Planner<'a> {
         for (layer, ztoc) in &used {
             self.ztoc(*ztoc).layers.insert(*layer);
         }
+        // Of several prefetch artifacts for a layer the reader takes the first.
+        let mut prefetched: BTreeMap<Option<Digest>, Digest> = BTreeMap::new();
         for entry in entries.iter() {
             let layers = layers_of(entry);
             let blob = &entry.descriptor;
@@ -239,6 +241,10 @@ impl<'a> Planner<'a> {
                 SOCI_PREFETCH if first => {
                     self.read.insert(blob.digest);
                     let spans = prefetch::read(self.layout, blob, findings)?;
+                    let taken = *prefetched.entry(entry.layer()).or_insert(blob.digest);
+                    if taken != blob.digest {
+                        document::second_prefetch(digest, entry, taken, findings);
+                    }
                     match layers.iter().find_map(|layer| used.get(layer)) {
                         Some(ztoc) => self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans)),
                         None => document::no_use(digest, entry, findings),

@@ -13,8 +13,7 @@ use crate::layout::descriptor::{Descriptor, Object};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, PREFETCH};
-
-const VERSION: &str = "1.0";
+use crate::soci::prefetch::VERSION;
 
 /// First and last span.
 pub(super) type Range = (i64, i64);
@@ -77,13 +76,22 @@ fn number_of(text: &str) -> Option<i64> {
 /// Checks the ranges of an artifact against the number of its layer's spans.
 pub(super) fn check(artifact: Digest, ranges: &[Range], spans: u64, findings: &mut Findings) {
     let last = i64::try_from(spans).unwrap_or(i64::MAX) - 1;
+    let mut before = -1;
     for (number, (start, end)) in ranges.iter().enumerate() {
+        let behind = before;
+        before = behind.max(*end);
         let endless = *end == i64::from(i32::MAX) && start <= end;
         let consequence = if endless || (*start < 0 && start <= end) {
             // The first span that is not there ends the snapshotter; counting to the last number never does.
             Consequence::IoError
         } else if start > end || *start > last || *end > last.saturating_add(1) {
             Consequence::Misleading
+        } else if *start <= behind {
+            let place = format!("prefetch_spans[{number}]");
+            let expected = "a range behind the one before it, as every tool writes them";
+            let found = format!("{start} to {end}");
+            findings.add(Consequence::Misleading, Some(artifact), &place, None, expected, found);
+            continue;
         } else {
             // The reference itself writes one span too many where a file ends with the archive.
             continue;
@@ -122,6 +130,22 @@ mod tests {
             (0, i64::from(i32::MAX) - 1, unused),
         ] {
             assert_eq!(checked(start, end), expected, "{start} to {end}");
+        }
+    }
+
+    #[test]
+    fn ranges_stand_in_order() {
+        for (ranges, expected) in [
+            (&[(0, 1), (2, 3), (9, 9)][..], 0),
+            (&[(2, 3), (0, 1)], 1),
+            (&[(0, 4), (4, 5), (5, 6)], 2),
+            (&[(0, 8), (1, 2), (9, 9)], 1),
+        ] {
+            let mut findings = Findings::default();
+            check(Digest::of(b""), ranges, 10, &mut findings);
+            let found = findings.finish();
+            assert_eq!(found.len(), expected, "{ranges:?}");
+            assert!(found.iter().all(|finding| finding.consequence == Consequence::Misleading));
         }
     }
 

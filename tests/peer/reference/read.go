@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/awslabs/soci-snapshotter/cache"
 	"github.com/awslabs/soci-snapshotter/fs/reader"
@@ -59,7 +60,9 @@ type mounted struct {
 	spans   spanTable
 	manager *spanmanager.SpanManager
 	layer   *os.File
-	db      *bolt.DB
+	// reads counts the reads of the layer.
+	reads atomic.Int64
+	db    *bolt.DB
 }
 
 func mount(layer string, toc []byte, work string) (_ *mounted, err error) {
@@ -83,7 +86,7 @@ func mount(layer string, toc []byte, work string) (_ *mounted, err error) {
 	if err != nil {
 		return nil, err
 	}
-	section := io.NewSectionReader(m.layer, 0, info.Size())
+	section := io.NewSectionReader(counted{m.layer, &m.reads}, 0, info.Size())
 
 	if m.db, err = openMetadata(work); err != nil {
 		return nil, err

@@ -1,0 +1,119 @@
+//! The options that say what is fetched before an image starts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use soci_layout::{Error, Link, PrefetchFiles, PrefetchLimit, prefetch};
+
+use super::CONTENT;
+use crate::cli::show::size;
+
+/// What is fetched ahead.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PrefetchArgs {
+    /// Let readers fetch this file before they start the image; may be repeated
+    ///
+    /// A file, a directory (all files below), or a glob: *, ?, […], {…}, and ** for any number of directories. A glob
+    /// takes the files that match, not what is in matching directories. Links are followed. Readers fetch nothing
+    /// ahead unless they are told to. What is in no image is a warning, with --strict an error.
+    #[arg(long = "prefetch-file", value_name = "PATH", help_heading = CONTENT)]
+    files: Vec<String>,
+
+    /// The same for all paths in a file, a JSON array of strings
+    ///
+    /// They come behind those of --prefetch-file.
+    #[arg(long, value_name = "FILE", help_heading = CONTENT)]
+    prefetch_files_json: Option<PathBuf>,
+
+    /// The same for the files that a recorded run opened; may be repeated
+    ///
+    /// The record is output of strace -f, the log of stargz's --record-out, or a list with a path on each line; which of
+    /// them is seen by its lines. Files are looked up by name, so a record serves for later builds too. Most important
+    /// is what was opened first. How many files are not in the image is a warning.
+    #[arg(long = "prefetch-trace", value_name = "FILE", help_heading = CONTENT)]
+    traces: Vec<PathBuf>,
+
+    /// Leave out files when fetching takes longer by --link, such as 2s or 500ms
+    ///
+    /// The first files count most. Files that need no span more are taken all the same.
+    #[arg(long, value_name = "DURATION", help_heading = CONTENT, requires = "link",
+          value_parser = humantime::parse_duration)]
+    prefetch_max_time: Option<Duration>,
+
+    /// The line to the registry: bytes per second, time of a request [, requests at a time], as 12.5MB,10ms
+    ///
+    /// Fetching takes the time of a request for each span, shared by the requests at a time (2 if not given), and the
+    /// compressed bytes of the spans over the bandwidth.
+    #[arg(long, value_name = "BANDWIDTH,LATENCY", help_heading = CONTENT, requires = "prefetch_max_time",
+          value_parser = link)]
+    link: Option<Link>,
+}
+
+impl PrefetchArgs {
+    /// The files that the command line names itself.
+    pub(crate) fn files(&self) -> PrefetchFiles {
+        let limit = self.prefetch_max_time.zip(self.link);
+        let limit = limit.map(|(time, link)| PrefetchLimit { time, link });
+        PrefetchFiles { files: trimmed(&self.files), traced: Vec::new(), limit }
+    }
+
+    /// Adds those that stand in files.
+    pub(crate) fn read(&self, to: &mut PrefetchFiles) -> Result<(), Error> {
+        if let Some(path) = &self.prefetch_files_json {
+            to.files.extend(trimmed(&prefetch::read_list(path)?));
+        }
+        for path in &self.traces {
+            to.traced.extend(prefetch::read_trace(path)?);
+        }
+        Ok(())
+    }
+}
+
+/// As the reference takes them: without spaces around, and none that is empty.
+fn trimmed(paths: &[String]) -> Vec<String> {
+    let paths = paths.iter().map(|path| path.trim());
+    paths.filter(|path| !path.is_empty()).map(str::to_owned).collect()
+}
+
+fn link(text: &str) -> Result<Link, String> {
+    const EXPECTED: &str = "expected bytes per second, the time of a request and, if wanted, requests at a time: 12.5MB,10ms or 100MB,5ms,4";
+    let parts: Vec<&str> = text.split(',').collect();
+    let (bandwidth, latency, connections) = match parts[..] {
+        [bandwidth, latency] => (bandwidth, latency, None),
+        [bandwidth, latency, connections] => (bandwidth, latency, Some(connections)),
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let bandwidth = size::parse_positive(bandwidth.trim().trim_end_matches("/s"))?;
+    let latency = humantime::parse_duration(latency.trim()).map_err(|error| error.to_string())?;
+    let connections = match connections {
+        None => Link::DEFAULT_CONNECTIONS,
+        Some(text) => text.trim().parse().map_err(|_| EXPECTED.to_owned())?,
+    };
+    Ok(Link { bandwidth, latency, connections })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links() {
+        let read = |text| {
+            let Link { bandwidth, latency, connections } = link(text)?;
+            Ok::<_, String>((bandwidth, latency.as_millis(), connections.get()))
+        };
+        for (text, expected) in [
+            ("12.5MB,10ms", Some((12_500_000, 10, 2))),
+            ("100MB/s, 5ms, 4", Some((100_000_000, 5, 4))),
+            ("1,0s", Some((1, 0, 2))),
+            ("12.5MB", None),
+            ("0,10ms", None),
+            ("1MB,10", None),
+            ("1MB,10ms,0", None),
+            ("1MB,10ms,1,1", None),
+        ] {
+            assert_eq!(read(text).ok(), expected, "{text}");
+        }
+    }
+}
