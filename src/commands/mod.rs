@@ -1,10 +1,12 @@
 //! What a user can ask for: one room per command.
 
 pub mod diff;
+pub mod doctor;
 pub mod files;
 pub mod gc;
 pub(crate) mod index;
 pub mod inspect;
+pub(crate) mod layer_choice;
 pub mod plan;
 pub(crate) mod remove;
 pub(crate) mod select;

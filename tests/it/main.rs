@@ -12,6 +12,7 @@ mod concurrent;
 mod context;
 mod determinism;
 mod diff;
+mod doctor;
 mod errors;
 mod files;
 mod foreign;

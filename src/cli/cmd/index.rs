@@ -173,6 +173,7 @@ mod tests {
             images: Vec::new(),
             layers: Vec::new(),
             warnings: Vec::new(),
+            stays_behind: Vec::new(),
             cache: None,
             blobs_written: 0,
             bytes_written: 0,

@@ -24,8 +24,9 @@ mod spans;
 mod tree;
 mod view;
 
+pub use super::layer_choice::LayerChoice;
 pub use lookup::LookupError;
-pub use open::{FilesOptions, ImageFiles, LayerChoice, LayerFiles};
+pub use open::{FilesOptions, ImageFiles, LayerFiles};
 pub use read::{ReadError, ReadReport};
 pub use tree::NodeId;
 pub use view::{Entry, EntryKind, Root};

@@ -4,7 +4,7 @@
 //! places that readers see. Layers are scanned largest first on a pool of their own, and results are
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
-mod attached;
+pub(in crate::commands) mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
 mod layers;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::commands::index::options::Options;
-use crate::commands::index::report::{LayerOutcome, LayerReport, Report};
+use crate::commands::index::report::Report;
 use crate::commands::select::{Selection, select_indexable};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -122,14 +122,11 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     for (image, selected) in report.images.iter_mut().zip(&selection.images) {
         image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
     }
-    let skipped = |report: &&LayerReport| matches!(report.outcome, LayerOutcome::Skipped { .. });
-    let indexed: HashSet<Digest> =
-        reports.iter().filter(|report| !skipped(report)).map(|report| report.digest).collect();
-    let indexed = |layer: &Digest| indexed.contains(layer);
-    report.warnings.extend(attached::foreseen(&tree, &selection, options, &indexed));
-    report.changed = reports
-        .iter()
-        .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
+    let lazy: HashSet<Digest> =
+        reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
+    let indexed = |layer: &Digest| lazy.contains(layer);
+    attached::foreseen(&tree, &selection, options, &indexed).tell(&mut report);
+    report.changed = !lazy.is_empty();
     report.dry_run = true;
     report.layers = reports;
     Ok(report)
@@ -183,7 +180,7 @@ pub(crate) fn run_made(
         (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
         report.warnings.extend(pruned.warning);
     }
-    report.warnings.extend(attached::orphaned(&tree, &rewritten));
+    attached::orphaned(&tree, &rewritten).tell(&mut report);
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;

@@ -27,6 +27,9 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// Things the user should know although the run succeeded.
     pub warnings: Vec<String>,
+    /// What is attached to the images by their digests and stays behind, as they got (or would get) others; the
+    /// first twenty, each with a warning.
+    pub stays_behind: Vec<Attached>,
     /// Blobs written.
     pub blobs_written: u64,
     /// Bytes written, blobs and `index.json` together.
@@ -50,6 +53,17 @@ pub struct RootReport {
     pub before: Digest,
     /// Digest after it; equal when nothing had to change.
     pub after: Digest,
+}
+
+/// A signature, an SBOM or another artifact that is attached to an image by its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attached {
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Its artifact type, its tag, or the word by which cosign tells the entries of its layouts apart.
+    pub what: String,
+    /// What it is attached to; not known in layouts of cosign.
+    pub subject: Option<Digest>,
 }
 
 /// One image manifest.
@@ -109,6 +123,14 @@ pub enum LayerOutcome {
     Small,
     /// Eager: its bytes are right, but no reader could load it lazily and correctly, or it does not pay.
     Skipped(EagerReason),
+}
+
+impl LayerOutcome {
+    /// Whether the layer loads lazily, or (dry) would.
+    #[must_use]
+    pub fn is_lazy(&self) -> bool {
+        matches!(self, Self::Indexed { .. } | Self::Reused { .. } | Self::Pending)
+    }
 }
 
 /// Where a zTOC was that did not have to be computed.

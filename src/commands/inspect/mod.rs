@@ -70,6 +70,7 @@ pub(crate) fn look(
     Ok(Inspection {
         version: INSPECTION_VERSION,
         roots: walk::entries(&roots, narrowed.then_some(&wanted), &mut broken),
+        image_index: tree.is_image_index(),
         images,
         soci_indexes,
         blobs: blobs::all(layout, tree, broken)?,

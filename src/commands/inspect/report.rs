@@ -18,6 +18,8 @@ pub struct Inspection {
     pub version: u32,
     /// The entries of `index.json` that were asked for, in their order, with all below them.
     pub roots: Vec<Entry>,
+    /// Whether `index.json` is itself the index of one image for several platforms, whose entries have no names.
+    pub image_index: bool,
     /// The distinct images below them that were asked for, in the order in which they are found.
     pub images: Vec<Image>,
     /// The distinct SOCI indexes below them, in the order in which they are found.
@@ -91,7 +93,10 @@ pub enum Content {
     /// Something that is not looked into.
     Other,
     /// A manifest or index that is not in the layout.
-    Missing,
+    Missing {
+        /// `os/architecture[/variant]`, where its descriptor says it.
+        platform: Option<String>,
+    },
     /// Something that cannot be read.
     Unreadable {
         /// Why.

@@ -183,7 +183,8 @@ fn one(
         ztoc_size: 0,
         start: 0.0,
         end: 0.0,
-        doubt: rates.halt.clone(),
+        doubt: rates.halt.as_ref().map(|reason| reason.text.clone()),
+        doubt_cause: rates.halt.as_ref().map(|reason| reason.cause),
     };
     if let LayerOutcome::Reused { ztoc, .. } = &layer.outcome {
         estimate.scanned = false;
