@@ -400,8 +400,8 @@ fn the_command() {
     let small: [&dyn AsRef<std::ffi::OsStr>; 3] = [&context.layout(), &"--min-layer-size", &"0"];
     let shown = stdout(run("doctor", &small));
     for part in [
-        "linux/amd64 of v1: 0 of 3 layers load lazily, 0B of ",
-        "\nnot-indexed\n  linux/amd64 of v1, ",
+        "linux/amd64 of v1, example.com/app:v1: 0 of 3 layers load lazily, 0B of ",
+        "\nnot-indexed\n  linux/amd64 of v1, example.com/app:v1: it has no SOCI index",
         "\nzstd-layer\n  linux/amd64 of v1, ",
         "layer 2 (",
         "layer 3 (",

@@ -200,9 +200,9 @@ fn one(
         Compression::Gzip if whole => Some(rates.uncompressed),
         Compression::Gzip => stated_size(layout, layer, guess)?,
     };
-    estimate.uncompressed_size_stated = stated.is_some();
-    estimate.uncompressed_size = stated.unwrap_or(guess);
-    let uncompressed = estimate.uncompressed_size;
+    let uncompressed = stated.unwrap_or(guess);
+    (estimate.uncompressed_size, estimate.uncompressed_size_stated) =
+        (uncompressed, stated.is_some());
     let (spans, cost) = match compression {
         Compression::Gzip if whole => (rates.spans, SPAN_COST),
         Compression::Gzip if rates.spans >= ENOUGH_SPANS => {
