@@ -10,4 +10,5 @@ pub(crate) mod layer_choice;
 pub mod plan;
 pub(crate) mod remove;
 pub(crate) mod select;
+pub(crate) mod share;
 pub mod verify;

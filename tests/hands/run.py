@@ -213,6 +213,11 @@ def action(base, folder, binaries):
     annotations = [line for done in said for line in done.stdout.splitlines() if line.startswith("::warning")]
     check("layers that stay eager are annotations", sum("zstd" in line for line in annotations) == 2, "\n".join(d.stderr for d in said))
 
+    gate = Job(folder / "gate", base, binaries)
+    said = gate.run({"layout": str(zstd), "min-layer-size": "0", "min-lazy": "99%"})
+    check("less than min-lazy fails the job at the end, with its outputs",
+          said[-1].returncode == 3 and "--min-lazy 99%" in said[-1].stderr and gate.outputs().get("lazy") == "true", said[-1].stderr)
+
     none = Job(folder / "none-there", "http://127.0.0.1:1", binaries)
     cargo = none.folder / "bin"
     cargo.mkdir()

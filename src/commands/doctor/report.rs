@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::commands::inspect::Share;
+use crate::commands::share::Share;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.

@@ -13,6 +13,7 @@ pub mod report;
 mod reuse;
 pub(in crate::commands) mod roots;
 pub(in crate::commands) mod saving;
+mod skip;
 mod stage;
 
 use std::collections::{BTreeMap, HashSet};

@@ -2,8 +2,11 @@
 //!
 //! The JSON form is public: members are only ever added under the same [`REPORT_VERSION`].
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
+use crate::commands::share::Share;
 use crate::layer::eager::EagerReason;
 use crate::oci::digest::Digest;
 
@@ -42,6 +45,18 @@ pub struct Report {
     pub cache: Option<CacheReport>,
     /// Wall time in seconds.
     pub seconds: f64,
+}
+
+impl Report {
+    /// How much of one of its images is lazy, or (dry) would be.
+    #[must_use]
+    pub fn lazy(&self, image: &ImageReport) -> Share {
+        // Of two reports on one blob (two media types) the first counts.
+        let layers: HashMap<Digest, &LayerReport> =
+            self.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+        let own = image.layers.iter().filter_map(|digest| layers.get(digest));
+        Share::of(own.map(|layer| (layer.size, layer.outcome.is_lazy())))
+    }
 }
 
 /// One entry of `index.json`.

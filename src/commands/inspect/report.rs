@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use crate::commands::share::Share;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -126,19 +127,6 @@ pub struct Image {
     pub layers: Vec<Layer>,
     /// Digests of the attestation manifests that belong to it.
     pub attestations: Vec<Digest>,
-}
-
-/// How much of an image a reader would mount before it is downloaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Share {
-    /// Layers that are lazy.
-    pub layers: u64,
-    /// All layers.
-    pub of_layers: u64,
-    /// Compressed bytes of the lazy layers.
-    pub bytes: u64,
-    /// Compressed bytes of all layers.
-    pub of_bytes: u64,
 }
 
 /// A layer of an image.
