@@ -55,10 +55,11 @@ pub use commands::index::options::{
 pub use commands::index::prefetch;
 pub use commands::index::report::{self, Report};
 pub use commands::index::{index, plan, run};
+pub use commands::layer_choice::LayerChoice;
 pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
-pub use commands::{diff, files, gc, inspect, plan as estimate, verify};
+pub use commands::{diff, doctor, files, gc, inspect, plan as estimate, verify};
 pub use error::Error;
 pub use layout::Layout;
 pub use oci::digest::Digest;

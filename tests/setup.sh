@@ -20,6 +20,7 @@ ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
 TYPOS=1.52.0
+CHECK_JSONSCHEMA=0.39.0
 AARCH64=aarch64-unknown-linux-gnu
 GO_MINOR=26 # go 1.$GO_MINOR or later, as tests/peer/go.mod asks for
 
@@ -209,6 +210,19 @@ typos() {
   fi
 }
 
+# GitLab's own schema of its files.
+check_jsonschema() {
+  if PYTHONPATH=$work/check-jsonschema python3 -m check_jsonschema --version 2>/dev/null | grep -q "$CHECK_JSONSCHEMA"; then
+    say "check-jsonschema: $CHECK_JSONSCHEMA is there"
+  elif have python3 && python3 -m pip --version >/dev/null 2>&1; then
+    say "check-jsonschema: fetching $CHECK_JSONSCHEMA"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+      --target "$work/check-jsonschema" --upgrade "check-jsonschema==$CHECK_JSONSCHEMA"
+  else
+    missing+=("check-jsonschema $CHECK_JSONSCHEMA (no pip to fetch it)")
+  fi
+}
+
 finish() {
   if [ ${#missing[@]} -gt 0 ]; then
     say "MISSING, install by hand:"
@@ -252,5 +266,6 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ]; then
 fi
 cargo_deny
 typos
+check_jsonschema
 
 finish "done; push tools, containerd, cargo-deny and typos are in .work/bin"

@@ -11,7 +11,8 @@ Exit codes:
    0  done, or nothing to do
    1  error, and the layout is as before; or a finding of verify, a difference with diff --exit-code
    2  wrong usage
-   3  nothing was indexed, and --require-index was given; a layer is not lazy, and verify --require-lazy was
+   3  nothing was indexed, and --require-index was given; a layer is not lazy, and verify --require-lazy was;
+      an image does not pass --min-lazy or --max-eager
   70  a bug in soci-layout
  130  interrupted (Ctrl-C); the layout is as before
  143  terminated; the layout is as before";
@@ -26,9 +27,9 @@ pub(crate) enum Exit {
     Error,
     /// The command line makes no sense.
     Usage,
-    /// Nothing was indexed, and `--require-index` was given; or a layer is not lazy, and `verify --require-lazy`
-    /// was.
-    NothingIndexed,
+    /// Nothing was indexed, and `--require-index` was given; a layer is not lazy, and `verify --require-lazy`
+    /// was; or an image does not pass `--min-lazy` or `--max-eager`.
+    NotLazy,
     /// A bug in this program.
     Bug,
     /// Ended by SIGINT.
@@ -44,7 +45,7 @@ impl Exit {
             Self::Done => 0,
             Self::Error => 1,
             Self::Usage => 2,
-            Self::NothingIndexed => 3,
+            Self::NotLazy => 3,
             Self::Bug => 70,
             Self::Interrupted => 130,
             Self::Terminated => 143,
@@ -68,7 +69,7 @@ mod tests {
             Exit::Done,
             Exit::Error,
             Exit::Usage,
-            Exit::NothingIndexed,
+            Exit::NotLazy,
             Exit::Bug,
             Exit::Interrupted,
             Exit::Terminated,

@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
     };
     match cli.command {
         Command::Diff(args) => cmd::diff::run(&args, printer),
+        Command::Doctor(args) => cmd::doctor::run(&args, printer),
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Inspect(args) => cmd::inspect::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),

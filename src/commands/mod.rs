@@ -1,13 +1,16 @@
 //! What a user can ask for: one room per command.
 
 pub mod diff;
+pub mod doctor;
 pub mod files;
 pub mod gc;
 pub(crate) mod index;
 pub mod inspect;
+pub(crate) mod layer_choice;
 mod listing;
 mod parents;
 pub mod plan;
 pub(crate) mod remove;
 pub(crate) mod select;
+pub(crate) mod share;
 pub mod verify;

@@ -46,6 +46,8 @@ pub enum EagerCause {
     Absent,
     /// Its zTOC would cost more than it saves.
     NoSaving,
+    /// It was left out on request.
+    Excluded,
     /// It is small, and was left without a zTOC as such.
     Small,
     /// Its image has no SOCI index.

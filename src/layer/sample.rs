@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::content::{self, Head};
+use super::eager::EagerReason;
 use super::source::{Chunk, Source};
 use super::span::BlobHasher;
 use super::walk::LayerWalker;
@@ -34,7 +35,7 @@ pub(crate) struct Sample {
     /// is slow.
     pub(crate) wall: Duration,
     /// Why no zTOC will come of it, where the first part shows that already.
-    pub(crate) halt: Option<String>,
+    pub(crate) halt: Option<EagerReason>,
 }
 
 /// Scans the first `limit` bytes of a blob.
@@ -84,7 +85,7 @@ pub(crate) fn sample(
         halt = walker.finish().err();
     }
     let explained = |reason| content::explain(reason, request.compression, head.content(), inner);
-    sample.halt = halt.map(|reason| explained(reason).text);
+    sample.halt = halt.map(explained);
     Ok(sample)
 }
 

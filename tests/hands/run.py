@@ -5,7 +5,7 @@
 
 Serves DIST as a release on loopback, installs from it with install.sh into an empty home, then takes the
 `run:` steps out of action.yml and runs them with a runner's environment on a real export, pushes the result
-to a registry on loopback and looks the SOCI index up there. Needs docker-registry, crane, oras, regctl, buildx, actionlint, jq, PyYAML, jsonschema.
+to a registry on loopback and looks the SOCI index up there. Needs docker-registry, crane, oras, regctl, buildx, actionlint, jq, make, PyYAML, jsonschema, check-jsonschema.
 """
 
 import contextlib
@@ -17,33 +17,17 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.request
 
+import common
+import recipes
 import schemas
 import yaml
-
-REPO = pathlib.Path(__file__).resolve().parents[2]
-FAILED = []
-PASSED = 0
-
-
-def check(what, true, said=""):
-    global PASSED
-    if true:
-        PASSED += 1
-    else:
-        FAILED.append(what)
-    print(f"{'ok  ' if true else 'FAIL'} {what}" + (f"\n{said}" if not true and said else ""), flush=True)
-
-
-def run(command, env=None, cwd=None):
-    return subprocess.run(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+from common import FAILED, REPO, blocks, check, layouts, registry, run, shell
 
 
 class Release(http.server.SimpleHTTPRequestHandler):
@@ -71,29 +55,6 @@ def served(dist):
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
-
-
-@contextlib.contextmanager
-def registry(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = folder / "registry.yml"
-    config.write_text(
-        "version: 0.1\nlog: {level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'registry'}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5).read()
-                break
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def installs(base, dist, folder):
@@ -209,12 +170,6 @@ class Job:
         return found
 
 
-def layouts(folder):
-    run_script = run(["bash", REPO / "tests/demo/make-layout.sh", folder / "oci-dir"])
-    assert run_script.returncode == 0, run_script.stderr
-    return folder / "oci-dir"
-
-
 def blob(host, digest):
     with urllib.request.urlopen(f"http://{host}/v2/app/blobs/{digest}", timeout=60) as answer:
         return "sha256:" + hashlib.sha256(answer.read()).hexdigest()
@@ -258,6 +213,11 @@ def action(base, folder, binaries):
     annotations = [line for done in said for line in done.stdout.splitlines() if line.startswith("::warning")]
     check("layers that stay eager are annotations", sum("zstd" in line for line in annotations) == 2, "\n".join(d.stderr for d in said))
 
+    gate = Job(folder / "gate", base, binaries)
+    said = gate.run({"layout": str(zstd), "min-layer-size": "0", "min-lazy": "99%"})
+    check("less than min-lazy fails the job at the end, with its outputs",
+          said[-1].returncode == 3 and "--min-lazy 99%" in said[-1].stderr and gate.outputs().get("lazy") == "true", said[-1].stderr)
+
     none = Job(folder / "none-there", "http://127.0.0.1:1", binaries)
     cargo = none.folder / "bin"
     cargo.mkdir()
@@ -274,21 +234,6 @@ def action(base, folder, binaries):
     wrong = Job(folder / "wrong", base, binaries)
     said = wrong.run({"layout": str(folder / "missing")})
     check("a layout that is not there fails the job", said[-1].returncode != 0 and "missing" in said[-1].stderr, said[-1].stderr)
-
-
-def blocks(page, language):
-    """Code blocks of a page, in their order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (REPO / page).read_text(), re.MULTILINE | re.DOTALL)
-
-
-def shell(script, folder, binary, binaries, more=None):
-    """Runs lines of a page as they stand there, with a `docker` that has buildx only, in a folder with `oci-dir`."""
-    bin_ = folder / "bin"
-    bin_.mkdir()
-    (bin_ / "docker").write_text(f'#!/bin/sh\n[ "$1" = buildx ] || exit 1\nshift\nexec "{binaries}/buildx" "$@"\n')
-    (bin_ / "docker").chmod(0o755)
-    env = {"HOME": str(folder), "PATH": f"{bin_}:{binary.parent}:{binaries}:/usr/bin:/bin", **(more or {})}
-    return run(["sh", "-euc", script], env, folder)
 
 
 def pages(folder, binary, binaries):
@@ -330,17 +275,16 @@ def pages(folder, binary, binaries):
 
     flow = folder / "workflow.yml"
     flow.write_text(blocks("docs/recipes/github-actions.md", "yaml")[0])
-    done = run([f"{binaries}/actionlint", "-no-color", flow, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
-    check("actionlint finds nothing in the workflows and the recipe", done.returncode == 0, done.stdout)
+    matrix = folder / "matrix.yml"
+    matrix.write_text(blocks("docs/recipes/matrix.md", "yaml")[0])
+    done = run([f"{binaries}/actionlint", "-no-color", flow, matrix, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
+    check("actionlint finds nothing in the workflows and the recipes", done.returncode == 0, done.stdout)
     declared, _ = steps()
     used = next(s for s in yaml.safe_load(flow.read_text())["jobs"]["image"]["steps"] if "soci-layout@" in s.get("uses", ""))
     check("the recipe gives the action inputs that it has", set(used["with"]) <= set(declared["inputs"]))
     page = (REPO / "docs/recipes/github-actions.md").read_text()
     check("the page names every input and output", all(f"`{n}`" in page for n in [*declared["inputs"], *declared["outputs"]] if n != "output"))
-    others = [yaml.safe_load(b) for p in ("shell", "install") for b in blocks(f"docs/recipes/{p}.md", "yaml")]
-    lines = [others[0]["image"]["script"], others[1]["phases"]["build"]["commands"]]
-    check("GitLab's and CodeBuild's scripts are lists of lines", all(isinstance(x, str) for part in lines for x in part))
-    entry = others[2]["packages"][0]
+    entry = yaml.safe_load(blocks("docs/recipes/install.md", "yaml")[0])["packages"][0]
     names = {entry["replacements"][arch] + "-" + entry["replacements"][system] for arch in ("amd64", "arm64") for system in ("linux", "darwin")}
     script = (REPO / ".github/packaging/dist.sh").read_text()
     check("the entry for aqua names the targets of a release", all(n in script for n in names) and entry["checksum"]["asset"] == "SHA256SUMS")
@@ -359,7 +303,10 @@ def main():
             check(f"{reports} reports are as docs/schemas/{name}.schema.json says", reports > 0 and not wrong, "\n".join(sorted(wrong)[:20]))
         (folder / "pages").mkdir()
         pages(folder / "pages", binary, binaries)
-    print(f"{PASSED} passed, {len(FAILED)} failed")
+        (folder / "recipes").mkdir()
+        with served(dist) as base:
+            recipes.all_of_them(folder / "recipes", base, binaries)
+    print(f"{common.PASSED} passed, {len(FAILED)} failed")
     return 1 if FAILED else 0
 
 

@@ -181,7 +181,7 @@ fn rooms_do_not_know_the_world_outside() {
 
 /// `mod.rs` files that hold logic, with the most lines they may have. The list only gets shorter, and so do they.
 const LOGIC_IN_MOD: [(&str, usize); 7] = [
-    ("cli/args/mod.rs", 111),
+    ("cli/args/mod.rs", 92),
     ("commands/diff/mod.rs", 347),
     ("commands/index/mod.rs", 290),
     ("commands/inspect/mod.rs", 130),

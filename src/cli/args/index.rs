@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, Options, Platform};
+use soci_layout::{
+    DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, LayerChoice, Options, Platform,
+};
 
 use super::super::exit;
 use super::prefetch::PrefetchArgs;
-use super::{CONTENT, CacheDir, OUTPUT, Progress, RUN, SELECTION, jobs};
+use super::{CONTENT, CacheDir, Gates, OUTPUT, Progress, RUN, SELECTION, jobs};
 use crate::cli::show::size;
 
 const EXAMPLES: &str = "\
@@ -94,6 +96,13 @@ pub(crate) struct IndexArgs {
           value_parser = clap::value_parser!(u8).range(0..=99))]
     pub(crate) min_saving: u8,
 
+    /// Leave this layer alone, by number or digest; may be repeated
+    ///
+    /// The lowest layer of an image has number 1, which counts in every selected image; of a digest (sha256:...)
+    /// the first digits are enough. A layer that no image has is an error.
+    #[arg(long = "skip-layer", value_name = "LAYER", help_heading = SELECTION)]
+    pub(crate) skip_layers: Vec<LayerChoice>,
+
     /// SOCI index version
     #[arg(long, value_name = "VERSION", help_heading = CONTENT, default_value = "v2")]
     pub(crate) index_version: IndexVersion,
@@ -174,6 +183,9 @@ pub(crate) struct IndexArgs {
     /// Exit with code 3 when nothing was indexed
     #[arg(long, help_heading = RUN)]
     pub(crate) require_index: bool,
+
+    #[command(flatten)]
+    pub(crate) gates: Gates,
 
     /// Say what would be done, write nothing
     #[arg(long, help_heading = RUN)]
@@ -276,6 +288,7 @@ impl IndexArgs {
             span_size: self.span_size,
             min_layer_size: self.min_layer_size,
             min_saving: self.min_saving,
+            skip_layers: self.skip_layers.clone(),
             xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
             build_tool_identifier: self.build_tool_identifier.clone(),
             prefetch: self.prefetch.files(),
@@ -329,6 +342,7 @@ mod tests {
         let args = index(
             "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
+             --skip-layer 2 --skip-layer sha256:ab \
              --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run",
         );
         let expected = Options {
@@ -343,6 +357,7 @@ mod tests {
             span_size: 1 << 20,
             min_layer_size: 0,
             min_saving: 25,
+            skip_layers: vec![LayerChoice::Number(2), LayerChoice::Digest("sha256:ab".into())],
             xattr_optimization: true,
             build_tool_identifier: "me".into(),
             prefetch: PrefetchFiles {
@@ -381,6 +396,10 @@ mod tests {
             ("DIR --span-size 1.5", ErrorKind::ValueValidation),
             ("DIR --min-layer-size -1", ErrorKind::UnknownArgument),
             ("DIR --min-saving 100", ErrorKind::ValueValidation),
+            ("DIR --skip-layer 0", ErrorKind::ValueValidation),
+            ("DIR --skip-layer sha256:", ErrorKind::ValueValidation),
+            ("DIR --min-lazy 101%", ErrorKind::ValueValidation),
+            ("DIR --max-eager lots", ErrorKind::ValueValidation),
             ("DIR --platform linux", ErrorKind::ValueValidation),
             ("DIR --link 1MB,10ms", ErrorKind::MissingRequiredArgument),
             ("DIR --prefetch-max-time 1s", ErrorKind::MissingRequiredArgument),

@@ -6,38 +6,41 @@
 mod cache;
 mod cat;
 mod diff;
+mod doctor;
+mod gates;
 mod gc;
 mod image;
 mod index;
 mod inspect;
+mod jobs;
 mod ls;
 mod plan;
 mod prefetch;
+mod progress;
 mod remove;
 mod shell;
 mod verify;
 
-use std::num::NonZeroUsize;
-
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use super::exit;
 use crate::cli::show::style;
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use diff::DiffArgs;
+pub(crate) use doctor::DoctorArgs;
+pub(crate) use gates::{Gates, HINT};
 pub(crate) use gc::GcArgs;
 pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
+use jobs::jobs;
 pub(crate) use ls::LsArgs;
 pub(crate) use plan::PlanArgs;
+pub(crate) use progress::Progress;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
-
-/// Most threads that may be asked for: far above any machine, far below where starting them does harm.
-const MAX_JOBS: usize = 1024;
 
 /// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
 /// they have downloaded them.
@@ -51,6 +54,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Diff(DiffArgs),
+    Doctor(DoctorArgs),
     Index(IndexArgs),
     Inspect(InspectArgs),
     /// Say what index would do, how long it would take, and how large the zTOCs would be
@@ -75,28 +79,6 @@ const SELECTION: &str = "What is indexed";
 const CONTENT: &str = "What is written";
 const RUN: &str = "Run";
 const OUTPUT: &str = "Output";
-
-/// Displays of progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Progress {
-    /// tty on a terminal outside of CI, else plain
-    Auto,
-    /// Steps with bars, redrawn in place
-    Tty,
-    /// One line after the other
-    Plain,
-    /// One JSON object per line, as buildx has it (docs/progress.md)
-    Rawjson,
-    /// None
-    Quiet,
-}
-
-fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    match text.parse::<NonZeroUsize>() {
-        Ok(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
-        _ => Err(format!("expected a number from 1 to {MAX_JOBS}")),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use soci_layout::Platform;
 use soci_layout::verify::VerifyOptions;
 
 use super::super::exit;
-use super::{OUTPUT, Progress, RUN, SELECTION, jobs};
+use super::{Gates, OUTPUT, Progress, RUN, SELECTION, jobs};
 use crate::cli::show::size;
 
 /// Prove that the images of a layout load lazily and rightly
@@ -46,6 +46,9 @@ pub(crate) struct VerifyArgs {
     /// As for index. 0 insists on every layer.
     #[arg(long, value_name = "SIZE", help_heading = RUN, default_value = "10MiB", value_parser = size::parse, requires = "require_lazy")]
     pub(crate) min_layer_size: u64,
+
+    #[command(flatten)]
+    pub(crate) gates: Gates,
 
     /// Threads [default: one per processor]
     #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]

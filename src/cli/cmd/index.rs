@@ -4,11 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 
 use soci_layout::archive::{Input, Output};
-use soci_layout::report::Report;
+use soci_layout::report::{ImageReport, Report};
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
-use super::super::args::IndexArgs;
+use super::super::args::{HINT, IndexArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
@@ -133,10 +133,23 @@ fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
     if !appended {
         return Exit::Error;
     }
+    gates(args, report, talk)
+}
+
+/// Whether as much is lazy (or, dry, would be) as was asked for.
+pub(super) fn gates(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
     if args.require_index && !summary::any_indexed(report) {
         let hint = "--min-layer-size 0 indexes every layer";
-        talk.error("nothing was indexed, and --require-index was given", &[], Some(hint));
-        return Exit::NothingIndexed;
+        let was = if report.dry_run { "would be" } else { "was" };
+        let problem = format!("nothing {was} indexed, and --require-index was given");
+        talk.error(&problem, &[], Some(hint));
+        return Exit::NotLazy;
+    }
+    let stop =
+        |image: &ImageReport| args.gates.stop(&image.platform, &image.names, report.lazy(image));
+    if let Some(problem) = report.images.iter().find_map(stop) {
+        talk.error(&problem, &[], Some(HINT));
+        return Exit::NotLazy;
     }
     Exit::Done
 }
@@ -177,6 +190,7 @@ mod tests {
             layers: Vec::new(),
             prefetch: Vec::new(),
             warnings: Vec::new(),
+            stays_behind: Vec::new(),
             cache: None,
             blobs_written: 0,
             bytes_written: 0,

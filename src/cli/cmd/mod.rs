@@ -3,6 +3,7 @@
 pub(super) mod cache;
 pub(super) mod cat;
 pub(super) mod diff;
+pub(super) mod doctor;
 mod files;
 pub(super) mod gc;
 pub(super) mod index;

@@ -4,10 +4,10 @@ use super::super::args::PlanArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::index::append_summary;
+use super::index::{append_summary, gates};
 use crate::cli::show;
+use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
-use crate::cli::show::{json, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
@@ -40,11 +40,7 @@ pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
         show::plan::text(&estimate, &options, args.verbose)
     };
     match talk.data(&data, Exit::Done) {
-        Exit::Done if args.require_index && !summary::any_indexed(&estimate.plan) => {
-            let hint = "--min-layer-size 0 indexes every layer";
-            talk.error("nothing would be indexed, and --require-index was given", &[], Some(hint));
-            Exit::NothingIndexed
-        }
+        Exit::Done => gates(args, &estimate.plan, talk),
         exit => exit,
     }
 }

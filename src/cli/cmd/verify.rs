@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::verify::{EagerLayer, Finding, Verification};
+use soci_layout::verify::{EagerLayer, Finding, Verification, VerifiedImage};
 
-use super::super::args::VerifyArgs;
+use super::super::args::{HINT, VerifyArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
@@ -44,7 +44,12 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
         let cause = format!("{}: {reason}", first.digest);
         let message = format!("{layers} not lazy, and --require-lazy was given");
         talk.error(&message, &[cause], None);
-        return Exit::NothingIndexed;
+        return Exit::NotLazy;
+    }
+    let stop = |image: &VerifiedImage| args.gates.stop(&image.platform, &image.names, image.lazy);
+    if let Some(problem) = verification.images.iter().find_map(stop) {
+        talk.error(&problem, &[], Some(HINT));
+        return Exit::NotLazy;
     }
     Exit::Done
 }

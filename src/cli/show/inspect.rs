@@ -188,8 +188,11 @@ impl Show<'_> {
                 branch.line(kind);
                 branch
             }
-            Content::Missing => {
-                let mut branch = Branch::new(format!("manifest  {digest}"));
+            Content::Missing { platform } => {
+                let of =
+                    platform.as_ref().map(|platform| format!(" of {}", escape::label(platform)));
+                let of = of.unwrap_or_default();
+                let mut branch = Branch::new(format!("manifest{of}  {digest}"));
                 branch.line(format!("{WARNING}missing{WARNING:#}"));
                 branch
             }

@@ -4,16 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use soci_layout::layer::eager::{EagerCause, EagerReason};
+use soci_layout::doctor::{WORTHWHILE, of_reason};
 use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
 use soci_layout::{Digest, Options};
 
 use super::escape;
 use super::size::Bytes;
 use super::summary::count;
-
-/// AWS advises lazy loading for images from this size on (bytes, compressed).
-const WORTHWHILE: u64 = 250 << 20;
 
 /// The document.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
@@ -54,7 +51,7 @@ fn image(
     let distinct = image.layers.iter().filter(|digest| seen.insert(**digest));
     let own: Vec<_> = distinct.filter_map(|digest| layers.get(digest).copied()).collect();
     let size = |layers: &[&LayerReport]| layers.iter().fold(0_u64, |n, l| n.saturating_add(l.size));
-    let lazy: Vec<_> = own.iter().copied().filter(|layer| is_lazy(&layer.outcome)).collect();
+    let lazy: Vec<_> = own.iter().copied().filter(|layer| layer.outcome.is_lazy()).collect();
     let (some, all) = (size(&lazy), size(&own));
     let percent = (u128::from(some) * 100).checked_div(u128::from(all)).unwrap_or(0);
     let _ = writeln!(
@@ -84,7 +81,8 @@ fn row(out: &mut String, layer: &LayerReport, options: &Options) {
             (format!("as a whole: below {limit} (`--min-layer-size`)"), None)
         }
         LayerOutcome::Skipped(reason) => {
-            let remedy = remedy(&layer.media_type, reason);
+            let remedy = of_reason(&layer.media_type, reason);
+            let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
             (format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text))), None)
         }
     };
@@ -93,24 +91,6 @@ fn row(out: &mut String, layer: &LayerReport, options: &Options) {
         format!("{}, {spans}, {files}", Bytes(ztoc.ztoc_size))
     });
     let _ = writeln!(out, "| `{short}` | {} | {loads} | {numbers} |", Bytes(layer.size));
-}
-
-/// What makes a skipped layer load lazily next time, where that is known.
-fn remedy(media_type: &str, reason: &EagerReason) -> &'static str {
-    if media_type.contains("encrypted") {
-        return ". Lazy loading needs layers that are not encrypted";
-    }
-    match reason.cause {
-        EagerCause::MediaType | EagerCause::Mislabelled => {
-            ". Build it with `--output type=oci,compression=gzip,force-compression=true`"
-        }
-        EagerCause::Entry => {
-            ". In a layer of its own, that file would not keep the others from loading lazily"
-        }
-        EagerCause::UnlikeUnpacked => ". `--accept unlike-unpacked` indexes it all the same",
-        EagerCause::NoSaving => ". `--min-saving` sets how much it must save",
-        _ => "",
-    }
 }
 
 /// Whether it is worth it, in a sentence.
@@ -125,13 +105,6 @@ fn advice(lazy: u64, all: u64) -> String {
     } else {
         "It is large enough for lazy loading to pay.".to_owned()
     }
-}
-
-fn is_lazy(outcome: &LayerOutcome) -> bool {
-    matches!(
-        outcome,
-        LayerOutcome::Indexed { .. } | LayerOutcome::Reused { .. } | LayerOutcome::Pending
-    )
 }
 
 /// Text on one line without Markdown or HTML of its own; characters that act were escaped before.
@@ -184,31 +157,5 @@ mod tests {
                 advice(lazy, all)
             );
         }
-    }
-
-    #[test]
-    fn remedies_follow_from_the_reason() {
-        let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
-        for (media_type, cause, part) in [
-            (
-                "application/vnd.oci.image.layer.v1.tar+zstd",
-                EagerCause::MediaType,
-                "compression=gzip",
-            ),
-            (gzip, EagerCause::Mislabelled, "compression=gzip"),
-            (
-                "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
-                EagerCause::MediaType,
-                "not encrypted",
-            ),
-            (gzip, EagerCause::Entry, "layer of its own"),
-            (gzip, EagerCause::UnlikeUnpacked, "--accept unlike-unpacked"),
-            (gzip, EagerCause::NoSaving, "--min-saving"),
-        ] {
-            let reason = EagerReason { cause, text: String::new() };
-            assert!(remedy(media_type, &reason).contains(part), "{media_type}: {cause:?}");
-        }
-        let reason = EagerReason { cause: EagerCause::TooLarge, text: String::new() };
-        assert_eq!(remedy(gzip, &reason), "");
     }
 }

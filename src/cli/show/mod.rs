@@ -2,6 +2,7 @@
 
 pub(crate) mod base64;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod escape;
 pub(crate) mod inspect;
 pub(crate) mod json;

@@ -287,6 +287,7 @@ mod tests {
             layers,
             prefetch: Vec::new(),
             warnings: Vec::new(),
+            stays_behind: Vec::new(),
             blobs_written: 7,
             bytes_written: 1 << 20,
             blobs_pruned: 0,

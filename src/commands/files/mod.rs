@@ -26,8 +26,9 @@ mod spans;
 mod tree;
 mod view;
 
+pub use super::layer_choice::LayerChoice;
 pub use lookup::LookupError;
-pub use open::{FilesOptions, ImageFiles, LayerChoice, LayerFiles};
+pub use open::{FilesOptions, ImageFiles, LayerFiles};
 pub(super) use open::{Loader, ZtocOf};
 pub(super) use place::{ContentPlace, LayerTable};
 pub use read::{ReadError, ReadReport};

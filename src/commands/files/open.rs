@@ -1,16 +1,15 @@
 //! Chooses the image, and gets a table of contents for each of its layers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tree::{BadEntry, Trees};
 use super::view::Root;
 use crate::commands::index::options::Options;
+use crate::commands::layer_choice::LayerChoice;
 use crate::commands::listing::{codec, list};
 use crate::commands::select::{SelectedImage, select};
 use crate::error::Error;
@@ -40,41 +39,6 @@ pub struct FilesOptions {
     pub layer: Option<LayerChoice>,
     /// Layers scanned at a time; `None` for one per processor.
     pub jobs: Option<NonZeroUsize>,
-}
-
-/// One layer of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LayerChoice {
-    /// By its number, from 1 at the bottom.
-    Number(usize),
-    /// By its digest, or the beginning of it (at least `sha256:` and one digit).
-    Digest(String),
-}
-
-impl FromStr for LayerChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = |text: &str| {
-            (1..=64).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        };
-        match (text.parse::<usize>(), text.strip_prefix("sha256:")) {
-            (Ok(number), _) if number > 0 => Ok(Self::Number(number)),
-            (_, Some(digits)) if hex(digits) => Ok(Self::Digest(text.to_owned())),
-            _ => Err("expected a number from 1 (the lowest layer) or sha256:… (its first digits are enough)"
-                .to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for LayerChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Digest(digest) => f.write_str(digest),
-        }
-    }
 }
 
 /// An image whose files can be listed and read.
@@ -261,19 +225,8 @@ fn chosen_layer(
     choice: Option<&LayerChoice>,
 ) -> Result<Option<usize>, Error> {
     let Some(choice) = choice else { return Ok(None) };
-    let found = match choice {
-        LayerChoice::Number(number) => number.checked_sub(1).filter(|at| *at < layers.len()),
-        LayerChoice::Digest(prefix) => {
-            let fits = |layer: &Descriptor| layer.digest.to_string().starts_with(prefix);
-            let first = layers.iter().position(fits);
-            // The same layer may be there twice; two layers may not begin alike.
-            first.filter(|at| {
-                layers.iter().filter(|l| fits(l)).all(|l| l.digest == layers[*at].digest)
-            })
-        }
-    };
     let list = || layers.iter().enumerate().map(|(at, l)| format!("{} {}", at + 1, l.digest));
-    match found {
+    match choice.find(layers) {
         Some(position) => Ok(Some(position)),
         None => Err(Error::NoSuchLayer { layer: choice.to_string(), found: list().collect() }),
     }

@@ -6,28 +6,68 @@
 use std::collections::HashSet;
 
 use crate::commands::index::options::Options;
+use crate::commands::index::report::{Attached, Report};
 use crate::commands::select::Selection;
 use crate::layout::tree::{Content, REF_NAME, Tree};
+use crate::limits::MAX_WARNINGS;
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V1Shape;
-use crate::progress::warnings::Warnings;
 use crate::soci::bind::Rewrite;
 
 /// Annotation by which `cosign save` tells the entries of its layouts apart.
 const COSIGN_KIND: &str = "kind";
 const COSIGN: &str = "dev.cosignproject.cosign/";
-const WAY_OUT: &str =
+pub(in crate::commands) const WAY_OUT: &str =
     "sign and attach after indexing, or keep all digests with --index-version v1 --v1-shape tagged";
 
+/// What stays behind: the first of it, and how much more there is.
+#[derive(Debug, Default)]
+pub(super) struct StaysBehind {
+    kept: Vec<Attached>,
+    more: usize,
+}
+
+impl StaysBehind {
+    fn add(&mut self, attached: impl FnOnce() -> Attached) {
+        if self.kept.len() < MAX_WARNINGS {
+            self.kept.push(attached());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Tells it in the report, as values and as warnings.
+    pub(super) fn tell(self, report: &mut Report) {
+        report.warnings.extend(self.kept.iter().map(warning));
+        if self.more > 0 {
+            report.warnings.push(format!("stay behind: {} more attached artifacts", self.more));
+        }
+        report.stays_behind = self.kept;
+    }
+}
+
+fn warning(attached: &Attached) -> String {
+    let Attached { digest, what, subject } = attached;
+    match subject {
+        Some(subject) => format!(
+            "stays behind: {what} {digest} is attached to {subject}, which got another digest; {WAY_OUT}"
+        ),
+        None => format!(
+            "stays behind: {digest} ({what} of cosign) belongs to an image that got another digest, and cosign load \
+             cannot read this layout any more; {WAY_OUT}"
+        ),
+    }
+}
+
 /// What a run left behind.
-pub(super) fn orphaned(tree: &Tree, rewritten: &Rewrite) -> Vec<String> {
+pub(super) fn orphaned(tree: &Tree, rewritten: &Rewrite) -> StaysBehind {
     let images = rewritten.images.iter().filter(|new| new.before != new.manifest.digest);
     let mut changed: HashSet<Digest> = images.map(|new| new.before).collect();
     for (root, after) in tree.roots.iter().zip(&rewritten.roots) {
         changed
             .extend(root.known().map(|root| root.digest).filter(|before| Some(*before) != *after));
     }
-    warnings(tree, &changed)
+    find(tree, &changed)
 }
 
 /// What a run would leave behind; `indexed` says which layers would have a zTOC.
@@ -36,14 +76,16 @@ pub(super) fn foreseen(
     selection: &Selection<'_>,
     options: &Options,
     indexed: &dyn Fn(&Digest) -> bool,
-) -> Vec<String> {
+) -> StaysBehind {
     let nested = options.index_version.has_v1() && options.v1_shape == V1Shape::Nested;
     if !options.index_version.has_v2() && !nested {
-        return Vec::new();
+        return StaysBehind::default();
     }
     let mut changed = HashSet::new();
     for selected in &selection.images {
-        if selected.image.layers.iter().any(|layer| indexed(&layer.digest)) {
+        // Without a layer for it, the index that it has goes.
+        let indexable = selected.image.layers.iter().any(|layer| indexed(&layer.digest));
+        if indexable || selected.image.soci_v2.is_some() {
             changed.insert(selected.digest);
         }
     }
@@ -56,11 +98,11 @@ pub(super) fn foreseen(
             changed.extend(tree.roots[position].known().map(|root| root.digest));
         }
     }
-    warnings(tree, &changed)
+    find(tree, &changed)
 }
 
-fn warnings(tree: &Tree, changed: &HashSet<Digest>) -> Vec<String> {
-    let mut found = Warnings::default();
+fn find(tree: &Tree, changed: &HashSet<Digest>) -> StaysBehind {
+    let mut found = StaysBehind::default();
     let mut seen = HashSet::new();
     let cosign_image = tree.roots.iter().filter_map(|root| root.known()).any(|root| {
         let kind = root.annotations.get(COSIGN_KIND).and_then(|kind| kind.strip_prefix(COSIGN));
@@ -75,36 +117,30 @@ fn warnings(tree: &Tree, changed: &HashSet<Digest>) -> Vec<String> {
             if let Some(subject) = artifact.subject.filter(|subject| changed.contains(subject))
                 && seen.insert(descriptor.digest)
             {
-                let (kind, digest) = (&artifact.kind, descriptor.digest);
-                found.add(|| {
-                    format!("stays behind: {kind} {digest} is attached to {subject}, which got another digest; {WAY_OUT}")
-                });
+                let (digest, what) = (descriptor.digest, artifact.kind.clone());
+                found.add(|| Attached { digest, what, subject: Some(subject) });
             }
         });
         let Some(descriptor) = root.known() else { continue };
         let tag = descriptor.annotations.get(REF_NAME).map_or("", String::as_str);
-        let tagged = tag.strip_prefix("sha256-").and_then(|tag| tag.split_once('.'));
         let kind =
             descriptor.annotations.get(COSIGN_KIND).and_then(|kind| kind.strip_prefix(COSIGN));
-        if let Some(image) = tagged.and_then(|(hex, _)| Digest::from_hex(hex))
+        if let Some(image) = tagged_subject(tag)
             && changed.contains(&image)
         {
-            found.add(|| {
-                format!(
-                    "stays behind: {tag} belongs to {image}, which got another digest; {WAY_OUT}"
-                )
-            });
+            let (digest, what) = (descriptor.digest, tag.to_owned());
+            found.add(|| Attached { digest, what, subject: Some(image) });
         } else if let Some(kind @ ("sigs" | "atts" | "sboms")) = kind
             && cosign_image
         {
-            let digest = descriptor.digest;
-            found.add(|| {
-                format!(
-                    "stays behind: {digest} ({kind} of cosign) belongs to an image that got another digest, and \
-                     cosign load cannot read this layout any more; {WAY_OUT}"
-                )
-            });
+            let (digest, what) = (descriptor.digest, kind.to_owned());
+            found.add(|| Attached { digest, what, subject: None });
         }
     }
-    found.finish(|more| format!("stay behind: {more} more attached artifacts"))
+    found
+}
+
+/// The image that a tag such as cosign's `sha256-<hex>.sig` belongs to.
+pub(in crate::commands) fn tagged_subject(tag: &str) -> Option<Digest> {
+    Digest::from_hex(tag.strip_prefix("sha256-")?.split_once('.')?.0)
 }

@@ -9,6 +9,7 @@ use super::cached::{self, CacheUse};
 use super::early::{Early, EarlyScans};
 use super::reuse::{self, Candidates};
 use super::saving;
+use super::skip;
 use super::stage;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
@@ -134,6 +135,7 @@ impl<'a> Layers<'a> {
     ) -> Result<Self, Error> {
         let mut layers: Vec<Layer<'a>> = Vec::new();
         let mut seen = std::collections::HashSet::new();
+        let excluded = skip::excluded(selection, options)?;
         for selected in &selection.images {
             for descriptor in &selected.image.layers {
                 let kind = layer_kind(&descriptor.media_type);
@@ -142,6 +144,10 @@ impl<'a> Layers<'a> {
                 }
                 // The order of the reference: size first, then what can be done.
                 let plan = match kind {
+                    LayerKind::NotALayer => continue,
+                    _ if excluded.contains(&descriptor.digest) => {
+                        Plan::Eager(EagerReason::new(EagerCause::Excluded, skip::EXCLUDED))
+                    }
                     _ if descriptor.size < options.min_layer_size => Plan::Small,
                     // Such layers stay with their owner; a layout need not have them.
                     LayerKind::Indexable(_)
@@ -154,7 +160,6 @@ impl<'a> Layers<'a> {
                     LayerKind::Unsupported(reason) => {
                         Plan::Eager(EagerReason::new(EagerCause::MediaType, reason))
                     }
-                    LayerKind::NotALayer => continue,
                 };
                 let platform = selected.image.platform.to_string();
                 layers.push(Layer { descriptor, platform, referrer: selected.digest, plan });
@@ -503,7 +508,7 @@ impl ScanObserver for ScanProgress<'_> {
 
 /// What becomes of a layer that is left eager: under `--strict` that is an error.
 fn eager(layer: &Layer<'_>, options: &Options, reason: EagerReason) -> Result<LayerOutcome, Error> {
-    if options.strict {
+    if options.strict && reason.cause != EagerCause::Excluded {
         let (digest, reason) = (layer.descriptor.digest, reason.text);
         return Err(Error::UnsupportedLayer { digest, reason });
     }

@@ -5,7 +5,7 @@
 //! put together in the order of the images, so the bytes do not depend on how the work was shared.
 
 mod assemble;
-mod attached;
+pub(in crate::commands) mod attached;
 pub(crate) mod cached;
 pub(crate) mod early;
 mod foreseen;
@@ -17,6 +17,7 @@ pub mod report;
 mod reuse;
 pub(in crate::commands) mod roots;
 pub(in crate::commands) mod saving;
+mod skip;
 mod stage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::commands::index::options::Options;
-use crate::commands::index::report::{LayerOutcome, LayerReport, Report};
+use crate::commands::index::report::Report;
 use crate::commands::select::select_indexable;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -127,20 +128,17 @@ fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<R
     for (image, selected) in report.images.iter_mut().zip(&selection.images) {
         image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
     }
-    let skipped = |report: &&LayerReport| matches!(report.outcome, LayerOutcome::Skipped { .. });
-    let indexed: HashSet<Digest> =
-        reports.iter().filter(|report| !skipped(report)).map(|report| report.digest).collect();
-    let indexed = |layer: &Digest| indexed.contains(layer);
-    report.warnings.extend(attached::foreseen(&tree, &selection, options, &indexed));
+    let lazy: HashSet<Digest> =
+        reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
+    let indexed = |layer: &Digest| lazy.contains(layer);
+    attached::foreseen(&tree, &selection, options, &indexed).tell(&mut report);
     let looking =
         Foreseen { layers: &layers, reports: &reports, layout, options, cache: &cache, steps };
     let ztoc = |layer: &Descriptor| looking.ztoc(layer);
     let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc }.run(&selection, &[])?;
-    (report.prefetch, report.warnings) =
-        (prefetch.reports, [report.warnings, prefetch.warnings].concat());
-    report.changed = reports
-        .iter()
-        .any(|layer| matches!(layer.outcome, LayerOutcome::Pending | LayerOutcome::Reused { .. }));
+    report.prefetch = prefetch.reports;
+    report.warnings.extend(prefetch.warnings);
+    report.changed = !lazy.is_empty();
     report.dry_run = true;
     report.layers = reports;
     Ok(report)
@@ -198,7 +196,7 @@ pub(crate) fn run_made(
         (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
         report.warnings.extend(pruned.warning);
     }
-    report.warnings.extend(attached::orphaned(&tree, &rewritten));
+    attached::orphaned(&tree, &rewritten).tell(&mut report);
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;

@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::layer_choice::LayerChoice;
 use crate::oci::platform::Platform;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
 use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
@@ -33,6 +34,8 @@ pub struct Options {
     /// Layers of which a zTOC and its largest span save less than this share (percent) get no zTOC; 0 for any
     /// zTOC, whatever it costs.
     pub min_saving: u8,
+    /// Layers that get no zTOC, by digest or by number in each selected image. One that no image has is an error.
+    pub skip_layers: Vec<LayerChoice>,
     /// Optimisation `xattr`: mark layers without extended attributes.
     pub xattr_optimization: bool,
     /// Text stored in every zTOC and SOCI index. Part of their bytes.
@@ -140,6 +143,7 @@ impl Default for Options {
             span_size: DEFAULT_SPAN_SIZE,
             min_layer_size: DEFAULT_MIN_LAYER_SIZE,
             min_saving: DEFAULT_MIN_SAVING,
+            skip_layers: Vec::new(),
             xattr_optimization: false,
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
             prefetch: PrefetchFiles::default(),

@@ -2,8 +2,11 @@
 //!
 //! The JSON form is public: members are only ever added under the same [`REPORT_VERSION`].
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
+use crate::commands::share::Share;
 use crate::layer::eager::EagerReason;
 use crate::oci::digest::Digest;
 
@@ -29,6 +32,9 @@ pub struct Report {
     pub prefetch: Vec<PrefetchReport>,
     /// Things the user should know although the run succeeded.
     pub warnings: Vec<String>,
+    /// What is attached to the images by their digests and stays behind, as they got (or would get) others; the
+    /// first twenty, each with a warning.
+    pub stays_behind: Vec<Attached>,
     /// Blobs written.
     pub blobs_written: u64,
     /// Bytes written, blobs and `index.json` together.
@@ -43,6 +49,18 @@ pub struct Report {
     pub seconds: f64,
 }
 
+impl Report {
+    /// How much of one of its images is lazy, or (dry) would be.
+    #[must_use]
+    pub fn lazy(&self, image: &ImageReport) -> Share {
+        // Of two reports on one blob (two media types) the first counts.
+        let layers: HashMap<Digest, &LayerReport> =
+            self.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+        let own = image.layers.iter().filter_map(|digest| layers.get(digest));
+        Share::of(own.map(|layer| (layer.size, layer.outcome.is_lazy())))
+    }
+}
+
 /// One entry of `index.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct RootReport {
@@ -52,6 +70,17 @@ pub struct RootReport {
     pub before: Digest,
     /// Digest after it; equal when nothing had to change.
     pub after: Digest,
+}
+
+/// A signature, an SBOM or another artifact that is attached to an image by its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attached {
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Its artifact type, its tag, or the word by which cosign tells the entries of its layouts apart.
+    pub what: String,
+    /// What it is attached to; not known in layouts of cosign.
+    pub subject: Option<Digest>,
 }
 
 /// One image manifest.
@@ -111,6 +140,14 @@ pub enum LayerOutcome {
     Small,
     /// Eager: its bytes are right, but no reader could load it lazily and correctly, or it does not pay.
     Skipped(EagerReason),
+}
+
+impl LayerOutcome {
+    /// Whether the layer loads lazily, or (dry) would.
+    #[must_use]
+    pub fn is_lazy(&self) -> bool {
+        matches!(self, Self::Indexed { .. } | Self::Reused { .. } | Self::Pending)
+    }
 }
 
 /// What is fetched before an image starts.

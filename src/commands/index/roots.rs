@@ -41,6 +41,7 @@ pub(super) fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
         layers: Vec::new(),
         prefetch: Vec::new(),
         warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
+        stays_behind: Vec::new(),
         blobs_written: 0,
         bytes_written: 0,
         blobs_pruned: 0,

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::InspectOptions;
 use super::blobs::Broken;
-use super::report::{Eager, Image, Layer, Problem, Share, SociIndex, Ztoc};
+use super::report::{Eager, Image, Layer, Problem, SociIndex, Ztoc};
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
+use crate::commands::share::Share;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Image as Found, Node, REFERENCE_DIGEST};
@@ -173,7 +174,7 @@ impl Look<'_> {
             soci_indexes: own.iter().map(|soci| soci.digest).collect(),
             lost_soci_index: lost.cloned(),
             eager,
-            lazy: share(&layers),
+            lazy: Share::of(layers.iter().map(|layer| (layer.size, layer.lazy))),
             layers,
             attestations: Vec::new(),
         }
@@ -231,17 +232,4 @@ fn fitting(ztoc: &Ztoc, layer: &Descriptor) -> Ztoc {
         ztoc.problem = Some(Problem::Unusable { reason });
     }
     ztoc
-}
-
-fn share(layers: &[Layer]) -> Share {
-    let mut share = Share::default();
-    for layer in layers {
-        share.of_layers += 1;
-        share.of_bytes = share.of_bytes.saturating_add(layer.size);
-        if layer.lazy {
-            share.layers += 1;
-            share.bytes = share.bytes.saturating_add(layer.size);
-        }
-    }
-    share
 }

@@ -14,6 +14,7 @@ mod walk;
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
+pub use crate::commands::share::Share;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -22,7 +23,7 @@ use crate::oci::platform::Platform;
 use blobs::Broken;
 pub use report::{
     Blob, Blobs, BrokenBlob, Content, Eager, Entry, INSPECTION_VERSION, Image, Inspection, Layer,
-    Prefetch, Problem, Shape, Share, SociIndex, SociVersion, Ztoc, ZtocHead,
+    Prefetch, Problem, Shape, SociIndex, SociVersion, Ztoc, ZtocHead,
 };
 
 /// What to look at.
@@ -70,6 +71,7 @@ pub(crate) fn look(
     Ok(Inspection {
         version: INSPECTION_VERSION,
         roots: walk::entries(&roots, narrowed.then_some(&wanted), &mut broken),
+        image_index: tree.is_image_index(),
         images,
         soci_indexes,
         blobs: blobs::all(layout, tree, broken)?,

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use crate::commands::share::Share;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -18,6 +19,8 @@ pub struct Inspection {
     pub version: u32,
     /// The entries of `index.json` that were asked for, in their order, with all below them.
     pub roots: Vec<Entry>,
+    /// Whether `index.json` is itself the index of one image for several platforms, whose entries have no names.
+    pub image_index: bool,
     /// The distinct images below them that were asked for, in the order in which they are found.
     pub images: Vec<Image>,
     /// The distinct SOCI indexes below them, in the order in which they are found.
@@ -91,7 +94,10 @@ pub enum Content {
     /// Something that is not looked into.
     Other,
     /// A manifest or index that is not in the layout.
-    Missing,
+    Missing {
+        /// `os/architecture[/variant]`, where its descriptor says it.
+        platform: Option<String>,
+    },
     /// Something that cannot be read.
     Unreadable {
         /// Why.
@@ -121,19 +127,6 @@ pub struct Image {
     pub layers: Vec<Layer>,
     /// Digests of the attestation manifests that belong to it.
     pub attestations: Vec<Digest>,
-}
-
-/// How much of an image a reader would mount before it is downloaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Share {
-    /// Layers that are lazy.
-    pub layers: u64,
-    /// All layers.
-    pub of_layers: u64,
-    /// Compressed bytes of the lazy layers.
-    pub bytes: u64,
-    /// Compressed bytes of all layers.
-    pub of_bytes: u64,
 }
 
 /// A layer of an image.

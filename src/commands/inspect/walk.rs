@@ -153,7 +153,8 @@ impl Walk<'_> {
                 if let Some(descriptor) = node.known() {
                     self.broken.add(descriptor, "manifest", parent, Problem::Missing);
                 }
-                Content::Missing
+                let platform = node.known().and_then(|descriptor| descriptor.platform.as_ref());
+                Content::Missing { platform: platform.map(ToString::to_string) }
             }
             Found::Unreadable { problem } => {
                 if let Some(descriptor) = node.known() {

@@ -183,7 +183,8 @@ fn one(
         ztoc_size: 0,
         start: 0.0,
         end: 0.0,
-        doubt: rates.halt.clone(),
+        doubt: rates.halt.as_ref().map(|reason| reason.text.clone()),
+        doubt_cause: rates.halt.as_ref().map(|reason| reason.cause),
     };
     if let LayerOutcome::Reused { ztoc, .. } = &layer.outcome {
         estimate.scanned = false;
@@ -199,19 +200,18 @@ fn one(
         Compression::Gzip if whole => Some(rates.uncompressed),
         Compression::Gzip => stated_size(layout, layer, guess)?,
     };
-    estimate.uncompressed_size_stated = stated.is_some();
-    estimate.uncompressed_size = stated.unwrap_or(guess);
-    let uncompressed = estimate.uncompressed_size;
+    let content = stated.unwrap_or(guess);
+    (estimate.uncompressed_size, estimate.uncompressed_size_stated) = (content, stated.is_some());
     let (spans, cost) = match compression {
         Compression::Gzip if whole => (rates.spans, SPAN_COST),
         Compression::Gzip if rates.spans >= ENOUGH_SPANS => {
-            let parts = uncompressed as f64 / rates.uncompressed.max(1) as f64;
+            let parts = content as f64 / rates.uncompressed.max(1) as f64;
             ((rates.spans as f64 * parts).ceil() as u64, SPAN_COST)
         }
-        Compression::Gzip => (uncompressed / span_size.saturating_add(HALF_BLOCK) + 1, SPAN_COST),
-        Compression::None => (uncompressed.div_ceil(span_size), TAR_SPAN_COST),
+        Compression::Gzip => (content / span_size.saturating_add(HALF_BLOCK) + 1, SPAN_COST),
+        Compression::None => (content.div_ceil(span_size), TAR_SPAN_COST),
     };
-    let entries = rates.toc_bytes as f64 * uncompressed as f64 / rates.uncompressed.max(1) as f64;
+    let entries = rates.toc_bytes as f64 * content as f64 / rates.uncompressed.max(1) as f64;
     estimate.spans = spans;
     estimate.ztoc_size = spans.saturating_mul(cost).saturating_add(entries as u64);
     Ok(estimate)

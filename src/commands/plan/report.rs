@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::commands::index::report::Report;
+use crate::layer::eager::EagerCause;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -73,4 +74,6 @@ pub struct LayerEstimate {
     pub end: f64,
     /// Why no zTOC will come of it, where its first part shows that already.
     pub doubt: Option<String>,
+    /// The kind of that reason.
+    pub doubt_cause: Option<EagerCause>,
 }

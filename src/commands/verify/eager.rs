@@ -4,6 +4,7 @@ use super::finding::EagerLayer;
 use super::layer::Compared;
 use super::plan::Plan;
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
+use crate::commands::share::Share;
 use crate::layer::eager::{EagerCause, EagerReason};
 
 /// Says of each image which of its layers are eager and why, and what a read of the others fetches at most.
@@ -22,6 +23,8 @@ pub(super) fn tell(plan: &mut Plan<'_>, compared: &Compared) {
             let (digest, size) = (layer.digest, layer.size);
             image.eager.push(EagerLayer { number, digest, size, reason });
         }
+        let sizes = stack.layers.iter().map(|layer| (layer.size, layer.ztoc.is_some()));
+        image.lazy = Share::of(sizes);
         let spans = lazy().filter_map(|layer| compared.largest.get(&layer.ztoc?.0));
         image.largest_span = spans.copied().max();
     }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::commands::share::Share;
 use crate::layer::eager::EagerReason;
 use crate::oci::digest::Digest;
 
@@ -55,6 +56,8 @@ pub struct VerifiedImage {
     pub lazy_layers: u64,
     /// All its layers.
     pub layers: u64,
+    /// How much of it is lazy, in layers and bytes.
+    pub lazy: Share,
     /// Layers that have none, lowest first: pulled whole before the image starts, and no fault.
     pub eager: Vec<EagerLayer>,
     /// The most that reading one place of a lazy layer fetches: compressed bytes of its largest span.

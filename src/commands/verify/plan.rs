@@ -11,6 +11,7 @@ use super::job::{Claim, Job, Layer};
 use super::prefetch;
 use crate::commands::parents::{Stack, StackLayer, ZtocKey};
 use crate::commands::select::{SelectedImage, Selection};
+use crate::commands::share::Share;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::config::ImageConfig;
@@ -127,6 +128,7 @@ impl<'a> Planner<'a> {
             lazy_layers: positions.iter().filter(|at| lazy.contains_key(at)).count() as u64,
             layers: positions.len() as u64,
             eager: Vec::new(),
+            lazy: Share::default(),
             largest_span: None,
         })
     }

@@ -1,0 +1,139 @@
+//! The examination: an inspection and an estimate, put side by side.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::attachments;
+use super::entries;
+use super::findings::Findings;
+use super::images;
+use super::remedy::Commands;
+use super::report::{DIAGNOSIS_VERSION, Diagnosis, Examined, Kind, Place, Target};
+use crate::commands::index::options::{DEFAULT_MIN_LAYER_SIZE, Options};
+use crate::commands::index::report::LayerReport;
+use crate::commands::inspect::{InspectOptions, Inspection, inspect};
+use crate::commands::plan::{Estimate, LayerEstimate, estimate};
+use crate::error::Error;
+use crate::layer::eager::EagerReason;
+use crate::oci::digest::Digest;
+use crate::oci::platform::Platform;
+use crate::progress::event::Observer;
+
+/// What to examine.
+#[derive(Clone, Debug)]
+pub struct DoctorOptions {
+    /// Names of the images; empty for all.
+    pub refs: Vec<String>,
+    /// Platforms; empty for all.
+    pub platforms: Vec<Platform>,
+    /// The minimum layer size (bytes) of the run that is planned.
+    pub min_layer_size: u64,
+    /// The runtime that is to start the images; `None` for what matters to any.
+    pub target: Option<Target>,
+}
+
+impl Default for DoctorOptions {
+    fn default() -> Self {
+        let min_layer_size = DEFAULT_MIN_LAYER_SIZE;
+        Self { refs: Vec::new(), platforms: Vec::new(), min_layer_size, target: None }
+    }
+}
+
+/// Examines the layout directory at `path`. Nothing is locked or written; of layers that have no zTOC the first
+/// megabytes are read.
+///
+/// # Errors
+/// As [`inspect`]. What makes an indexing run fail is a finding.
+pub fn doctor(
+    path: &Path,
+    options: &DoctorOptions,
+    observer: &dyn Observer,
+) -> Result<Diagnosis, Error> {
+    let (refs, platforms) = (options.refs.clone(), options.platforms.clone());
+    let inspection = inspect(path, &InspectOptions { refs, platforms })?;
+    let run = Options {
+        refs: options.refs.clone(),
+        platforms: options.platforms.clone(),
+        min_layer_size: options.min_layer_size,
+        // What is lazy already is not looked into.
+        trust_blobs: true,
+        dry_run: true,
+        ..Options::default()
+    };
+    let planned = match estimate(path, &run, observer) {
+        Err(Error::Cancelled) => return Err(Error::Cancelled),
+        planned => planned,
+    };
+    let mut findings = Findings::new(options.target);
+    if let Err(error) = &planned {
+        let remedy = error.hint().unwrap_or_else(|| "mend or export it anew".to_owned());
+        let sentence = format!("`soci-layout index` fails: {error}");
+        findings.add(Kind::IndexFails, Place::default(), sentence, remedy);
+    }
+    let case = Case {
+        inspection: &inspection,
+        planned: planned.as_ref().ok().map(Planned::new),
+        docker: entries::docker_manifests(&inspection.roots),
+        min_layer_size: options.min_layer_size,
+        commands: Commands::new(path),
+    };
+    entries::examine(&case, &mut findings);
+    for image in &inspection.images {
+        images::examine(&case, image, &mut findings);
+    }
+    attachments::examine(&case, &mut findings);
+    let images = inspection.images.iter().map(|image| Examined {
+        names: image.names.clone(),
+        platform: image.platform.clone(),
+        digest: image.digest,
+        lazy: image.lazy,
+    });
+    let images = images.collect();
+    let (findings, more) = findings.finish();
+    Ok(Diagnosis { version: DIAGNOSIS_VERSION, target: options.target, images, findings, more })
+}
+
+/// What is known before the examination.
+pub(super) struct Case<'a> {
+    pub(super) inspection: &'a Inspection,
+    /// None when the layout cannot be indexed.
+    pub(super) planned: Option<Planned<'a>>,
+    docker: HashSet<Digest>,
+    pub(super) min_layer_size: u64,
+    pub(super) commands: Commands,
+}
+
+impl Case<'_> {
+    /// Whether an image's manifest is Docker's.
+    pub(super) fn is_docker(&self, image: Digest) -> bool {
+        self.docker.contains(&image)
+    }
+}
+
+/// What an indexing run would do.
+pub(super) struct Planned<'a> {
+    pub(super) estimate: &'a Estimate,
+    layers: HashMap<Digest, &'a LayerReport>,
+    doubts: HashMap<Digest, EagerReason>,
+}
+
+impl<'a> Planned<'a> {
+    fn new(estimate: &'a Estimate) -> Self {
+        // Of two reports on one blob (two media types) the first counts.
+        let layers = estimate.plan.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+        let doubt = |layer: &LayerEstimate| {
+            let (text, cause) = (layer.doubt.clone()?, layer.doubt_cause?);
+            Some((layer.digest, EagerReason { cause, text }))
+        };
+        Self { estimate, layers, doubts: estimate.layers.iter().filter_map(doubt).collect() }
+    }
+
+    pub(super) fn layer(&self, digest: &Digest) -> Option<&'a LayerReport> {
+        self.layers.get(digest).copied()
+    }
+
+    /// Why no zTOC will come of a layer that would be scanned.
+    pub(super) fn doubt(&self, digest: &Digest) -> Option<&EagerReason> {
+        self.doubts.get(digest)
+    }
+}
