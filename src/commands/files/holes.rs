@@ -45,7 +45,7 @@ impl<'a> Holes<'a> {
     }
 
     fn zeros(&mut self, end: u64) -> io::Result<()> {
-        const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         while self.written < end {
             if self.observer.cancelled() {
                 return Err(io::Error::other("cancelled"));

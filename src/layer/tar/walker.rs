@@ -587,7 +587,8 @@ mod tests {
             assert_eq!(walker.feed(&archive).map_err(|error| error.kind), expected);
             if expected.is_ok() {
                 let summary = walker.finish().expect("complete");
-                assert_eq!(summary.sparse, BTreeMap::from([(0, vec![2..5])]));
+                let map: SparseMap = std::iter::once(2..5).collect();
+                assert_eq!(summary.sparse, BTreeMap::from([(0, map)]));
                 assert_eq!(summary.toc.get(0).uncompressed_size(), 9);
             }
         }
