@@ -59,6 +59,7 @@ pub use commands::remove::{
 pub use commands::{diff, files, gc, inspect, plan as estimate, verify};
 pub use error::Error;
 pub use layout::Layout;
+pub use layout::select::ImageFilter;
 pub use oci::digest::Digest;
 pub use oci::platform::{ParsePlatformError, Platform};
 pub use oci::soci_version::{IndexVersion, V1Shape};

@@ -7,5 +7,4 @@ pub(crate) mod index;
 pub mod inspect;
 pub mod plan;
 pub(crate) mod remove;
-pub(crate) mod select;
 pub mod verify;

@@ -193,6 +193,13 @@ impl Node {
             }
         }
     }
+
+    /// Whether one of this node and all below it `is_it`.
+    pub(crate) fn any(&self, is_it: &dyn Fn(&Self) -> bool) -> bool {
+        let mut any = false;
+        self.visit(&mut |node| any |= is_it(node));
+        any
+    }
 }
 
 impl Descriptor {

@@ -8,6 +8,7 @@ pub(crate) mod index;
 pub(crate) mod manifest;
 mod order;
 pub(crate) mod originals;
+pub(crate) mod prefetch;
 mod referrers;
 pub(crate) mod unbind;
 

@@ -1,8 +1,10 @@
 //! The zTOC as a plain value.
 
+use super::paths::OPAQUE;
 use super::toc::Toc;
-use super::zinfo::{self, GzipZinfo, TarZinfo};
+use super::zinfo::{GzipZinfo, TarZinfo};
 use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
 
 /// The only version text that is written (reference: `ztoc/ztoc.go`).
 pub const ZTOC_VERSION: &str = "0.9";
@@ -23,6 +25,15 @@ impl Zinfo {
         match self {
             Self::Gzip(gzip) => gzip.len() as u64,
             Self::Tar(tar) => tar.len(),
+        }
+    }
+
+    /// Compression of the layers that it is for.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        match self {
+            Self::Gzip(_) => Compression::Gzip,
+            Self::Tar(_) => Compression::None,
         }
     }
 
@@ -54,25 +65,11 @@ pub struct Ztoc {
 }
 
 impl Ztoc {
-    /// Bytes of the blob in the largest span: the most that a reader fetches for one place.
-    #[must_use]
-    pub fn largest_span(&self) -> u64 {
-        match &self.zinfo {
-            Zinfo::Gzip(gzip) => {
-                let starts = gzip.checkpoints().map(|checkpoint| checkpoint.span_start());
-                zinfo::largest_span(starts, self.compressed_archive_size)
-            }
-            Zinfo::Tar(tar) => tar.span_size.min(tar.size),
-        }
-    }
-
     /// Whether a reader may be told that the layer has no extended attributes and no opaque
     /// directories (reference: `soci/soci_index.go`, optimisation `xattr`).
     #[must_use]
     pub fn can_disable_xattrs(&self) -> bool {
-        self.toc.iter().all(|file| {
-            !file.name().ends_with(b".wh..wh..opq")
-                && file.pax().all(|(key, _)| !key.starts_with(b"SCHILY.xattr."))
-        })
+        let mut files = self.toc.iter();
+        files.all(|file| !file.name().ends_with(OPAQUE) && file.xattrs().next().is_none())
     }
 }

@@ -9,7 +9,7 @@ use soci_layout::report::LayerOutcome;
 use soci_layout::{Digest, Options, index};
 use tempfile::TempDir;
 
-use crate::context::{Context, text};
+use crate::context::{Context, named, platform, text};
 
 /// Fails as expected and leaves every file untouched.
 #[track_caller]
@@ -232,10 +232,9 @@ fn a_layer_that_is_none() {
 #[test]
 fn names_and_platforms_that_are_not_there() {
     let context = Context::fixture("two-names-multi");
-    let options = Options { refs: vec!["v9".into()], ..Context::options() };
+    let options = Options { images: named("v9"), ..Context::options() };
     refused(&context, &options, &["\"v9\"", "v1", "latest"]);
-    let platforms = vec!["linux/s390x".parse().unwrap()];
-    let options = Options { platforms, ..Context::options() };
+    let options = Options { images: platform("linux/s390x"), ..Context::options() };
     refused(&context, &options, &["linux/s390x", "linux/amd64", "linux/arm64"]);
     let options = Options { span_size: 0, ..Context::options() };
     refused(&context, &options, &["span size"]);

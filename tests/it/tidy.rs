@@ -181,10 +181,10 @@ fn rooms_do_not_know_the_world_outside() {
 
 /// `mod.rs` files that hold logic, with the most lines they may have. The list only gets shorter, and so do they.
 const LOGIC_IN_MOD: [(&str, usize); 7] = [
-    ("cli/args/mod.rs", 111),
-    ("commands/diff/mod.rs", 347),
-    ("commands/index/mod.rs", 290),
-    ("commands/inspect/mod.rs", 130),
+    ("cli/args/mod.rs", 101),
+    ("commands/diff/mod.rs", 339),
+    ("commands/index/mod.rs", 251),
+    ("commands/inspect/mod.rs", 92),
     ("commands/plan/mod.rs", 262),
     ("layer/inflate/mod.rs", 318),
     ("oci/json/mod.rs", 71),

@@ -6,31 +6,35 @@
 mod cache;
 mod cat;
 mod diff;
+mod filter;
 mod gc;
 mod image;
 mod index;
 mod inspect;
 mod ls;
 mod plan;
+mod progress;
 mod remove;
 mod shell;
 mod verify;
 
 use std::num::NonZeroUsize;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use super::exit;
 use crate::cli::show::style;
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use diff::DiffArgs;
+use filter::ImageFilterArgs;
 pub(crate) use gc::GcArgs;
 pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use ls::LsArgs;
 pub(crate) use plan::PlanArgs;
+pub(crate) use progress::Progress;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
@@ -71,25 +75,11 @@ pub(crate) enum Command {
 }
 
 // Headings of the options in the help.
-const SELECTION: &str = "What is indexed";
+const IMAGES: &str = "Which images";
+const LAYERS: &str = "Which layers";
 const CONTENT: &str = "What is written";
 const RUN: &str = "Run";
 const OUTPUT: &str = "Output";
-
-/// Displays of progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Progress {
-    /// tty on a terminal outside of CI, else plain
-    Auto,
-    /// Steps with bars, redrawn in place
-    Tty,
-    /// One line after the other
-    Plain,
-    /// One JSON object per line, as buildx has it (docs/progress.md)
-    Rawjson,
-    /// None
-    Quiet,
-}
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     match text.parse::<NonZeroUsize>() {

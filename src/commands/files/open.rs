@@ -11,22 +11,21 @@ use std::sync::Arc;
 
 use super::tree::{BadEntry, Trees};
 use super::view::Root;
-use crate::commands::index::options::Options;
-use crate::commands::select::{SelectedImage, select};
 use crate::error::Error;
 use crate::layer::unpack::Codec;
-use crate::layer::{ScanObserver, content, list};
+use crate::layer::{content, list};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
+use crate::layout::select::{ImageFilter, SelectedImage, select};
 use crate::layout::tree;
 use crate::oci::digest::Digest;
 use crate::oci::json::excerpt;
 use crate::oci::media_type::{Compression, LayerKind, is_zstd, layer_kind};
 use crate::oci::platform::Platform;
-use crate::progress::event::{Observer, Outcome, Step};
-use crate::progress::steps::Steps;
+use crate::progress::event::{Observer, Outcome};
+use crate::progress::steps::{BlobProgress, Steps};
 use crate::soci::find;
-use crate::threads::each;
+use crate::threads::{self, each};
 use crate::ztoc::toc::Toc;
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -141,12 +140,11 @@ impl ImageFiles {
     ) -> Result<Self, Error> {
         let layout = Layout::open(path)?;
         let tree = tree::read(&layout)?;
-        let selecting = Options {
+        let filter = ImageFilter {
             refs: options.reference.iter().cloned().collect(),
             platforms: options.platform.iter().cloned().collect(),
-            ..Options::default()
         };
-        let selection = select(&tree, &selecting, layout.path())?;
+        let selection = select(&tree, &filter, layout.path())?;
         let selected = choose(&selection.images)?;
         let left_out = selection.images.iter().filter(|i| i.digest != selected.digest);
         let left_out = left_out.map(|image| image.image.platform.to_string()).collect();
@@ -342,8 +340,7 @@ impl Loader<'_> {
                 wanted.push((key, layer));
             }
         }
-        let jobs = jobs.or_else(|| std::thread::available_parallelism().ok());
-        let mut loaded = each(jobs.map_or(1, NonZeroUsize::get), wanted.len(), |number| {
+        let mut loaded = each(threads::wanted(jobs), wanted.len(), |number| {
             let (key, layer) = wanted[number];
             (number, key, self.layer(layer, ztocs.get(&layer.digest).copied()))
         });
@@ -382,7 +379,7 @@ impl Loader<'_> {
         let codec = list::codec(&head, called);
         let step = self.steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
         self.steps.run(&step, || {
-            let observer = LayerProgress { steps: self.steps, step: &step, size };
+            let observer = BlobProgress { steps: self.steps, step: &step, size, failed: None };
             if codec == Codec::Plain && size == 0 {
                 return Ok(((codec, Toc::new()), Outcome::Done));
             }
@@ -400,25 +397,8 @@ fn unfit(ztoc: &Ztoc, layer: &Descriptor) -> Option<String> {
     if found != layer.size {
         return Some(format!("it is for a layer of {found} bytes, not of {}", layer.size));
     }
-    let fits = match &ztoc.zinfo {
-        Zinfo::Gzip(_) => codec(&layer.media_type) == Ok(Codec::Gzip),
-        Zinfo::Tar(tar) => codec(&layer.media_type) == Ok(Codec::Plain) && tar.size == layer.size,
-    };
+    let compression = LayerKind::Indexable(ztoc.zinfo.compression());
+    let fits = layer_kind(&layer.media_type) == compression
+        && !matches!(&ztoc.zinfo, Zinfo::Tar(tar) if tar.size != layer.size);
     (!fits).then(|| format!("it does not fit the layer's media type {}", layer.media_type))
-}
-
-struct LayerProgress<'a> {
-    steps: &'a Steps<'a>,
-    step: &'a Step,
-    size: u64,
-}
-
-impl ScanObserver for LayerProgress<'_> {
-    fn progress(&self, bytes: u64) {
-        self.steps.progress(self.step, bytes, self.size);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.steps.cancelled()
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::lookup::LookupError;
 use super::open::{ImageFiles, LayerFiles};
-use super::tree::{IMPLIED, NodeId, OPAQUE, Trees, WHITEOUT};
+use super::tree::{IMPLIED, NodeId, Trees};
+use crate::ztoc::paths::{Whiteout, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, ModTime};
 
 /// A root directory: that of the image, or of one of its layers alone.
@@ -83,9 +84,10 @@ impl<'a> Root<'a> {
         let toc = self.trees.tables[stored.layer as usize];
         let own = toc.get(stored.entry as usize);
         let file = if self.raw { own } else { toc.get(stored.file as usize) };
+        let removes = whiteout(split(own.name()).1).filter(|_| self.raw);
         let kind = match file.file_type() {
-            _ if self.raw && base(own.name()) == OPAQUE => EntryKind::Opaque,
-            _ if self.raw && base(own.name()).starts_with(WHITEOUT) => EntryKind::Whiteout,
+            _ if removes == Some(Whiteout::Opaque) => EntryKind::Opaque,
+            _ if removes.is_some() => EntryKind::Whiteout,
             FileType::Regular => EntryKind::File,
             FileType::HardLink => EntryKind::HardLink,
             FileType::Symlink => EntryKind::Symlink,
@@ -97,12 +99,6 @@ impl<'a> Root<'a> {
         let layer = self.image.layers().get(stored.layer as usize);
         Entry { own: Some(own), file: Some(file), kind, layer }
     }
-}
-
-/// The last component of an entry's name.
-fn base(name: &[u8]) -> &[u8] {
-    let name = name.strip_suffix(b"/").unwrap_or(name);
-    name.rsplit(|byte| *byte == b'/').next().unwrap_or(name)
 }
 
 impl<'a> Entry<'a> {
@@ -173,12 +169,9 @@ impl<'a> Entry<'a> {
             .then(|| (file.devmajor(), file.devminor()))
     }
 
-    /// Extended attributes, sorted by name: PAX records `SCHILY.xattr.NAME`.
+    /// Extended attributes, sorted by name.
     pub fn xattrs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let records = self.file.map(|file| file.pax());
-        records.into_iter().flatten().filter_map(|(key, value)| {
-            Some((key.strip_prefix(b"SCHILY.xattr.".as_slice())?, value))
-        })
+        self.file.into_iter().flat_map(|file| file.xattrs())
     }
 
     /// The layer with the entry; `None` for an implied directory.

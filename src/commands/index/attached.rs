@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::commands::index::options::Options;
-use crate::commands::select::Selection;
+use crate::layout::select::Selection;
 use crate::layout::tree::{Content, REF_NAME, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V1Shape;

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::oci::platform::Platform;
+use crate::layout::select::ImageFilter;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
 use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
 use crate::soci::manifest::LayerTypes;
@@ -21,10 +21,8 @@ pub struct Options {
     /// Name (`org.opencontainers.image.ref.name`) for the selected entry of `index.json`, which must
     /// have none.
     pub name: Option<String>,
-    /// Names of the images to index; empty for all.
-    pub refs: Vec<String>,
-    /// Platforms to index; empty for all.
-    pub platforms: Vec<Platform>,
+    /// The images to index.
+    pub images: ImageFilter,
     /// Uncompressed bytes between checkpoints, at least 1.
     pub span_size: u64,
     /// Layers whose blob is smaller (bytes) get no zTOC.
@@ -71,8 +69,7 @@ impl Default for Options {
             v1_shape: V1Shape::default(),
             layer_types: LayerTypes::default(),
             name: None,
-            refs: Vec::new(),
-            platforms: Vec::new(),
+            images: ImageFilter::default(),
             span_size: DEFAULT_SPAN_SIZE,
             min_layer_size: DEFAULT_MIN_LAYER_SIZE,
             min_saving: DEFAULT_MIN_SAVING,
