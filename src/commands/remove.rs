@@ -200,7 +200,9 @@ fn commit(
     }
     let tree = resolve(layout, layout.path(), steps)?;
     let like = model_blob(layout, &tree);
-    let step = steps.plan("[undo] manifests".to_owned(), &format!("undo {options:?}"), &[]);
+    let RemoveOptions { images, index_version, .. } = options;
+    let content = format!("undo {images:?} {index_version:?}");
+    let step = steps.plan("[undo] manifests".to_owned(), &content, &[]);
     let (removing, staged) = steps.run(&step, || {
         let removing = Removing::decide(layout, &tree, options)?;
         // A layout without any SOCI index stays untouched, whatever documents were looked at.

@@ -158,8 +158,7 @@ pub(crate) fn run_made(
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),
-        // Where zTOCs are kept decides nothing.
-        &format!("assemble {:?}", Options { cache_dir: None, ..options.clone() }),
+        &format!("assemble {}", options.of_documents()),
         &scanned.steps,
     );
     let (rewritten, mut staged) = steps.run(&step, || {

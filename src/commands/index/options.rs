@@ -85,3 +85,59 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    /// All settings that decide what becomes of the documents, for the digest of that step. Which layers have a zTOC
+    /// is decided before.
+    pub(super) fn of_documents(&self) -> String {
+        let Self {
+            index_version,
+            v1_shape,
+            layer_types,
+            name,
+            images,
+            span_size,
+            xattr_optimization,
+            build_tool_identifier,
+            prune,
+            min_layer_size: _,
+            min_saving: _,
+            external_blobs: _,
+            strict: _,
+            trust_blobs: _,
+            cache_dir: _,
+            dry_run: _,
+            jobs: _,
+        } = self;
+        format!(
+            "{index_version:?} {v1_shape:?} {layer_types:?} {name:?} {images:?} {span_size} {xattr_optimization} \
+             {build_tool_identifier:?} {prune}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_documents_have_the_same_step() {
+        let plain = Options::default();
+        let same = Options {
+            jobs: NonZeroUsize::new(3),
+            cache_dir: Some("c".into()),
+            trust_blobs: true,
+            strict: true,
+            ..plain.clone()
+        };
+        assert_eq!(plain.of_documents(), same.of_documents());
+        for other in [
+            Options { index_version: IndexVersion::Both, ..plain.clone() },
+            Options { name: Some("n".into()), ..plain.clone() },
+            Options { span_size: 1, ..plain.clone() },
+            Options { prune: true, ..plain.clone() },
+        ] {
+            assert_ne!(plain.of_documents(), other.of_documents(), "{other:?}");
+        }
+    }
+}
