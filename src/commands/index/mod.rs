@@ -10,9 +10,9 @@ pub(crate) mod early;
 mod images;
 mod layers;
 pub(crate) mod options;
+pub(in crate::commands) mod prune;
 pub mod report;
 mod reuse;
-pub(in crate::commands) mod prune;
 pub(in crate::commands) mod roots;
 pub(in crate::commands) mod saving;
 mod stage;
@@ -33,7 +33,7 @@ use crate::layout::tree::{self, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::{NewImage, Rewrite, rewrite};
+use crate::soci::bind::{Binding, NewImage, Rewrite, rewrite};
 use crate::soci::index::ZtocEntry;
 use cached::CacheUse;
 use early::EarlyScans;
@@ -233,7 +233,15 @@ fn assemble(
             disable_xattrs: options.xattr_optimization && found.can_disable_xattrs,
         })
     };
-    rewrite(layout, tree, options, &|position, image| selection.wants(position, image), &ztoc)
+    let binding = Binding {
+        index_version: options.index_version,
+        v1_shape: options.v1_shape,
+        layer_types: options.layer_types,
+        tool: &options.build_tool_identifier,
+        name: options.name.as_deref(),
+        keeps: !options.prune,
+    };
+    rewrite(layout, tree, &binding, &|position, image| selection.wants(position, image), &ztoc)
 }
 
 /// Documents are small: they are staged in the order of their digests.
