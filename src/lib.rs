@@ -57,7 +57,7 @@ pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
 pub use commands::{diff, files, gc, inspect, plan as estimate, verify};
-pub use error::Error;
+pub use error::{Error, ErrorKind, Taken};
 pub use layout::Layout;
 pub use layout::select::ImageFilter;
 pub use oci::digest::Digest;

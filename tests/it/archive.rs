@@ -344,7 +344,7 @@ fn other_algorithms_are_checked_and_kept() {
 fn refused(archive: &[u8], options: &Options, parts: &[&str]) {
     let temp = TempDir::new().unwrap();
     let error = to_directory(archive, &temp.path().join("out"), options).expect_err(parts[0]);
-    let message = format!("{error} / {}", error.hint().unwrap_or_default());
+    let message = format!("{error} / {}", crate::hints::hint(&error, true).unwrap_or_default());
     for part in parts {
         assert!(message.contains(part), "{message:?} lacks {part:?}");
     }
@@ -436,7 +436,7 @@ fn archives_that_are_cut_or_longer() {
         (&whole[..marks - 512], "cut short"),
         (&whole[..5000], "cut short"),
         (&whole[..512], "end mark"),
-        (&whole[..100], "no tar archive"),
+        (&whole[..100], "not a tar archive"),
         (&whole[..0], "empty"),
     ] {
         refused(bytes, &options, &[part]);

@@ -16,7 +16,7 @@ use crate::context::{Context, named, platform, text};
 fn refused(context: &Context, options: &Options, expected: &[&str]) {
     let before = context.files();
     let error = context.index(options).expect_err("must be refused");
-    let message = format!("{error} / {}", error.hint().unwrap_or_default());
+    let message = format!("{error} / {}", crate::hints::hint(&error, true).unwrap_or_default());
     for part in expected {
         assert!(message.contains(part), "{message:?} lacks {part:?}");
     }
@@ -59,7 +59,11 @@ fn what_is_no_layout_is_named() {
     ] {
         let error = index(&path(name), &Options::default(), &Silent).expect_err(name);
         assert!(error.to_string().contains(problem), "{name}: {error}");
-        assert!(error.hint().unwrap().contains(hint), "{name}: {:?}", error.hint());
+        assert!(
+            crate::hints::hint(&error, true).unwrap().contains(hint),
+            "{name}: {:?}",
+            crate::hints::hint(&error, true)
+        );
     }
 }
 

@@ -539,7 +539,7 @@ fn a_layout_whose_manifests_are_all_absent_is_incomplete() {
         fs::remove_file(context.blob_path(text(&child["digest"]))).unwrap();
     }
     let error = context.index(&Context::options()).unwrap_err();
-    assert!(error.hint().unwrap().contains("incomplete"), "{error}");
+    assert!(crate::hints::hint(&error, true).unwrap().contains("incomplete"), "{error}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod errors;
 mod files;
 mod foreign;
 mod gc;
+#[path = "../../src/cli/hints.rs"]
+mod hints;
 mod hostile;
 mod inspect;
 mod limits;

@@ -9,9 +9,9 @@ use soci_layout::files::{EntryKind, ReadError, ReadReport};
 use super::super::args::CatArgs;
 use super::super::exit::Exit;
 use super::files::{self, Interruptible};
+use crate::cli::show::escape;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
-use crate::cli::show::{escape, message};
 
 /// Runs the command.
 pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
@@ -68,8 +68,7 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
             }
             Err(ReadError::Layout(error @ Error::Cancelled)) => return talk.failed(&error),
             Err(ReadError::Layout(error)) => {
-                let message = format!("{shown}: {error}");
-                talk.error(&message, &message::causes(&error), error.hint().as_deref());
+                talk.about(&format!("{shown}: {error}"), &error);
                 exit = Exit::Error;
             }
             Err(error) => {

@@ -18,7 +18,7 @@ use crate::cli::show::summary::count;
 pub(crate) fn run(args: &GcArgs, printer: Printer) -> Exit {
     // Only files are listed and removed: there is no progress worth showing.
     let talk = match Talk::start(Some(args::Progress::Quiet), args.quiet, printer) {
-        Ok(talk) => talk,
+        Ok(talk) => Talk { writes: !args.dry_run, ..talk },
         Err(exit) => return exit,
     };
     let progress = Progress::start(talk.mode, false, printer);

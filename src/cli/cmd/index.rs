@@ -18,7 +18,7 @@ use crate::cli::show::{escape, json, markdown, summary};
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
     let talk = match Talk::start(args.progress, args.quiet, printer) {
-        Ok(talk) => talk,
+        Ok(talk) => Talk { writes: !args.dry_run, ..talk },
         Err(exit) => return exit,
     };
     let archive = match Archive::of(args) {

@@ -16,7 +16,7 @@ use crate::cli::show::summary::{count, digests, field, heading, root_digests, ro
 /// Runs the command.
 pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Exit {
     let talk = match Talk::start(args.progress, args.quiet, printer) {
-        Ok(talk) => talk,
+        Ok(talk) => Talk { writes: !args.dry_run, ..talk },
         Err(exit) => return exit,
     };
     let progress = Progress::start(talk.mode, false, printer);

@@ -52,7 +52,7 @@ fn check_names(tree: &Tree, selection: &Selection<'_>, options: &Options) -> Res
             return refuse("a name has letters, digits and - . _ : @ / + only");
         }
         let [root] = roots.as_slice() else {
-            return refuse("several entries of index.json are selected; choose one with --ref");
+            return Err(Error::SeveralNamed { name: name.clone() });
         };
         match root.annotations.get(REF_NAME) {
             Some(old) if old != name => {
