@@ -1,4 +1,4 @@
-//! Takes SOCI indexes out of a layout again: resolve → rewrite → commit, without a scan.
+//! Removes SOCI indexes from a layout: resolve → rewrite → commit, without a scan.
 //!
 //! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::commands::index::prune::{Pruned, prune};
 use crate::commands::index::report::RootReport;
 use crate::commands::index::roots::root_reports;
-use crate::commands::index::prune::{Pruned, prune};
 use crate::commands::index::{model_blob, resolve, stage_documents};
 use crate::error::Error;
 use crate::layout::Layout;

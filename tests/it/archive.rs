@@ -380,9 +380,9 @@ fn hostile_members() {
         (start.clone().entry("dir/index.json", b'0'), "tar -C DIR"),
         (start.clone().entry(&format!("{hex}/layer.tar"), b'2'), "docker-archive"),
         (start.clone().entry("blobs/md5/x", b'0'), "algorithm"),
-        (start.clone().file("index.json", b"{}"), "twice"),
+        (start.clone().file("index.json", b"{}"), "more than once"),
         (start.clone().file("oci-layout", &[b' '; 5000]), "exceeds the limit"),
-        (start.clone().blob(b"one").blob(b"two").blob(b"one"), "twice"),
+        (start.clone().blob(b"one").blob(b"two").blob(b"one"), "more than once"),
         (start.clone().file(&blob, b"not empty"), "corrupt"),
         (start.clone().file(&blob, &gzip(b"not empty")), "corrupt"),
     ] {

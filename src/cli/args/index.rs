@@ -59,7 +59,7 @@ pub(crate) struct IndexArgs {
     #[arg(long, short, value_name = "PATH", help_heading = OUTPUT)]
     pub(crate) output: Option<PathBuf>,
 
-    /// Let --output replace a layout or a file that is there
+    /// Overwrite an existing --output
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) force: bool,
 
@@ -98,7 +98,7 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = CONTENT)]
     pub(crate) keep_layer_types: bool,
 
-    /// Give the image this name; it must have none
+    /// Name an unnamed image
     ///
     /// Sets the annotation org.opencontainers.image.ref.name of the selected entry of index.json, by
     /// which push tools find it.
@@ -136,7 +136,7 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = RUN)]
     pub(crate) strict: bool,
 
-    /// Take zTOCs that are there already without reading their layers
+    /// Reuse existing zTOCs without re-reading their layers
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
     /// again (a blob that was damaged meanwhile goes unnoticed), the zTOC's first and last span are not

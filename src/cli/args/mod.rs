@@ -52,12 +52,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+// In the order in which people need them, which is that of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Diff(DiffArgs),
     Index(IndexArgs),
-    Inspect(InspectArgs),
-    /// Say what index would do, how long it would take, and how large the zTOCs would be
+    /// Preview an index run: layers, sizes, estimated time
     ///
     /// Takes the options of index. Which layers would be indexed is decided as a run does it; times and
     /// sizes are estimated from the first megabytes of the largest layers, scanned here and now. Nothing is
@@ -65,13 +64,15 @@ pub(crate) enum Command {
     #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
     Plan(PlanArgs),
     Verify(VerifyArgs),
-    Remove(RemoveArgs),
-    Gc(GcArgs),
-    Completions(CompletionsArgs),
-    Man(ManArgs),
+    Inspect(InspectArgs),
     Ls(LsArgs),
     Cat(CatArgs),
+    Diff(DiffArgs),
+    Remove(RemoveArgs),
+    Gc(GcArgs),
     Cache(CacheArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 // Headings of the options in the help.

@@ -9,7 +9,7 @@ use super::super::exit;
 use super::index::IndexVersion;
 use super::{ImageFilterArgs, OUTPUT, Progress, RUN};
 
-/// Take SOCI indexes out of a layout again
+/// Remove SOCI indexes from a layout
 ///
 /// The way back from `index`: images get their manifests without annotation, image indexes lose their
 /// SOCI entries, attestations follow. While the manifests that `index` replaced are still in the layout,

@@ -10,7 +10,7 @@ use super::super::exit;
 use super::{ImageFilterArgs, OUTPUT, Progress, RUN, jobs};
 use crate::cli::show::size;
 
-/// Prove that the images of a layout load lazily and rightly
+/// Verify that images load lazily and correctly
 ///
 /// Computes everything once more from the layers and lists all that is wrong, each with what a runtime
 /// would make of it: windows and positions of checkpoints (it inflates from every one), span digests,

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Exit {
     };
     let Some(directory) = args.command.directory() else {
         let hint = "name it with --cache-dir DIR or in SOCI_LAYOUT_CACHE_DIR";
-        talk.error("which cache directory?", &[], Some(hint));
+        talk.error("no cache directory given", &[], Some(hint));
         return Exit::Usage;
     };
     let cache = Cache::new(directory);
