@@ -58,11 +58,14 @@ impl Talk {
     pub(crate) fn data(self, data: &str, done: Exit) -> Exit {
         match self.printer.out(data) {
             Ok(()) => done,
-            Err(error) => {
-                self.error("failed to write to standard output", &[error.to_string()], None);
-                Exit::Error
-            }
+            Err(error) => self.unwritten(&error, None),
         }
+    }
+
+    /// Says that standard output could not be written, and gives the exit for it.
+    pub(crate) fn unwritten(self, error: &std::io::Error, hint: Option<&str>) -> Exit {
+        self.error("failed to write to standard output", &[error.to_string()], hint);
+        Exit::Error
     }
 
     pub(crate) fn summary(self, text: &str) {

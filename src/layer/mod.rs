@@ -42,4 +42,6 @@ pub(crate) mod zstd;
 #[cfg(test)]
 use scan::divided;
 pub use scan::{Scan, ScanError, ScanObserver, ScanRequest, scan};
-pub(crate) use source::{CHUNK, pieces};
+#[cfg(feature = "archives")]
+pub(crate) use source::CHUNK;
+pub(crate) use source::pieces;

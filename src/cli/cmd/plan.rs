@@ -10,38 +10,32 @@ use crate::cli::show::printer::Printer;
 use crate::cli::show::{json, summary};
 
 /// Runs the command.
-pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
+pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Result<Exit, Exit> {
     let args = &args.index;
     // What takes a moment is not worth a display; whoever asks for one gets it.
-    let talk = match Talk::start(args.progress, args.progress.is_none(), printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+    let talk = Talk::start(args.progress, args.progress.is_none(), printer)?;
     let options = args.options();
     let progress = Progress::start(talk.mode, args.verbose, printer);
     let result = soci_layout::estimate::estimate(&args.layout, &options, &progress);
     let shown = progress.finish();
-    let estimate = match result {
-        Ok(estimate) => estimate,
-        Err(error) => return talk.failed(&error),
-    };
+    let estimate = result.map_err(|error| talk.failed(&error))?;
     for warning in estimate.plan.warnings.iter().filter(|warning| !shown.contains(warning)) {
         talk.warning(warning);
     }
     if !append_summary(args, &estimate.plan, talk) {
-        return Exit::Error;
+        return Err(Exit::Error);
     }
     let data = if args.json {
         json::document(&estimate)
     } else {
         show::plan::text(&estimate, &options, args.verbose)
     };
-    match talk.data(&data, Exit::Done) {
+    Ok(match talk.data(&data, Exit::Done) {
         Exit::Done if args.require_index && !summary::any_indexed(&estimate.plan) => {
             let hint = "--min-layer-size 0 indexes every layer";
             talk.error("nothing would be indexed, and --require-index was given", &[], Some(hint));
             Exit::NothingIndexed
         }
         exit => exit,
-    }
+    })
 }
