@@ -215,6 +215,32 @@ fn files_stay_small() {
     }
 }
 
+/// What to do about an error is said by the command line (`cli/hints.rs`); the library has other callers.
+#[test]
+fn errors_name_no_option_of_the_command_line() {
+    let options = [
+        "ref",
+        "platform",
+        "output",
+        "force",
+        "strict",
+        "layer",
+        "name",
+        "v1-shape",
+        "external-blobs",
+    ];
+    for (path, text) in sources() {
+        let room = path.iter().next().and_then(|room| room.to_str()).unwrap();
+        if ["cli", "commands"].contains(&room) {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            let named = options.iter().find(|name| line.contains(&format!("--{name}")));
+            assert_eq!(named, None, "{}:{number}", path.display());
+        }
+    }
+}
+
 /// `serde_json::Value` refuses numbers and depths that other decoders pass over, in members that nobody knows.
 #[test]
 fn documents_of_others_are_not_read_as_values() {
