@@ -1,4 +1,5 @@
-//! The errors of the library: what, where, expected and found, and a hint a person can act on.
+//! The errors of the library: what, where, expected and found. What to do about it depends on who calls: each has
+//! a kind, and the command line its own hints.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::oci::json::schema::Mistake;
 
 /// What can go wrong in a run.
 ///
-/// Messages say what happened; [`Error::hint`] says what to do about it, where that is known.
+/// Messages say what happened; [`Error::kind`] says what kind of trouble it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -165,8 +166,8 @@ pub enum Error {
         /// Of the bytes in the blob.
         found: Digest,
     },
-    /// A zTOC that is not true of its layer.
-    #[error("zTOC {ztoc} is not true of layer {layer}{}: {problem}", offset.map_or_else(String::new, |at| format!(" at byte {at}")))]
+    /// A zTOC that does not match its layer.
+    #[error("zTOC {ztoc} does not match layer {layer}{}: {problem}", offset.map_or_else(String::new, |at| format!(" at byte {at}")))]
     BadZtoc {
         /// The zTOC.
         ztoc: Digest,
@@ -247,12 +248,18 @@ pub enum Error {
         digest: Digest,
     },
     /// A name was given where it cannot be used.
-    #[error("the name {name:?} cannot be given: {problem}")]
+    #[error("cannot set image name {name:?}: {problem}")]
     CannotName {
         /// The name.
         name: String,
         /// Why.
         problem: String,
+    },
+    /// A name was given for several entries of `index.json`.
+    #[error("cannot set image name {name:?}: several entries of index.json are selected")]
+    SeveralNamed {
+        /// The name.
+        name: String,
     },
     /// An option's value.
     #[error("{option}: {problem}")]
@@ -339,8 +346,8 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
-        /// What to do, where that is known.
-        hint: Option<&'static str>,
+        /// What stands there, when another one could go there.
+        taken: Option<Taken>,
     },
     /// The run was cancelled.
     #[error("cancelled; the layout is as before")]
@@ -412,93 +419,83 @@ impl Error {
         Self::InvalidDigest { place: place.to_owned(), value: excerpt(value).into_owned(), source }
     }
 
-    /// What a person can do about it.
+    /// What kind of trouble it is.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Io { source, .. } => return io_hint(source),
-            Self::NotALayout { hint, .. } => hint.clone(),
-            Self::Archive { hint, .. } | Self::Member { hint, .. } | Self::Output { hint, .. } => {
-                return hint.map(str::to_owned);
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. } | Self::Cache { .. } => ErrorKind::System,
+            Self::NotALayout { .. }
+            | Self::LayoutVersion { .. }
+            | Self::LinkedBlobs { .. }
+            | Self::Archive { .. }
+            | Self::Member { .. } => ErrorKind::Input,
+            Self::Document { .. }
+            | Self::Json { .. }
+            | Self::InvalidDigest { .. }
+            | Self::Unreadable { .. }
+            | Self::BlobType { .. }
+            | Self::BlobSize { .. }
+            | Self::BlobDigest { .. }
+            | Self::CorruptLayer { .. }
+            | Self::SpanDigest { .. }
+            | Self::BadZtoc { .. } => ErrorKind::Damaged,
+            Self::BlobMissing { .. } | Self::AllMissing { .. } => ErrorKind::Missing,
+            Self::UnsupportedLayer { .. } | Self::UnreadableLayer { .. } | Self::Limit { .. } => {
+                ErrorKind::Unsupported
             }
-            Self::LayoutVersion { .. } => {
-                "only version 1.0.0 of the OCI image layout exists; was it written by another kind of tool?"
-                    .to_owned()
-            }
-            Self::InvalidDigest { source: ParseDigestError::Algorithm(_), .. } => {
-                "rebuild or copy the image with sha256 digests (the default of every builder)".to_owned()
-            }
-            Self::BlobMissing { .. } => {
-                "the layout is incomplete: export or copy it again (skopeo copy --all, crane pull --format oci), \
-                 or pick what is there with --platform"
-                    .to_owned()
-            }
-            Self::LinkedBlobs { .. } => {
-                "copy the layout with the files that its links lead to: cp -rL DIR NEW && chmod -R u+w NEW \
-                 (links are not followed: the files belong to somebody else)"
-                    .to_owned()
-            }
-            Self::BlobType { .. } => {
-                "links are not followed out of a layout; copy the file into blobs/sha256 instead".to_owned()
-            }
-            Self::BlobSize { .. } | Self::BlobDigest { .. } | Self::CorruptLayer { .. } => {
-                "the layout is damaged or was not written completely; export the image again".to_owned()
-            }
-            Self::UnsupportedLayer { .. } => {
-                "without --strict such a layer is skipped and the others are indexed".to_owned()
-            }
-            Self::PrefetchNotFound { .. } => {
-                "soci-layout ls DIR / shows what is there; without --strict the others are taken".to_owned()
-            }
-            Self::UnreadableLayer { .. } => {
-                "--layer shows one of the other layers".to_owned()
-            }
-            Self::SpanDigest { .. } | Self::BadZtoc { .. } => {
-                "a runtime would fail to read the file (or show wrong content); soci-layout verify lists all \
-                 that is wrong, soci-layout index makes the zTOC again"
-                    .to_owned()
-            }
-            Self::SeveralImages { .. } => {
-                "choose one with --ref NAME or --platform OS/ARCH".to_owned()
-            }
-            Self::NoImage { .. } => {
-                "was it exported with an image? A build cache or an artifact alone cannot be indexed".to_owned()
-            }
-            Self::AllMissing { .. } => {
-                "the layout is incomplete: export or copy the image again, with all that it leads to \
-                 (skopeo copy --all, crane pull --format oci)"
-                    .to_owned()
-            }
-            Self::TaggedImageIndex => "use --v1-shape nested".to_owned(),
-            Self::NeedsName { .. } => {
-                "give it one with --name NAME, or use --v1-shape nested".to_owned()
-            }
-            Self::Locked { .. } => {
-                "wait for the other process (a build that exports here, another soci-layout) and try again"
-                    .to_owned()
-            }
-            Self::ExternalBlobs { .. } => {
-                "nothing was removed; --external-blobs removes what this layout does not refer to, also from there"
-                    .to_owned()
-            }
-            Self::Changed { .. } => "run it again when the other process has finished".to_owned(),
-            _ => return None,
-        })
+            Self::SeveralImages { .. }
+            | Self::NoSuchLayer { .. }
+            | Self::NoSuchRef { .. }
+            | Self::NoSuchPlatform { .. }
+            | Self::PrefetchNotFound { .. }
+            | Self::NoImage { .. } => ErrorKind::Selection,
+            Self::TaggedImageIndex
+            | Self::NeedsName { .. }
+            | Self::CannotName { .. }
+            | Self::SeveralNamed { .. }
+            | Self::PrefetchList { .. }
+            | Self::Option { .. } => ErrorKind::Options,
+            Self::Output { .. } | Self::ExternalBlobs { .. } => ErrorKind::Destination,
+            Self::Locked { .. } | Self::Changed { .. } => ErrorKind::Busy,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
     }
 }
 
-fn io_hint(source: &io::Error) -> Option<String> {
-    let hint = match source.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "the layout must be writable for you: it is edited in place (copy it to a directory of yours)"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "the layout is edited in place: copy it to a writable file system first"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "nothing was changed: free some space and run it again (zTOCs take about 1 % of the layers' size)"
-        }
-        _ => return None,
-    };
-    Some(hint.to_owned())
+/// Kinds of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system refused something: a permission, a full disk.
+    System,
+    /// What was given is no layout, or no archive of one.
+    Input,
+    /// A document, blob, layer or zTOC is not what it should be.
+    Damaged,
+    /// A blob that is needed is not there.
+    Missing,
+    /// It may be right, and this program does not work with it.
+    Unsupported,
+    /// The layout does not have what was asked for, or several of it.
+    Selection,
+    /// Settings that make no sense for this layout.
+    Options,
+    /// The result cannot go where it should, or blobs are not this layout's alone.
+    Destination,
+    /// Another process works on the layout.
+    Busy,
+    /// The run was told to end.
+    Cancelled,
+}
+
+/// What stands where a result should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Taken {
+    /// Something that may be replaced by who says so.
+    Replaceable,
+    /// A directory that is no layout: it is not replaced.
+    NotALayout,
+    /// A layout with files of others in it: it is not replaced.
+    Shared,
 }

@@ -60,8 +60,9 @@ pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
 pub use commands::{diff, doctor, files, gc, inspect, plan as estimate, verify};
-pub use error::Error;
+pub use error::{Error, ErrorKind, Taken};
 pub use layout::Layout;
+pub use layout::select::ImageFilter;
 pub use oci::digest::Digest;
 pub use oci::platform::{ParsePlatformError, Platform};
 pub use oci::soci_version::{IndexVersion, V1Shape};

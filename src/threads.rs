@@ -2,9 +2,15 @@
 //! work slower, not impossible.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+/// As many threads as are asked for; without a wish, one per processor.
+pub(crate) fn wanted(asked: Option<NonZeroUsize>) -> usize {
+    asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+}
 
 /// Starts a thread that ends before the scope does.
 ///

@@ -38,20 +38,20 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, (&'static str, &'static str)>
         [] => Err(("it is empty", "did the command that should write it fail?")),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Err((
             "it is compressed with xz; gzip and zstd are understood",
-            "xz -dc ARCHIVE | soci-layout index - --output DIR",
+            "xz -dc ARCHIVE | soci-layout index -",
         )),
         [b'B', b'Z', b'h', ..] => Err((
             "it is compressed with bzip2; gzip and zstd are understood",
-            "bzip2 -dc ARCHIVE | soci-layout index - --output DIR",
+            "bzip2 -dc ARCHIVE | soci-layout index -",
         )),
         [0x04, 0x22, 0x4d, 0x18, ..] => Err((
             "it is compressed with lz4; gzip and zstd are understood",
-            "lz4 -dc ARCHIVE | soci-layout index - --output DIR",
+            "lz4 -dc ARCHIVE | soci-layout index -",
         )),
         [b'P', b'K', 3 | 5, ..] => Err(("it is a zip archive, not a tar archive", EXPORT)),
         // A tar of the days before ustar has no mark, but blocks; it is told by its checksum.
         _ if head.len() == HEAD && has_checksum(head) => Ok(Format::Plain),
-        _ => Err(("it is no tar archive, nor one that gzip or zstd compressed", EXPORT)),
+        _ => Err(("not a tar archive (plain, gzip or zstd)", EXPORT)),
     }
 }
 
@@ -129,8 +129,8 @@ mod tests {
             (b"BZh9", "bzip2"),
             (b"\x04\x22\x4d\x18", "lz4"),
             (b"PK\x03\x04", "zip"),
-            (b"{\"imageLayoutVersion\"", "no tar"),
-            (&[0; HEAD], "no tar"),
+            (b"{\"imageLayoutVersion\"", "not a tar"),
+            (&[0; HEAD], "not a tar"),
         ] {
             assert!(sniff(head).expect_err(part).0.contains(part), "{part}");
         }

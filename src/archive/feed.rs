@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::zstd::{self, Zstd};
+use crate::layer::zstd::{Damaged, Zstd, is_zstd};
 
 /// Bytes per piece: few hand-overs for a fast pipe, little to hold.
 const PIECE: usize = 256 << 10;
@@ -113,7 +113,7 @@ fn read_all(mut source: Counted, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
             return;
         }
     }
-    let is_zstd = zstd::is_zstd(&head);
+    let is_zstd = is_zstd(&head);
     let source = Cursor::new(head).chain(source);
     if is_zstd {
         hand_over(Zstd::new(source), to_async);
@@ -164,9 +164,13 @@ impl AsyncBufRead for Feed<'_> {
                     (this.piece, this.at) = (piece, 0);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let known = Stop::is_in(&error);
-                    let error = if known { error } else { Stop::Read(error).into() };
-                    return Poll::Ready(Err(error));
+                    let stop = match Damaged::of(&error) {
+                        Some(Damaged { problem, .. }) => {
+                            Stop::Decode { format: "zstd", problem: problem.clone() }
+                        }
+                        None => Stop::Read(error),
+                    };
+                    return Poll::Ready(Err(stop.into()));
                 }
                 Poll::Ready(None) => break,
                 Poll::Pending => ready!(this.look.poll_tick(cx).map(|_| ())),

@@ -58,7 +58,8 @@ impl Input {
             return Err(Error::NotALayout {
                 path: path.to_owned(),
                 problem: "it is a directory, not an archive".to_owned(),
-                hint: "a directory is indexed in place, without --output".to_owned(),
+                hint: "a directory is indexed in place and needs no other place for the result"
+                    .to_owned(),
             });
         }
         let size = metadata.is_file().then_some(metadata.len());

@@ -289,7 +289,7 @@ fn check_size(document: Document, size: u64, at: &At) -> Result<(), Failure> {
 fn create(path: &Path, mode: u32, at: &At) -> Result<File, Failure> {
     OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {
-            at.refuse("it is there twice".to_owned(), None)
+            at.refuse("it appears more than once".to_owned(), None)
         } else {
             at.failure(Error::io("create", path)(error))
         }

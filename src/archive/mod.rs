@@ -27,7 +27,6 @@ mod place;
 mod policy;
 mod side;
 mod strangers;
-mod zstd;
 
 pub use index::index;
 pub use input::Input;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::strangers::{self, Directory};
-use crate::error::Error;
+use crate::error::{Error, Taken};
 use crate::layout::Layout;
 use crate::layout::commit::{PREFIX, SUFFIX};
 use crate::layout::lock::LockedLayout;
@@ -131,8 +131,7 @@ impl Place {
             Err(error) => return Err(Error::io("read", path)(error)),
         };
         if !self.force {
-            let hint = "--force replaces it, --output names another place";
-            return Err(self.refuse("exists already", Some(hint)));
+            return Err(self.refuse("exists already", Some(Taken::Replaceable)));
         }
         match self.form {
             Form::File if found.is_file() => Ok(true),
@@ -141,14 +140,12 @@ impl Place {
             Form::Directory if found.is_dir() => match strangers::look(path)? {
                 Directory::Layout => Ok(true),
                 Directory::Other => {
-                    let hint = "--force replaces only OCI layouts and empty directories; remove it yourself";
-                    Err(self.refuse("exists and is not an OCI layout", Some(hint)))
+                    Err(self.refuse("exists and is not an OCI layout", Some(Taken::NotALayout)))
                 }
                 Directory::Shared(strangers) => {
                     let problem =
                         format!("holds other files than those of an OCI layout: {strangers}");
-                    let hint = "--force replaces the whole directory; move them away, or choose another --output";
-                    Err(self.refuse(problem, Some(hint)))
+                    Err(self.refuse(problem, Some(Taken::Shared)))
                 }
             },
             Form::Directory => Err(self.refuse("exists and is not a directory", None)),
@@ -177,15 +174,14 @@ impl Place {
         match moved {
             Ok(()) => sync_path(self.parent()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let hint = "another process made it meanwhile";
-                Err(self.refuse("exists already", Some(hint)))
+                Err(self.refuse("exists already: another process made it meanwhile", None))
             }
             Err(error) => Err(Error::io("create", path)(error)),
         }
     }
 
-    fn refuse(&self, problem: impl Into<String>, hint: Option<&'static str>) -> Error {
-        Error::Output { path: self.path.clone(), problem: problem.into(), hint }
+    fn refuse(&self, problem: impl Into<String>, taken: Option<Taken>) -> Error {
+        Error::Output { path: self.path.clone(), problem: problem.into(), taken }
     }
 }
 

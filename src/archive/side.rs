@@ -18,12 +18,13 @@ use crate::commands::index::cached::{self, CacheUse};
 use crate::commands::index::early::{self, Early, EarlyScans, Keeper};
 use crate::commands::index::options::Options;
 use crate::error::Error;
-use crate::layer::{ScanError, ScanObserver, ScanRequest};
+use crate::layer::{ScanError, ScanRequest};
 use crate::layout::lock::LockedLayout;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::progress::event::{Outcome, Step};
-use crate::progress::steps::Steps;
+use crate::progress::steps::{BlobProgress, Steps};
+use crate::threads;
 
 /// A blob whose bytes pass by.
 #[derive(Debug)]
@@ -68,9 +69,7 @@ impl<'a> Side<'a> {
         steps: &'a Steps<'a>,
         cache: &'a CacheUse,
     ) -> Self {
-        let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
-        let jobs = jobs.map_or(1, std::num::NonZero::get);
-        let slots = Arc::new(Semaphore::new(jobs));
+        let slots = Arc::new(Semaphore::new(threads::wanted(options.jobs)));
         Self { layout, options, steps, cache, slots, state: Mutex::default() }
     }
 
@@ -143,7 +142,7 @@ impl<'a> Side<'a> {
         step: &Step,
         (at, key): (&At, &CacheKey),
     ) -> Result<(Option<Early>, Outcome), Error> {
-        let watch = Watch { steps: self.steps, step, size: request.size };
+        let watch = BlobProgress { steps: self.steps, step, size: request.size, failed: None };
         let warn = |message: &str| self.steps.warn(step, message);
         let keeper = Keeper { cache: self.cache, key, warn: &warn };
         let scanned = early::scan(self.layout, reader, request, like, &watch, &keeper)?;
@@ -169,21 +168,5 @@ impl<'a> Side<'a> {
     /// What was found.
     pub(super) fn finish(self) -> EarlyScans {
         EarlyScans::new(self.state.into_inner().unwrap_or_else(PoisonError::into_inner).scans)
-    }
-}
-
-struct Watch<'a> {
-    steps: &'a Steps<'a>,
-    step: &'a Step,
-    size: u64,
-}
-
-impl ScanObserver for Watch<'_> {
-    fn progress(&self, bytes: u64) {
-        self.steps.progress(self.step, bytes, self.size);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.steps.cancelled()
     }
 }

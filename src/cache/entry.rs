@@ -39,7 +39,7 @@ pub enum EntryProblem {
     #[error("it is no regular file")]
     Type,
     /// Not an entry at all.
-    #[error("it does not begin as a cache entry does")]
+    #[error("not a cache entry (bad header)")]
     Magic,
     /// An entry of another version, in spite of its name.
     #[error("it is an entry of version {found}, not {CACHE_VERSION}")]
@@ -160,7 +160,7 @@ impl Head {
         };
         let start = MAGIC.len() + end + 1 + length + 1;
         if head.render().as_deref() != Some(&bytes[..start]) {
-            return Err(damaged("it is not in the one form that it is written in"));
+            return Err(damaged("its header is not canonical"));
         }
         Ok((head, start))
     }
@@ -325,19 +325,19 @@ mod tests {
         let good = head().render().expect("short");
         let text = String::from_utf8(good.clone()).expect("JSON");
         for (bytes, problem) in [
-            (String::new(), "does not begin"),
-            ("x".repeat(100_000), "does not begin"),
-            ("soci-layout cache 1".to_owned(), "does not begin"),
-            ("soci-layout cache x\n{}\n".to_owned(), "does not begin"),
-            ("soci-layout cache 99999999999\n{}\n".to_owned(), "does not begin"),
+            (String::new(), "bad header"),
+            ("x".repeat(100_000), "bad header"),
+            ("soci-layout cache 1".to_owned(), "bad header"),
+            ("soci-layout cache x\n{}\n".to_owned(), "bad header"),
+            ("soci-layout cache 99999999999\n{}\n".to_owned(), "bad header"),
             ("soci-layout cache 2\nwhatever".to_owned(), "version 2, not 1"),
             ("soci-layout cache 1\n".to_owned(), "does not end"),
             ("soci-layout cache 1\n{}\n".to_owned(), "missing field"),
             (format!("soci-layout cache 1\n{}", " ".repeat(100_000)), "does not end"),
             (text.replace(":5", ":-5"), "invalid value"),
-            (text.replace(":5", ": 5"), "one form"),
+            (text.replace(":5", ": 5"), "not canonical"),
             (text.replace("gzip", "zstd"), "unknown compression"),
-            (text.replace("{\"lay", "{\"more\":1,\"lay"), "one form"),
+            (text.replace("{\"lay", "{\"more\":1,\"lay"), "not canonical"),
             (text.replace("\"layer\":\"sha256:", "\"layer\":\"sha256:../"), "no digest"),
             (format!("{}\n", "soci-layout cache 1\n".to_owned() + &"[".repeat(60_000)), "damaged"),
         ] {

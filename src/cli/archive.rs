@@ -54,7 +54,7 @@ impl Archive {
         let target = match &args.output {
             Some(output) => Target::named(output, args.json)?,
             None => Target::Directory(default_name(path).ok_or_else(|| {
-                let problem = "--output says where the result goes, and is missing".to_owned();
+                let problem = "--output is required here".to_owned();
                 (problem, "a new directory, an archive (x.tar), or - for standard output")
             })?),
         };
@@ -135,9 +135,9 @@ mod tests {
             (format!("{text} --output x"), "--output is for archives"),
             (format!("{text} --force"), "--force is for archives"),
             (format!("{text}/a.tar --dry-run"), "--dry-run"),
-            (format!("{text}/e"), "is missing"),
-            (format!("{text}/.tar"), "is missing"),
-            ("-".to_owned(), "is missing"),
+            (format!("{text}/e"), "is required"),
+            (format!("{text}/.tar"), "is required"),
+            ("-".to_owned(), "is required"),
             ("- --output - --json".to_owned(), "--json"),
             ("- --output x.tar.gz".to_owned(), "compressed"),
         ] {

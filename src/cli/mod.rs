@@ -8,6 +8,7 @@ pub(crate) mod args;
 pub(crate) mod bug;
 mod cmd;
 pub(crate) mod exit;
+mod hints;
 mod progress;
 mod run;
 pub(crate) mod show;

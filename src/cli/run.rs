@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Ok(cli) => cli,
         Err(error) => return explain(&error, printer),
     };
-    match cli.command {
+    let ended = match cli.command {
         Command::Diff(args) => cmd::diff::run(&args, printer),
         Command::Doctor(args) => cmd::doctor::run(&args, printer),
         Command::Index(args) => cmd::index::run(&args, printer),
@@ -24,12 +24,14 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),
         Command::Gc(args) => cmd::gc::run(&args, printer),
-        Command::Completions(args) => cmd::shell::completions(&args, printer),
-        Command::Man(args) => cmd::shell::man(&args, printer),
+        Command::Completions(args) => Ok(cmd::shell::completions(&args, printer)),
+        Command::Man(args) => Ok(cmd::shell::man(&args, printer)),
         Command::Ls(args) => cmd::ls::run(&args, printer),
         Command::Cat(args) => cmd::cat::run(&args, printer),
         Command::Cache(args) => cmd::cache::run(&args, printer),
-    }
+    };
+    // What went wrong has been said by then.
+    ended.unwrap_or_else(|exit| exit)
 }
 
 /// Prints what clap has to say: help and version are data, anything else is a usage error.

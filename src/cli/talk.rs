@@ -4,7 +4,7 @@ use soci_layout::Error;
 
 use super::exit::Exit;
 use super::progress::{self, Mode, rawjson};
-use super::{args, signals};
+use super::{args, hints, signals};
 use crate::cli::show::message;
 use crate::cli::show::printer::Printer;
 
@@ -14,6 +14,8 @@ pub(crate) struct Talk {
     pub(crate) mode: Mode,
     pub(crate) quiet: bool,
     pub(crate) printer: Printer,
+    /// Whether the command writes, for hints.
+    pub(crate) writes: bool,
 }
 
 impl Talk {
@@ -29,7 +31,7 @@ impl Talk {
         let default = if quiet { args::Progress::Quiet } else { args::Progress::Auto };
         let asked = asked.unwrap_or(default);
         match Mode::choose(asked, printer.stderr_drawable(), progress::in_ci()) {
-            Ok(mode) => Ok(Self { mode, quiet, printer }),
+            Ok(mode) => Ok(Self { mode, quiet, printer, writes: false }),
             Err(problem) => {
                 printer.err(&message::error(&format!("--progress tty: {problem}"), &[], None));
                 Err(Exit::Usage)
@@ -39,22 +41,31 @@ impl Talk {
 
     /// Says why the library failed, and gives the exit for it.
     pub(crate) fn failed(self, error: &Error) -> Exit {
-        self.error(&error.to_string(), &message::causes(error), error.hint().as_deref());
+        self.about(&error.to_string(), error);
         match error {
             Error::Cancelled => signals::caught().unwrap_or(Exit::Error),
             _ => Exit::Error,
         }
     }
 
+    /// Tells an error of the library in these words, with its causes and what to do about it.
+    pub(crate) fn about(self, text: &str, error: &Error) {
+        let hint = hints::hint(error, self.writes);
+        self.error(text, &message::causes(error), hint.as_deref());
+    }
+
     /// Writes data to standard output; the exit is `done` unless that fails.
     pub(crate) fn data(self, data: &str, done: Exit) -> Exit {
         match self.printer.out(data) {
             Ok(()) => done,
-            Err(error) => {
-                self.error("failed to write to standard output", &[error.to_string()], None);
-                Exit::Error
-            }
+            Err(error) => self.unwritten(&error, None),
         }
+    }
+
+    /// Says that standard output could not be written, and gives the exit for it.
+    pub(crate) fn unwritten(self, error: &std::io::Error, hint: Option<&str>) -> Exit {
+        self.error("failed to write to standard output", &[error.to_string()], hint);
+        Exit::Error
     }
 
     pub(crate) fn summary(self, text: &str) {

@@ -11,6 +11,5 @@ mod listing;
 mod parents;
 pub mod plan;
 pub(crate) mod remove;
-pub(crate) mod select;
 pub(crate) mod share;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! Takes SOCI indexes out of a layout again: resolve → rewrite → commit, without a scan.
+//! Removes SOCI indexes from a layout: resolve → rewrite → commit, without a scan.
 //!
 //! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
@@ -9,17 +9,16 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::commands::index::options::Options;
+use crate::commands::index::prune::{Pruned, prune};
 use crate::commands::index::report::RootReport;
 use crate::commands::index::roots::root_reports;
-use crate::commands::index::{Pruned, model_blob, prune, resolve, stage_documents};
-use crate::commands::select::{Selection, select_any};
+use crate::commands::index::{model_blob, resolve, stage_documents};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
+use crate::layout::select::{ImageFilter, Selection, select_any};
 use crate::layout::tree::Tree;
 use crate::oci::digest::Digest;
-use crate::oci::platform::Platform;
 use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
@@ -33,10 +32,8 @@ pub const REMOVE_REPORT_VERSION: u32 = 1;
 /// What to remove.
 #[derive(Clone, Debug)]
 pub struct RemoveOptions {
-    /// Names of the images; empty for all.
-    pub refs: Vec<String>,
-    /// Platforms; empty for all.
-    pub platforms: Vec<Platform>,
+    /// The images that lose them.
+    pub images: ImageFilter,
     /// Versions of SOCI index that go.
     pub index_version: IndexVersion,
     /// Remove the blobs that only the removed indexes and replaced manifests referred to.
@@ -50,8 +47,7 @@ pub struct RemoveOptions {
 impl Default for RemoveOptions {
     fn default() -> Self {
         Self {
-            refs: Vec::new(),
-            platforms: Vec::new(),
+            images: ImageFilter::default(),
             index_version: IndexVersion::Both,
             prune: false,
             external_blobs: false,
@@ -140,12 +136,7 @@ struct Removing {
 
 impl Removing {
     fn decide(layout: &Layout, tree: &Tree, options: &RemoveOptions) -> Result<Self, Error> {
-        let selecting = Options {
-            refs: options.refs.clone(),
-            platforms: options.platforms.clone(),
-            ..Options::default()
-        };
-        let selection = select_any(tree, &selecting)?;
+        let selection = select_any(tree, &options.images)?;
         let wanted = |position, image: &_| selection.wants(position, image);
         let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
         let images = images(&selection, &rewritten, &removals);
@@ -209,7 +200,9 @@ fn commit(
     }
     let tree = resolve(layout, layout.path(), steps)?;
     let like = model_blob(layout, &tree);
-    let step = steps.plan("[undo] manifests".to_owned(), &format!("undo {options:?}"), &[]);
+    let RemoveOptions { images, index_version, .. } = options;
+    let content = format!("undo {images:?} {index_version:?}");
+    let step = steps.plan("[undo] manifests".to_owned(), &content, &[]);
     let (removing, staged) = steps.run(&step, || {
         let removing = Removing::decide(layout, &tree, options)?;
         // A layout without any SOCI index stays untouched, whatever documents were looked at.

@@ -6,6 +6,7 @@ use std::io::Read;
 use super::eager::{EagerCause, EagerReason};
 use super::tar::TarWalker;
 use super::unpack::{Codec, unpack};
+use super::zstd::is_zstd;
 use super::{ScanError, ScanObserver};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
@@ -37,7 +38,7 @@ impl Content {
             Some(Self::Tar)
         } else if begins(&[0x1f, 0x8b, 8]) {
             Some(Self::Gzip)
-        } else if begins(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable_frame(head) {
+        } else if is_zstd(head) {
             Some(Self::Zstd)
         } else if begins(b"\xfd7zXZ\0") {
             Some(Self::Xz)
@@ -57,11 +58,6 @@ impl Content {
             Self::Empty | Self::Xz | Self::Bzip2 => None,
         }
     }
-}
-
-/// `zstd:chunked` and others begin with a frame that decoders pass over.
-fn is_skippable_frame(head: &[u8]) -> bool {
-    matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 fn is_tar(head: &[u8]) -> bool {

@@ -38,10 +38,11 @@ mod threads;
 pub(crate) mod unpack;
 mod walk;
 mod window;
-mod zstd;
+pub(crate) mod zstd;
 
 #[cfg(test)]
 use scan::divided;
 pub use scan::{Scan, ScanError, ScanObserver, ScanRequest, scan};
 #[cfg(feature = "archives")]
 pub(crate) use source::CHUNK;
+pub(crate) use source::pieces;

@@ -17,6 +17,7 @@ use super::tar::{TarSummary, TarWalker};
 use super::{ScanError, ScanObserver, threads, unpack};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
+use crate::ztoc::spans::Span;
 use crate::ztoc::zinfo::{Checkpoint, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -55,17 +56,11 @@ pub(crate) struct Place {
     pub(crate) length: u64,
 }
 
-/// Where the spans of a zTOC begin, by what it says.
-fn span_starts(ztoc: &Ztoc) -> Vec<SpanStart> {
-    match &ztoc.zinfo {
-        Zinfo::Gzip(gzip) => gzip
-            .checkpoints()
-            .map(|c| SpanStart { offset: c.compressed_offset, shares_byte: c.bits != 0 })
-            .collect(),
-        Zinfo::Tar(tar) => (0..ztoc.zinfo.span_count())
-            .map(|n| SpanStart { offset: n * tar.span_size, shares_byte: false })
-            .collect(),
-    }
+/// Where the spans of a zTOC begin in a blob of `size` bytes, by what it says.
+fn span_starts(ztoc: &Ztoc, size: u64) -> Vec<SpanStart> {
+    let span = |number| ztoc.zinfo.span(number, size);
+    let start = |span: Span| SpanStart::new(span.offset, span.bits);
+    (0..ztoc.zinfo.span_count()).map(span).map(start).collect()
 }
 
 /// Watches the uncompressed content go by.
@@ -158,7 +153,7 @@ pub(crate) fn straight(
     claimed: &Claimed<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Truth, ScanError> {
-    let starts = claimed.ztoc.map_or_else(Vec::new, span_starts);
+    let starts = claimed.ztoc.map_or_else(Vec::new, |ztoc| span_starts(ztoc, claimed.size));
     let mut starts = starts.as_slice();
     let gzip = match claimed.ztoc.map(|ztoc| &ztoc.zinfo) {
         Some(Zinfo::Gzip(gzip)) => Some(gzip),

@@ -1,12 +1,29 @@
 //! Reads a blob in large pieces and holds it to its descriptor's size.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 
 use super::ScanError;
 
 /// Bytes per read: large enough that calls cost nothing, small enough to stay in the cache between
 /// inflating and hashing.
 pub(crate) const CHUNK: usize = 256 << 10;
+
+/// Hands out all that can be read, in large pieces, until `take` wants no more.
+///
+/// # Errors
+/// Those of reading.
+pub(crate) fn pieces(input: &mut dyn Read, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) if take(&buffer[..count]) => {}
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
 
 /// A piece of the blob.
 #[derive(Debug)]

@@ -11,6 +11,13 @@ pub(crate) struct SpanStart {
     pub(crate) shares_byte: bool,
 }
 
+impl SpanStart {
+    /// A span at `offset` that shares `bits` bits of the byte before it.
+    pub(crate) fn new(offset: u64, bits: u8) -> Self {
+        Self { offset, shares_byte: bits != 0 }
+    }
+}
+
 /// Hashes a blob whole and span by span, in one go over its bytes (`soci-formats` 3.3).
 ///
 /// Bytes before the first span (the gzip header) are in none; the last span ends with the blob.

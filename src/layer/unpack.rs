@@ -3,10 +3,10 @@
 //! What a reader of files needs, and nothing of what makes a zTOC. Memory is bounded by fixed buffers (for zstd
 //! by the window that the frame asks for, at most 128 MiB).
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
 use super::gzip::{GzipError, GzipWalker};
-use super::source::CHUNK;
+use super::source::pieces;
 use super::{ScanError, zstd};
 use crate::ztoc::zinfo::{Checkpoint, WINDOW_SIZE};
 
@@ -35,7 +35,7 @@ pub(crate) fn unpack(
     take: &mut Taker<'_>,
 ) -> Result<(), ScanError> {
     match codec {
-        Codec::Plain => pieces(blob, take),
+        Codec::Plain => Ok(pieces(blob, take)?),
         Codec::Gzip => {
             let mut walker = Box::new(GzipWalker::new(u64::MAX >> 1));
             if inflate(&mut walker, blob, take)? {
@@ -82,20 +82,6 @@ fn inflate(
         // What is behind the wanted bytes is nobody's business.
         Some(error) if more => Err(content(&error)),
         _ => Ok(more),
-    }
-}
-
-/// Hands out what can be read, in large pieces.
-fn pieces(input: &mut dyn Read, take: &mut Taker<'_>) -> Result<(), ScanError> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match input.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) if take(&buffer[..count]) => {}
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 

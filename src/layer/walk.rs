@@ -75,10 +75,8 @@ impl LayerWalker {
                 };
                 checkpoints.clear();
                 let walked = walker.feed(chunk, output, checkpoints);
-                starts.extend(checkpoints.iter().map(|checkpoint| SpanStart {
-                    offset: checkpoint.compressed_offset,
-                    shares_byte: checkpoint.bits != 0,
-                }));
+                let start = |c: &Checkpoint| SpanStart::new(c.compressed_offset, c.bits);
+                starts.extend(checkpoints.iter().map(start));
                 tar_result?;
                 walked?;
             }

@@ -1,105 +1,177 @@
-//! zstd layers: read from end to end, as no zTOC can be made for them.
-//!
-//! A layer may have several frames, and skippable ones between them (`zstd:chunked` keeps its table of
-//! contents there). The decoder is a library's; what is here is the walk over the frames.
+//! zstd data as a reader: any number of frames, skippable ones between them (`zstd:chunked` keeps its table of
+//! contents there), checksums checked. The decoder is a library's; what is here is the walk over the frames.
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::fmt::Display;
+use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 
-use ruzstd::decoding::StreamingDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::ScanError;
-use super::source::CHUNK;
+use super::source::pieces;
 use super::unpack::Taker;
+
+/// Largest window in bytes, which is kept in memory: what `zstd --long` asks for.
+const MAX_WINDOW: u64 = 128 << 20;
+/// Bytes decoded at a time.
+const STEP: usize = 128 << 10;
+
+/// Whether something begins like zstd data.
+pub(crate) fn is_zstd(head: &[u8]) -> bool {
+    matches!(head, [0x28, 0xb5, 0x2f, 0xfd, ..]) || is_skippable(head)
+}
+
+fn is_skippable(head: &[u8]) -> bool {
+    matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// What is wrong with zstd data, inside of an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub(crate) struct Damaged {
+    pub(crate) problem: String,
+    /// Offset in the data at which it was noticed.
+    pub(crate) offset: u64,
+}
+
+impl Damaged {
+    /// That of an error, if the data is the cause.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
 
 /// Unpacks a zstd blob until `take` has enough or the blob ends.
 ///
 /// # Errors
 /// [`ScanError::Read`], and [`ScanError::Content`] with the offset in the blob at which it was noticed.
 pub(super) fn unpack(blob: &mut dyn Read, take: &mut Taker<'_>) -> Result<(), ScanError> {
-    let mut input =
-        Counting { blob: BufReader::with_capacity(CHUNK, blob), position: 0, failed: None };
-    let mut buffer = vec![0; CHUNK];
-    let mut frames = 0_u64;
-    while !input.at_end()? {
-        let mut frame = match StreamingDecoder::new(&mut input) {
-            Ok(frame) => frame,
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                length,
-                ..
-            })) => {
-                input.skip(u64::from(length))?;
-                continue;
-            }
-            Err(error) => return Err(input.problem(&error)),
-        };
-        frames += 1;
+    let mut data = Zstd::new(blob);
+    let read = pieces(&mut data, take).and_then(|()| match data.frames {
+        0 => Err(data.source.damaged("not a zstd stream: it has no frame")),
+        _ => Ok(()),
+    });
+    read.map_err(|error| match Damaged::of(&error) {
+        Some(Damaged { problem, offset }) => ScanError::Content {
+            problem: format!("zstd: {problem}"),
+            offset: Some(*offset),
+            uncompressed_offset: None,
+        },
+        None => ScanError::Read(error),
+    })
+}
+
+/// Reads what was compressed.
+pub(crate) struct Zstd<R> {
+    source: Counting<R>,
+    decoder: FrameDecoder,
+    in_frame: bool,
+    /// Frames with data so far.
+    frames: u64,
+}
+
+impl<R: Read> Zstd<R> {
+    pub(crate) fn new(source: R) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(MAX_WINDOW);
+        let source = BufReader::with_capacity(STEP, source);
+        let source = Counting { source, position: 0, failed: None };
+        Self { source, decoder, in_frame: false, frames: 0 }
+    }
+
+    /// Begins the next frame that holds data; `false` at the end.
+    fn next_frame(&mut self) -> io::Result<bool> {
         loop {
-            match frame.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) if take(&buffer[..count]) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    drop(frame);
-                    return Err(input.problem(&error));
-                }
+            let mut magic = Vec::with_capacity(4);
+            let read = self.source.by_ref().take(4).read_to_end(&mut magic);
+            read.map_err(|error| self.source.damaged(error))?;
+            if magic.is_empty() {
+                return Ok(false);
+            }
+            if !is_skippable(&magic) {
+                let frame = Cursor::new(magic).chain(&mut self.source);
+                self.decoder.reset(frame).map_err(|error| self.source.damaged(error))?;
+                self.frames += 1;
+                return Ok(true);
+            }
+            let mut length = [0; 4];
+            let read = self.source.read_exact(&mut length);
+            read.map_err(|_| self.source.damaged("a skippable frame is truncated"))?;
+            let length = u64::from(u32::from_le_bytes(length));
+            let skipped = io::copy(&mut self.source.by_ref().take(length), &mut io::sink());
+            if skipped.ok() != Some(length) {
+                return Err(self.source.damaged("a skippable frame is truncated"));
             }
         }
     }
-    if frames == 0 { Err(input.problem(&"not a zstd stream: it has no frame")) } else { Ok(()) }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        let (written, found) =
+            (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+        if written.is_some() && written != found {
+            return Err(self.source.damaged("a frame's checksum does not match"));
+        }
+        self.in_frame = false;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Zstd<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if !self.in_frame {
+                if !self.next_frame()? {
+                    return Ok(0);
+                }
+                self.in_frame = true;
+            }
+            if self.decoder.can_collect() > 0 {
+                return self.decoder.read(into);
+            }
+            if self.decoder.is_finished() {
+                self.end_frame()?;
+            } else {
+                let step = BlockDecodingStrategy::UptoBytes(STEP);
+                let decoded = self.decoder.decode_blocks(&mut self.source, step);
+                decoded.map_err(|error| self.source.damaged(error))?;
+            }
+        }
+    }
 }
 
 /// A reader that knows its place, and keeps the operating system's error that the decoder hides in its own.
-struct Counting<'a> {
-    blob: BufReader<&'a mut dyn Read>,
+struct Counting<R> {
+    source: BufReader<R>,
     position: u64,
-    failed: Option<std::io::Error>,
+    failed: Option<io::Error>,
 }
 
-impl Counting<'_> {
-    fn at_end(&mut self) -> Result<bool, ScanError> {
-        use std::io::BufRead as _;
+impl<R: Read> Counting<R> {
+    /// What a failure of the decoder comes from: the source, or the data.
+    fn damaged(&mut self, problem: impl Display) -> io::Error {
+        self.failed.take().unwrap_or_else(|| {
+            let (problem, offset) = (problem.to_string(), self.position);
+            io::Error::new(ErrorKind::InvalidData, Damaged { problem, offset })
+        })
+    }
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.blob.fill_buf() {
-                Ok(bytes) => return Ok(bytes.is_empty()),
+            match self.source.read(buffer) {
+                Ok(count) => {
+                    self.position += count as u64;
+                    return Ok(count);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), ScanError> {
-        let skipped = std::io::copy(&mut self.by_ref().take(length), &mut std::io::sink());
-        match skipped? {
-            found if found == length => Ok(()),
-            _ => Err(self.problem(&"a skippable frame is truncated")),
-        }
-    }
-
-    fn problem(&mut self, problem: &dyn std::fmt::Display) -> ScanError {
-        match self.failed.take() {
-            Some(error) => ScanError::Read(error),
-            None => ScanError::Content {
-                problem: format!("zstd: {problem}"),
-                offset: Some(self.position),
-                uncompressed_offset: None,
-            },
-        }
-    }
-}
-
-impl Read for Counting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self.blob.read(buffer) {
-            Ok(count) => {
-                self.position += count as u64;
-                Ok(count)
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let kind = error.kind();
-                self.failed = Some(error);
-                Err(kind.into())
+                Err(error) => {
+                    let kind = error.kind();
+                    self.failed = Some(error);
+                    return Err(kind.into());
+                }
             }
         }
     }

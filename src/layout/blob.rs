@@ -1,12 +1,13 @@
 //! Reading blobs: by digest, as regular files only, held to size and digest.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use super::Layout;
 use crate::error::Error;
+use crate::layer::pieces;
 use crate::oci::digest::{Digest, Hasher};
 
 impl Layout {
@@ -118,17 +119,38 @@ impl Layout {
             Ok(None) | Err(Error::BlobSize { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let path = self.blob_path(digest);
         let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => return Ok(hasher.finish() == *digest),
-                Ok(count) => hasher.update(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", &path)(error)),
-            }
-        }
+        let read = pieces(&mut file, &mut |piece| {
+            hasher.update(piece);
+            true
+        });
+        read.map_err(Error::io("read", &self.blob_path(digest)))?;
+        Ok(hasher.finish() == *digest)
+    }
+}
+
+/// A part of a blob, which several threads may read.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    blob: &'a File,
+    /// Offset of the next byte.
+    pub(crate) at: u64,
+    end: u64,
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn new(blob: &'a File, at: u64, end: u64) -> Self {
+        Self { blob, at, end }
+    }
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let want = buffer.len().min(left);
+        let count = self.blob.read_at(&mut buffer[..want], self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }
 

@@ -11,7 +11,7 @@
 //! compile. Blobs are immutable: they are only ever added (or, by prune, removed), never opened for
 //! writing, so a blob that is a hard link into a shared store stays what it is.
 
-mod blob;
+pub(crate) mod blob;
 pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod descriptor;
@@ -20,6 +20,7 @@ pub(crate) mod lock;
 mod mentions;
 mod open;
 pub(crate) mod reach;
+pub(crate) mod select;
 mod store;
 pub(crate) mod sync;
 pub(crate) mod tree;

@@ -17,14 +17,13 @@ use super::mentions::{BEGINNING, Beginning, LENGTHS, Mentions, beginning};
 use super::open::open_file;
 use super::tree::{Content, Node, Tree};
 use crate::error::Error;
+use crate::layer::pieces;
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::{Digest, Hasher, hex};
 use crate::oci::media_type::IN_TOTO;
 
 /// What `docker save` writes beside `index.json` and `docker load` reads.
 const DOCKER: [&str; 2] = ["manifest.json", "repositories"];
-/// Bytes read at a time.
-const CHUNK: usize = 128 << 10;
 
 /// A blob that is there.
 #[derive(Clone, Copy, Debug)]
@@ -325,20 +324,13 @@ impl Walk<'_> {
         let (mut hasher, mut names) = (Hasher::new(), Vec::new());
         let statement = digest.is_some_and(|digest| self.statements.contains(&digest));
         let mut mentions = if statement { Mentions::of_statement() } else { Mentions::new() };
-        let mut buffer = vec![0; CHUNK];
-        let read = loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break Ok(()),
-                Ok(count) => {
-                    hasher.update(&buffer[..count]);
-                    mentions.read(&buffer[..count], &mut self.collect(&mut names));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break Err(Error::io("read", path)(error)),
-            }
-        };
+        let read = pieces(&mut file, &mut |piece| {
+            hasher.update(piece);
+            mentions.read(piece, &mut self.collect(&mut names));
+            true
+        });
         self.names(names);
-        read?;
+        read.map_err(Error::io("read", path))?;
         let Some(digest) = digest else { return Ok(()) };
         let found = hasher.finish();
         if let Some(reached) = self.found.sha256.get_mut(&digest) {

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::limits::{
     MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE,
 };
+use crate::oci::annotation::INDEX_DIGEST;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, INDEX, MANIFEST};
 use crate::oci::json::{Element, elements, excerpt, members};
@@ -136,6 +137,8 @@ pub(crate) struct Image {
     /// configuration's members.
     pub(crate) platform_text: String,
     pub(crate) config: Descriptor,
+    /// The platform that its configuration says, and as it goes into a descriptor, where it could be read.
+    pub(crate) configured: Option<(Platform, String)>,
     /// Bottom first; only those that are layers.
     pub(crate) layers: Vec<Descriptor>,
     /// For each entry of the manifest's `layers` whether it is one of those.
@@ -192,6 +195,13 @@ impl Node {
                 child.visit(visit);
             }
         }
+    }
+
+    /// Whether one of this node and all below it `is_it`.
+    pub(crate) fn any(&self, is_it: &dyn Fn(&Self) -> bool) -> bool {
+        let mut any = false;
+        self.visit(&mut |node| any |= is_it(node));
+        any
     }
 }
 
@@ -486,30 +496,31 @@ impl<'a> Reader<'a> {
             .map(|layer| AnyDescriptor::read_known(layer.text(), place))
             .collect::<Result<Vec<_>, _>>()?;
         let configured = self.config_platform(&config, place);
-        let (platform, platform_text) = match (descriptor.platform.clone(), configured) {
-            (Some(platform), configured) => {
-                // One that cannot be read is not needed here; one that says two things is refused.
-                if let Err(error @ Error::Document { .. }) = configured {
-                    return Err(error);
-                }
-                (platform, member_text(&descriptor.text, "platform", place)?)
+        let configured = match configured {
+            Ok(configured) => Some(configured),
+            // One that says two things is refused; one that cannot be read is not always needed.
+            Err(error @ Error::Document { .. }) => return Err(error),
+            Err(_) if self.tolerant || descriptor.platform.is_some() => None,
+            Err(error) => return Err(error),
+        };
+        let (platform, platform_text) = match (&descriptor.platform, &configured) {
+            (Some(platform), _) => {
+                (platform.clone(), member_text(&descriptor.text, "platform", place)?)
             }
-            (None, Ok(platform)) => platform,
-            (None, Err(error)) if self.tolerant && !matches!(error, Error::Document { .. }) => {
-                (Platform::new("", "", "", ""), "{}".to_owned())
-            }
-            (None, Err(error)) => return Err(error),
+            (None, Some(configured)) => configured.clone(),
+            (None, None) => (Platform::new("", "", "", ""), "{}".to_owned()),
         };
         if platform.is_unknown() {
             let kind = config.media_type;
             return Ok(Content::Artifact(Artifact { text, subject, kind, annotations }));
         }
-        let soci_v2 = annotations.get(crate::soci::INDEX_DIGEST).cloned();
+        let soci_v2 = annotations.get(INDEX_DIGEST).cloned();
         Ok(Content::Image(Box::new(Image {
             text,
             platform,
             platform_text,
             config,
+            configured,
             layers,
             entries,
             soci_v2,
@@ -525,23 +536,12 @@ impl<'a> Reader<'a> {
         if let Some(known) = self.configs.get(&config.digest) {
             return Ok(known.clone());
         }
-        let found = self.layout.config_platform(config, place)?;
+        let missing = || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() };
+        let read = ImageConfig::read(self.layout, config)?.ok_or_else(missing)?;
+        let text = read.platform.to_json(&read.os_features);
+        let found = (read.platform, text);
         self.configs.insert(config.digest, found.clone());
         Ok(found)
-    }
-}
-
-impl Layout {
-    /// The platform that an image's configuration names, and as it goes into a descriptor.
-    pub(crate) fn config_platform(
-        &self,
-        config: &Descriptor,
-        place: &str,
-    ) -> Result<(Platform, String), Error> {
-        let missing = || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() };
-        let read = ImageConfig::read(self, config)?.ok_or_else(missing)?;
-        let text = read.platform.to_json(&read.os_features);
-        Ok((read.platform, text))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The vocabulary of the OCI image specification: digests, media types, platforms, JSON documents.
 
+pub(crate) mod annotation;
 pub mod digest;
 pub mod json;
 pub mod media_type;

@@ -1,9 +1,10 @@
 //! Numbers steps and tells the observer when they begin and how they end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::Error;
+use crate::layer::ScanObserver;
 use crate::oci::digest::Digest;
 use crate::progress::event::{Event, Observer, Outcome, Step};
 
@@ -70,5 +71,26 @@ impl<'a> Steps<'a> {
 
     pub(crate) fn warn(&self, step: &Step, message: &str) {
         self.observer.event(&Event::Warning { step: step.id, message: message.to_owned() });
+    }
+}
+
+/// Tells a step how far the work on a blob has come, and the work whether to give up.
+#[derive(Clone, Copy)]
+pub(crate) struct BlobProgress<'a> {
+    pub(crate) steps: &'a Steps<'a>,
+    pub(crate) step: &'a Step,
+    /// Bytes of the blob.
+    pub(crate) size: u64,
+    /// Whether other work failed, so that this is in vain.
+    pub(crate) failed: Option<&'a AtomicBool>,
+}
+
+impl ScanObserver for BlobProgress<'_> {
+    fn progress(&self, bytes: u64) {
+        self.steps.progress(self.step, bytes, self.size);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.failed.is_some_and(|failed| failed.load(Ordering::Relaxed)) || self.steps.cancelled()
     }
 }

@@ -1,4 +1,4 @@
-//! The documents of a layout rewritten to carry SOCI indexes: a pure function of what was read and of
+//! The documents of a layout rewritten to carry SOCI indexes: a function of what was read and of
 //! the zTOCs, which writes nothing.
 //!
 //! What it keeps (`in-place-editing`): names, annotations, order and unknown members everywhere;
@@ -8,18 +8,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::descriptors::{as_listed, media_type};
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
-use super::manifest::{annotate, member, strip};
-use super::originals::{Original, Originals, Replaced, has_soci, images_below};
+use super::manifest::{LayerTypes, annotate, strip};
+use super::originals::images_below;
 use super::prefetch::Prefetch;
-use crate::commands::index::options::Options;
+use super::superseded::Superseded;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Content, Image, Node, Tree};
+use crate::layout::tree::{self, Content, Image, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
-use crate::oci::soci_version::V1Shape;
+use crate::oci::soci_version::{IndexVersion, V1Shape};
 
 /// A SOCI index manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,21 +74,56 @@ pub(crate) struct Rewrite {
     pub(crate) roots: Vec<Option<Digest>>,
 }
 
+/// How images are bound to their SOCI indexes.
+#[derive(Debug)]
+pub(crate) struct Binding<'a> {
+    pub(crate) index_version: IndexVersion,
+    pub(crate) v1_shape: V1Shape,
+    pub(crate) layer_types: LayerTypes,
+    /// The tool that is named in what is made.
+    pub(crate) tool: &'a str,
+    /// Name that the selected root gets.
+    pub(crate) name: Option<&'a str>,
+    /// Whether the documents that are replaced stay, so that the way back can be written down.
+    pub(crate) keeps: bool,
+}
+
 /// Rewrites the tree. `selected` says for each root and platform whether an image is wanted; `ztoc`
 /// gives a layer's entry, if it has a zTOC; `prefetch` has the spans to be fetched ahead.
 pub(crate) fn rewrite(
     layout: &Layout,
     tree: &Tree,
-    options: &Options,
+    binding: &Binding<'_>,
     selected: &dyn Fn(usize, &Image) -> bool,
     ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
     prefetch: &Prefetch,
 ) -> Result<Rewrite, Error> {
-    let mut rewriter = Rewriter::new(layout, tree, options.name.as_deref(), !options.prune)?;
+    let before = Superseded::load(layout, tree)?;
+    let mut rewriter = Rewriter::new(tree, &before);
+    (rewriter.name, rewriter.keeps) = (binding.name, binding.keeps);
     for (descriptor, image) in images(tree, selected) {
-        rewriter.image(descriptor, image, options, ztoc, prefetch)?;
+        rewriter.image(descriptor, image, binding, ztoc, prefetch)?;
     }
-    rewriter.documents(selected)
+    readable(layout, tree, rewriter.documents(selected)?)
+}
+
+/// What would be written, unless it could not be read again: such a layout could not be repaired either.
+pub(super) fn readable(layout: &Layout, before: &Tree, rewrite: Rewrite) -> Result<Rewrite, Error> {
+    if rewrite.index_json == before.index_json {
+        return Ok(rewrite);
+    }
+    let images = |tree: &Tree| -> usize {
+        tree.roots.iter().map(|root| images_below(root).len()).sum::<usize>()
+    };
+    let unreadable = |problem: String| Error::Unreadable { problem };
+    let after = tree::read_as_if(layout, &rewrite.index_json, &rewrite.blobs)
+        .map_err(|error| unreadable(error.to_string()))?;
+    let (before, after) = (images(before), images(&after));
+    if before != after {
+        let problem = format!("of the layout's {before} images {after} would be found again");
+        return Err(unreadable(problem));
+    }
+    Ok(rewrite)
 }
 
 /// The selected images, in the order in which they are found; one that stands in several places is given for
@@ -109,13 +145,14 @@ pub(super) fn images<'a>(
     found
 }
 
+/// What becomes of a tree's documents: what is known so far, and the documents that are made.
 pub(super) struct Rewriter<'a> {
-    pub(super) layout: &'a Layout,
     pub(super) tree: &'a Tree,
+    pub(super) before: &'a Superseded,
     /// Name that the selected root gets.
     pub(super) name: Option<&'a str>,
     /// Whether the documents that are replaced stay, so that the way back can be written down.
-    keeps: bool,
+    pub(super) keeps: bool,
     /// Whether SOCI indexes are taken away, and not made.
     pub(super) undoing: bool,
     pub(super) images: Vec<NewImage>,
@@ -126,59 +163,22 @@ pub(super) struct Rewriter<'a> {
     /// Rewritten attestation manifests by their old digest.
     pub(super) attestations: BTreeMap<Digest, (Digest, u64)>,
     pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
-    /// By root, what it was before it had SOCI indexes.
-    pub(super) originals: Vec<Option<Original>>,
-    /// Read when the first is wanted: every blob has to be looked at.
-    records: Option<Originals>,
-    /// By digest, manifests and nested indexes as they were before they had SOCI indexes.
-    pub(super) earlier: HashMap<Digest, ManifestRef>,
-    /// By the digest of a manifest, the types that its layers had then.
-    earlier_types: HashMap<Digest, Vec<String>>,
 }
 
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(
-        layout: &'a Layout,
-        tree: &'a Tree,
-        name: Option<&'a str>,
-        keeps: bool,
-    ) -> Result<Self, Error> {
-        let indexed = tree.roots.iter().any(has_soci);
-        let records = indexed.then(|| Originals::read(layout)).transpose()?;
-        let originals = match &records {
-            Some(records) => records.of_roots(layout, tree),
-            None => tree.roots.iter().map(|_| None).collect(),
-        };
-        let (mut earlier, mut earlier_types) = (HashMap::new(), HashMap::new());
-        for (root, original) in tree.roots.iter().zip(&originals) {
-            if let Some(node) = original.as_ref().and_then(|original| original.node.as_ref()) {
-                earlier.extend(pairs(root, node));
-                for ((now, image), (_, before)) in images_below(root).iter().zip(images_below(node))
-                {
-                    let types: Vec<String> =
-                        before.layers.iter().map(|layer| layer.media_type.clone()).collect();
-                    if types.len() == image.layers.len() {
-                        earlier_types.extend(now.known().map(|now| (now.digest, types)));
-                    }
-                }
-            }
-        }
-        Ok(Self {
-            layout,
+    pub(super) fn new(tree: &'a Tree, before: &'a Superseded) -> Self {
+        Self {
             tree,
-            name,
-            keeps,
+            before,
+            name: None,
+            keeps: true,
             undoing: false,
             images: Vec::new(),
             places: HashMap::new(),
             places_now: HashMap::new(),
             attestations: BTreeMap::new(),
             blobs: BTreeMap::new(),
-            originals,
-            records,
-            earlier,
-            earlier_types,
-        })
+        }
     }
 
     pub(super) fn put(&mut self, text: String) -> (Digest, u64) {
@@ -214,7 +214,7 @@ impl<'a> Rewriter<'a> {
         &mut self,
         descriptor: &Descriptor,
         image: &Image,
-        options: &Options,
+        binding: &Binding<'_>,
         ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
         prefetch: &Prefetch,
     ) -> Result<(), Error> {
@@ -234,12 +234,12 @@ impl<'a> Rewriter<'a> {
         }
         // Every SOCI index refers to it.
         self.blobs.insert(Digest::of(EMPTY_CONFIG), EMPTY_CONFIG.to_vec());
-        let tool = &options.build_tool_identifier;
+        let tool = binding.tool;
         let place = format!("blob {}", descriptor.digest);
         let mut manifest = as_listed(descriptor);
         let mut v2 = None;
-        if options.index_version.has_v2() {
-            let layers = options.layer_types;
+        if binding.index_version.has_v2() {
+            let layers = binding.layer_types;
             for entry in &mut entries {
                 entry.layer_media_type = layers.of(&entry.layer_media_type).to_owned();
             }
@@ -250,17 +250,17 @@ impl<'a> Rewriter<'a> {
             manifest = ManifestRef { media_type: OCI_MANIFEST.to_owned(), digest, size };
         } else if image.soci_v2.is_some() {
             manifest = self.unannotated(descriptor, image)?;
-            if let Some(types) = self.earlier_types.get(&descriptor.digest) {
+            if let Some(types) = self.before.layer_types.get(&descriptor.digest) {
                 for (entry, place) in entries.iter_mut().zip(places) {
                     entry.layer_media_type.clone_from(&types[place]);
                 }
             }
         }
-        let v1 = options.index_version.has_v1().then(|| {
+        let v1 = binding.index_version.has_v1().then(|| {
             let (digest, size) =
                 self.put(index::encode(&entries, &prefetch, Some(&manifest), tool));
             let blob = SociBlob { digest, size };
-            V1Index { blob, shape: options.v1_shape, tool: tool.clone() }
+            V1Index { blob, shape: binding.v1_shape, tool: tool.to_owned() }
         });
         self.add(NewImage { before: descriptor.digest, manifest, v2, v1 });
         Ok(())
@@ -272,7 +272,7 @@ impl<'a> Rewriter<'a> {
         descriptor: &Descriptor,
         image: &Image,
     ) -> Result<ManifestRef, Error> {
-        if let Some(earlier) = self.earlier.get(&descriptor.digest) {
+        if let Some(earlier) = self.before.earlier.get(&descriptor.digest) {
             return Ok(earlier.clone());
         }
         let place = format!("blob {}", descriptor.digest);
@@ -282,82 +282,4 @@ impl<'a> Rewriter<'a> {
         let (digest, size) = self.put(text);
         Ok(ManifestRef { media_type, digest, size })
     }
-
-    /// The record of the entries that this run replaces, for the way back; nothing when there is none.
-    pub(super) fn record(
-        &mut self,
-        replacements: &[Option<String>],
-        appended: &[String],
-    ) -> Result<(), Error> {
-        let mut entries = Vec::new();
-        for ((root, original), now) in self.tree.roots.iter().zip(&self.originals).zip(replacements)
-        {
-            let Some(now) = now.as_ref().filter(|now| !now.is_empty()) else { continue };
-            let before = match original {
-                Some(original) => original.text.clone(),
-                None if has_soci(root) || !self.keeps => continue,
-                None => Some(root.text().to_owned()),
-            };
-            // One that is put back needs no way back, and what is pruned has none.
-            if before.as_ref() != Some(now) && (before.is_some() || self.keeps) {
-                entries.push(Replaced { now: now.clone(), before });
-            }
-        }
-        if self.keeps || !entries.is_empty() {
-            let added = appended.iter().map(|now| Replaced { now: now.clone(), before: None });
-            entries.extend(added);
-        }
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let records = match self.records.take() {
-            Some(records) => records,
-            None => Originals::read(self.layout)?,
-        };
-        if let Some(record) = records.record(entries)? {
-            self.put(record);
-        }
-        Ok(())
-    }
-}
-
-/// A manifest as its descriptor has it.
-pub(super) fn as_listed(descriptor: &Descriptor) -> ManifestRef {
-    ManifestRef {
-        media_type: descriptor.media_type.clone(),
-        digest: descriptor.digest,
-        size: descriptor.size,
-    }
-}
-
-/// What the manifests and nested indexes below a root were, by what stands in the same place below `original`.
-fn pairs(root: &Node, original: &Node) -> Vec<(Digest, ManifestRef)> {
-    let mut found = Vec::new();
-    let kinds: [fn(&Content) -> bool; 3] = [
-        |content| matches!(content, Content::Image(_)),
-        |content| matches!(content, Content::Index { .. }),
-        |content| matches!(content, Content::Attestation { .. }),
-    ];
-    for kind in kinds {
-        let of = |node: &Node| -> Vec<ManifestRef> {
-            let mut list = Vec::new();
-            node.visit(&mut |node| {
-                if kind(&node.content) {
-                    list.extend(node.known().map(as_listed));
-                }
-            });
-            list
-        };
-        let (now, before) = (of(root), of(original));
-        if now.len() == before.len() {
-            let digests = now.into_iter().map(|now| now.digest);
-            found.extend(digests.zip(before));
-        }
-    }
-    found
-}
-
-/// The media type that a document gives itself.
-pub(super) fn media_type(text: &str) -> Result<Option<String>, serde_json::Error> {
-    member(text, "mediaType")?.map(|raw| serde_json::from_str(&raw)).transpose()
 }

@@ -1,23 +1,22 @@
 //! The documents of a layout, written again for what became of their images: `index.json`, indexes, lists,
 //! attestations.
 
-use std::collections::{BTreeMap, HashSet};
-
-use super::bind::{NewImage, Rewrite, Rewriter, as_listed, media_type};
+use super::bind::{NewImage, Rewrite, Rewriter};
+use super::descriptors::{index_of, is_bare, point_at, repoint_image};
 use super::index::ManifestRef;
-use super::manifest::{member, remove_annotation, set_annotation};
+use super::manifest::{member, set_annotation};
 use super::order::{Listed, is_annotated, tail};
-use super::originals::{has_soci, images_below};
-use super::{ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST, INDEX_DIGEST, referrers, unbind};
+use super::originals::has_soci;
+use super::{ADDED_PLATFORM, referrers};
 use crate::error::Error;
-use crate::layout::Layout;
-use crate::layout::descriptor::{AnyDescriptor, Descriptor};
-use crate::layout::tree::{self, Content, Image, Node, REF_NAME, REFERENCE_DIGEST, Tree};
+use crate::layout::descriptor::Descriptor;
+use crate::layout::tree::{Content, Image, Node, REF_NAME, REFERENCE_DIGEST};
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, INDEX};
-use crate::oci::json::edit::{edit_array, remove_member, set_member};
+use crate::oci::json::edit::{Edit, edit_array, remove_member, set_member};
 use crate::oci::json::string;
-use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, OCI_INDEX, is_index};
+use crate::oci::media_type::OCI_INDEX;
+use crate::oci::platform::Platform;
 
 /// Whether the image below the root at this place is wanted.
 pub(super) type Selected<'a> = &'a dyn Fn(usize, &Image) -> bool;
@@ -26,7 +25,7 @@ impl Rewriter<'_> {
     /// All documents, now that it is known what becomes of each image.
     pub(super) fn documents(mut self, selected: Selected<'_>) -> Result<Rewrite, Error> {
         let tree = self.tree;
-        let mut replacements = vec![None; tree.roots.len()];
+        let mut edits = vec![Edit::Keep; tree.roots.len()];
         let mut roots = Vec::with_capacity(tree.roots.len());
         let is_image_index = tree.is_image_index();
         for (position, root) in tree.roots.iter().enumerate() {
@@ -44,31 +43,30 @@ impl Rewriter<'_> {
                 Some((_, digest)) => Some(*digest),
                 None => root.known().map(|descriptor| descriptor.digest),
             });
-            replacements[position] = new.map(|(text, _)| text);
+            edits[position] = new.map(|(text, _)| text).into();
         }
-        let mut appended = referrers::update(&mut self, tree, &mut replacements)?;
+        let mut appended = referrers::update(&mut self, tree, &mut edits)?;
         if is_image_index {
-            appended.extend(self.soci_entries(selected, &mut replacements));
+            appended.extend(self.soci_entries(selected, &mut edits));
         }
-        let changed = replacements.iter().any(Option::is_some) || !appended.is_empty();
+        let changed = edits.iter().any(|edit| *edit != Edit::Keep) || !appended.is_empty();
         let index_json = if changed {
             let place = "index.json";
             let manifests = member(&tree.index_json, "manifests")
                 .map_err(Error::json(place))?
                 .unwrap_or_else(|| "[]".to_owned());
             let manifests =
-                edit_array(&manifests, &replacements, &appended).map_err(Error::json(place))?;
+                edit_array(&manifests, &edits, &appended).map_err(Error::json(place))?;
             set_member(&tree.index_json, "manifests", &manifests).map_err(Error::json(place))?
         } else {
             tree.index_json.clone()
         };
-        if index_json != tree.index_json {
-            self.record(&replacements, &appended)?;
+        if index_json != tree.index_json
+            && let Some(record) = self.before.record(tree, &edits, &appended, self.keeps)?
+        {
+            self.put(record);
         }
-        let Rewriter { layout, images, blobs, .. } = self;
-        if index_json != tree.index_json {
-            check_readable(layout, tree, &index_json, &blobs)?;
-        }
+        let Rewriter { images, blobs, .. } = self;
         Ok(Rewrite { index_json, blobs, images, roots })
     }
 
@@ -89,12 +87,8 @@ impl Rewriter<'_> {
     }
 
     /// The SOCI entries of an `index.json` that is itself the image's index; those that are there are taken out
-    /// of `replacements`, unless all stay.
-    fn soci_entries(
-        &self,
-        selected: Selected<'_>,
-        replacements: &mut [Option<String>],
-    ) -> Vec<String> {
+    /// by `edits`, unless all stay.
+    fn soci_entries(&self, selected: Selected<'_>, edits: &mut [Edit]) -> Vec<String> {
         let roots = &self.tree.roots;
         let listed = self.listed(roots, &|position, image| selected(position, image));
         let tail = tail(&listed, roots);
@@ -105,10 +99,8 @@ impl Rewriter<'_> {
         if stay {
             return Vec::new();
         }
-        for (root, replacement) in roots.iter().zip(replacements) {
-            if is_soci(root) {
-                *replacement = Some(String::new());
-            }
+        for (_, edit) in roots.iter().zip(edits).filter(|(root, _)| is_soci(root)) {
+            *edit = Edit::Remove;
         }
         tail
     }
@@ -124,89 +116,6 @@ impl Rewriter<'_> {
             _ => None,
         };
         nodes.iter().enumerate().filter_map(image).collect()
-    }
-
-    /// The root as it was before it had SOCI indexes, when none of them is left now and that is known.
-    fn restored(
-        &mut self,
-        position: usize,
-        root: &Node,
-        wanted: &dyn Fn(&Image) -> bool,
-    ) -> Result<Option<(String, Digest)>, Error> {
-        let (Some(original), Some(descriptor)) = (&self.originals[position], root.known()) else {
-            return Ok(None);
-        };
-        let (Some(text), Some(node)) = (&original.text, &original.node) else { return Ok(None) };
-        let Some(target) = node.known().map(as_listed) else { return Ok(None) };
-        let loses = match &root.content {
-            Content::Attestation { .. } => self.follows_back(descriptor),
-            _ => self.loses_all(root, wanted),
-        };
-        if !loses {
-            return Ok(None);
-        }
-        let text = if original.exact {
-            text.clone()
-        } else {
-            unbind::led_back(&descriptor.text, &target, text).map_err(Error::json("index.json"))?
-        };
-        let mut attestations = Vec::new();
-        root.visit(&mut |node| {
-            if matches!(node.content, Content::Attestation { .. }) {
-                attestations.extend(node.known().map(|descriptor| descriptor.digest));
-            }
-        });
-        for digest in attestations {
-            if let Some(earlier) = self.earlier.get(&digest) {
-                self.attestations.insert(digest, (earlier.digest, earlier.size));
-            }
-        }
-        Ok(Some((text, target.digest)))
-    }
-
-    /// Whether an attestation's image becomes what it was.
-    fn follows_back(&self, attestation: &Descriptor) -> bool {
-        let image = attestation.annotations.get(REFERENCE_DIGEST).and_then(|d| d.parse().ok());
-        image.is_some_and(|image| {
-            let new = self.new_image(&image).map(|new| &new.manifest);
-            new.is_some() && new == self.earlier.get(&image)
-        })
-    }
-
-    /// Whether a root has SOCI indexes and none of them stays.
-    fn loses_all(&self, root: &Node, wanted: &dyn Fn(&Image) -> bool) -> bool {
-        let (mut images, mut v2) = (HashSet::new(), HashSet::new());
-        // The tagged shape leaves the root alone, but for a name that it may have got.
-        let mut loses = has_soci(root)
-            || (self.undoing
-                && images_below(root).iter().any(|(node, image)| {
-                    wanted(image)
-                        && node.known().is_some_and(|d| self.new_image(&d.digest).is_some())
-                }));
-        root.visit(&mut |node| {
-            let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
-            match self.new_image(&descriptor.digest).filter(|_| wanted(image)) {
-                Some(new) if new.v2.is_some() || new.nested_v1().is_some() => loses = false,
-                Some(_) => {
-                    images.insert(descriptor.digest.to_string());
-                    v2.extend(image.soci_v2.clone());
-                }
-                None => loses &= image.soci_v2.is_none(),
-            }
-        });
-        root.visit(&mut |node| {
-            let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
-            let subject = soci.subject.map(|subject| subject.to_string());
-            loses &= match subject.as_ref().or(descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)) {
-                Some(image) => images.contains(image),
-                None => v2.contains(&descriptor.digest.to_string()),
-            };
-        });
-        loses
     }
 
     /// Lets the attestation manifests below `node` follow their image.
@@ -266,7 +175,7 @@ impl Rewriter<'_> {
                     };
                     return Ok((text != descriptor.text).then_some((text, digest)));
                 }
-                let index = self.wrap(node, descriptor, image, &new)?;
+                let index = wrap(node, descriptor, image, &new)?;
                 let (digest, size) = self.put(index);
                 let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
                 // The type of an image's configuration, where tools write it, is the child's.
@@ -280,10 +189,9 @@ impl Rewriter<'_> {
                 Ok(Some((text, digest)))
             }
             Content::Index { text, children } => {
-                let mut any = false;
-                node.visit(&mut |node| {
-                    any |= matches!(&node.content, Content::Image(image) if wanted(image))
-                        && node.known().is_some_and(|d| self.new_image(&d.digest).is_some());
+                let any = node.any(&|node| {
+                    matches!(&node.content, Content::Image(image) if wanted(image))
+                        && node.known().is_some_and(|d| self.new_image(&d.digest).is_some())
                 });
                 if !any {
                     return Ok(None);
@@ -309,67 +217,6 @@ impl Rewriter<'_> {
             }
             _ => Ok(None),
         }
-    }
-
-    /// The root of an index that had SOCI indexes and is now `text`, without them.
-    fn unindexed_root(
-        &mut self,
-        position: usize,
-        root: &str,
-        text: String,
-    ) -> Result<(String, Digest), Error> {
-        let place = "index.json";
-        let original = self.originals[position].as_ref().and_then(|known| known.text.as_deref());
-        let original = original.map(media_type).transpose().map_err(Error::json(place))?;
-        // An index of one image may have been there before.
-        let was_index = original.flatten().is_some_and(|kind| is_index(&kind));
-        if !was_index
-            && let Some(unwrapped) =
-                unbind::unwrapped(root, &text, &|digest| self.image_now(digest))
-                    .map_err(Error::json(place))?
-        {
-            return Ok(unwrapped);
-        }
-        let target = self.put_index(text);
-        Ok((point_at(root, &target).map_err(Error::json(place))?, target.digest))
-    }
-
-    /// An index around a root that is one image.
-    fn wrap(
-        &self,
-        node: &Node,
-        descriptor: &Descriptor,
-        image: &Image,
-        new: &NewImage,
-    ) -> Result<String, Error> {
-        let place = "index.json";
-        let platform = self.wrapped_platform(descriptor, image)?;
-        // Names and annotations stay on the root.
-        let child = remove_member(&descriptor.text, "annotations")
-            .and_then(|child| repoint_image(&child, new, false))
-            .and_then(|child| set_member(&child, "platform", &platform))
-            .map_err(Error::json(place))?;
-        let image = Image { platform_text: platform, ..image.clone() };
-        let listed = [Listed { descriptor, image: &image, new: Some(new) }];
-        let mut manifests = vec![child];
-        manifests.extend(tail(&listed, std::slice::from_ref(node)));
-        index_of(&manifests).map_err(Error::json(place))
-    }
-
-    /// The platform by which an image that stood alone is chosen from now on. Until now its configuration said
-    /// it to whoever pulled: where the root's descriptor says something else (some tools write their own
-    /// machine's platform there), that does not count.
-    fn wrapped_platform(&self, descriptor: &Descriptor, image: &Image) -> Result<String, Error> {
-        let Some(platform) = &descriptor.platform else { return Ok(image.platform_text.clone()) };
-        let place = format!("blob {}", descriptor.digest);
-        let config = member(&image.text, "config").map_err(Error::json(&place))?;
-        let config = AnyDescriptor::read_known(config.as_deref().unwrap_or("{}"), &place)?;
-        let Ok((of_config, text)) = self.layout.config_platform(&config, &place) else {
-            return Ok(image.platform_text.clone());
-        };
-        let features = |text: &str| text.contains("\"os.features\"");
-        let more = of_config != *platform || (features(&text) && !features(&image.platform_text));
-        Ok(if more && !of_config.is_incomplete() { text } else { image.platform_text.clone() })
     }
 
     /// The new text of an index; `None` when it stays.
@@ -415,7 +262,7 @@ impl Rewriter<'_> {
             Content::Index { text, children } => {
                 match self.index(descriptor, text, children, wanted)? {
                     Some(text) => {
-                        let earlier = self.earlier.get(&descriptor.digest);
+                        let earlier = self.before.earlier.get(&descriptor.digest);
                         let earlier = earlier.filter(|_| is_bare(&text)).cloned();
                         let target = earlier.unwrap_or_else(|| self.put_index(text));
                         point_at(&descriptor.text, &target).map_err(Error::json(place))
@@ -445,66 +292,35 @@ impl Rewriter<'_> {
     }
 }
 
-/// Reads what would be written: a layout that could not be read any more could not be repaired either.
-fn check_readable(
-    layout: &Layout,
-    before: &Tree,
-    index_json: &str,
-    blobs: &BTreeMap<Digest, Vec<u8>>,
-) -> Result<(), Error> {
-    let images = |tree: &Tree| -> usize {
-        tree.roots.iter().map(|root| images_below(root).len()).sum::<usize>()
+/// An index around a root that is one image.
+fn wrap(
+    node: &Node,
+    descriptor: &Descriptor,
+    image: &Image,
+    new: &NewImage,
+) -> Result<String, Error> {
+    let place = "index.json";
+    let platform = wrapped_platform(descriptor.platform.as_ref(), image).to_owned();
+    // Names and annotations stay on the root.
+    let child = remove_member(&descriptor.text, "annotations")
+        .and_then(|child| repoint_image(&child, new, false))
+        .and_then(|child| set_member(&child, "platform", &platform))
+        .map_err(Error::json(place))?;
+    let image = Image { platform_text: platform, ..image.clone() };
+    let listed = [Listed { descriptor, image: &image, new: Some(new) }];
+    let mut manifests = vec![child];
+    manifests.extend(tail(&listed, std::slice::from_ref(node)));
+    index_of(&manifests).map_err(Error::json(place))
+}
+
+/// The platform by which an image that stood alone is chosen from now on. Until now its configuration said
+/// it to whoever pulled: where the root's descriptor says something else (some tools write their own
+/// machine's platform there), that does not count.
+fn wrapped_platform<'a>(listed: Option<&Platform>, image: &'a Image) -> &'a str {
+    let (Some(listed), Some((configured, text))) = (listed, &image.configured) else {
+        return &image.platform_text;
     };
-    let unreadable = |problem: String| Error::Unreadable { problem };
-    let after = tree::read_as_if(layout, index_json, blobs)
-        .map_err(|error| unreadable(error.to_string()))?;
-    let (before, after) = (images(before), images(&after));
-    if before == after {
-        return Ok(());
-    }
-    Err(unreadable(format!("of the layout's {before} images {after} would be found again")))
-}
-
-/// Whether an index names no SOCI index, neither as an entry nor in an annotation.
-fn is_bare(text: &str) -> bool {
-    !text.contains(INDEX_DIGEST) && !text.contains(IMAGE_MANIFEST_DIGEST)
-}
-
-/// The descriptor of an image, led to its new manifest.
-fn repoint_image(text: &str, new: &NewImage, annotated: bool) -> Result<String, serde_json::Error> {
-    let text = if new.manifest.digest == new.before {
-        text.to_owned()
-    } else {
-        let text = point_at(text, &new.manifest)?;
-        // Some tools write the configuration's type there.
-        match member(&text, "artifactType")? {
-            Some(kind) if new.v2.is_some() && kind == string(DOCKER_CONFIG) => {
-                set_member(&text, "artifactType", &string(OCI_CONFIG))?
-            }
-            _ => text,
-        }
-    };
-    match &new.v2 {
-        Some(soci) => set_annotation(&text, INDEX_DIGEST, &soci.digest.to_string()),
-        None if annotated => remove_annotation(&text, INDEX_DIGEST),
-        None => Ok(text),
-    }
-}
-
-/// The descriptor `text`, led to another blob. Inline data and other places to get the old blob from
-/// go, as they would be wrong.
-pub(super) fn point_at(text: &str, target: &ManifestRef) -> Result<String, serde_json::Error> {
-    let text = set_member(text, "mediaType", &string(&target.media_type))?;
-    let text = set_member(&text, "digest", &string(&target.digest.to_string()))?;
-    let text = set_member(&text, "size", &target.size.to_string())?;
-    remove_member(&remove_member(&text, "data")?, "urls")
-}
-
-/// A new index of these descriptors.
-pub(super) fn index_of(manifests: &[String]) -> Result<String, serde_json::Error> {
-    let text = format!(
-        "{{\"schemaVersion\":2,\"mediaType\":\"{OCI_INDEX}\",\"manifests\":[{}]}}",
-        manifests.join(",")
-    );
-    canonical::encode(&text, &INDEX)
+    let features = |text: &str| text.contains("\"os.features\"");
+    let more = configured != listed || (features(text) && !features(&image.platform_text));
+    if more && !configured.is_incomplete() { text } else { &image.platform_text }
 }

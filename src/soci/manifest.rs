@@ -3,7 +3,7 @@
 use super::INDEX_DIGEST;
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
-use crate::oci::json::edit::{edit_array, remove_member, set_member};
+use crate::oci::json::edit::{Edit, edit_array, remove_member, set_member};
 use crate::oci::json::{elements, members, parse_string, string};
 use crate::oci::media_type::{OCI_CONFIG, OCI_MANIFEST, oci_layer_type};
 
@@ -45,16 +45,16 @@ pub(super) fn annotate(text: &str, soci_index: &Digest, layers: LayerTypes) -> R
 
 fn with_layer_types(text: &str, types: LayerTypes) -> Result<String> {
     let Some(layers) = member(text, "layers")? else { return Ok(text.to_owned()) };
-    let mut replacements = Vec::new();
+    let mut edits = Vec::new();
     for layer in elements(&layers)? {
         let media_type = member(layer.value, "mediaType")?.map(|raw| parse_string(&raw));
         let media_type = media_type.transpose()?.unwrap_or_default();
         let new = types.of(&media_type);
         let changed = new != media_type;
         let layer = changed.then(|| set_member(layer.value, "mediaType", &string(new)));
-        replacements.push(layer.transpose()?);
+        edits.push(Edit::from(layer.transpose()?));
     }
-    set_member(text, "layers", &edit_array(&layers, &replacements, &[])?)
+    set_member(text, "layers", &edit_array(&layers, &edits, &[])?)
 }
 
 /// The manifest without the annotation, canonical.

@@ -67,15 +67,11 @@ pub(super) fn images_below(node: &Node) -> Vec<(&Node, &Image)> {
 
 /// Whether a node or one below it is a SOCI index or names one.
 pub(super) fn has_soci(node: &Node) -> bool {
-    let mut any = false;
-    node.visit(&mut |node| {
-        any |= match &node.content {
-            Content::Soci(_) => true,
-            Content::Image(image) => image.soci_v2.is_some(),
-            _ => false,
-        }
-    });
-    any
+    node.any(&|node| match &node.content {
+        Content::Soci(_) => true,
+        Content::Image(image) => image.soci_v2.is_some(),
+        _ => false,
+    })
 }
 
 /// The records of a layout.

@@ -13,25 +13,25 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Artifact, Content, Node, REF_NAME, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, DESCRIPTOR, INDEX};
-use crate::oci::json::edit::set_member;
+use crate::oci::json::edit::{Edit, set_member};
 use crate::oci::json::write_string;
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::bind::{NewImage, Rewriter, V1Index};
-use crate::soci::documents::{index_of, point_at};
+use crate::soci::descriptors::{index_of, point_at};
 
-/// Brings the lists of all rewritten images up to date: changes `replacements` (texts of the roots by
-/// position, an empty text removes one) and returns the entries to be appended.
+/// Brings the lists of all rewritten images up to date: changes the `edits` of the roots and returns the
+/// entries to be appended.
 pub(super) fn update(
     rewriter: &mut Rewriter<'_>,
     tree: &Tree,
-    replacements: &mut [Option<String>],
+    edits: &mut [Edit],
 ) -> Result<Vec<String>, Error> {
     let mut appended = Vec::new();
     let elsewhere = digests_outside_lists(tree);
     let images = rewriter.images.clone();
     if !tree.is_image_index() {
-        drop_bare_entries(rewriter, tree, replacements);
+        drop_bare_entries(rewriter, tree, edits);
     }
     let referrers = Referrers::find(tree);
     // Several manifests, written in different ways, can become one; it has one list.
@@ -51,10 +51,10 @@ pub(super) fn update(
             if wanted == Some(*subject) {
                 listed = true;
                 let entries = referrers.entries(rewriter, image, old_digests, children)?;
-                replacements[position] = relist(rewriter, descriptor, text, &entries)?;
+                edits[position] = relist(rewriter, descriptor, text, &entries)?;
             } else {
                 let list = (position, descriptor, text.as_str());
-                replacements[position] = without_soci(rewriter, list, children, &elsewhere)?;
+                edits[position] = without_soci(rewriter, list, children, &elsewhere)?;
             }
         }
         if let (Some(subject), false, true) = (wanted, listed, is_first) {
@@ -73,7 +73,7 @@ pub(super) fn update(
 }
 
 /// SOCI indexes of rewritten images that hang in `index.json` itself, without a name (`oras attach`).
-fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, replacements: &mut [Option<String>]) {
+fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, edits: &mut [Edit]) {
     let bare = |root: &Node| {
         matches!(root.content, Content::Soci(_))
             && root.known().is_some_and(|descriptor| descriptor.names().next().is_none())
@@ -91,7 +91,7 @@ fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, replacements: &mut [O
             }
         });
     }
-    for (root, replacement) in tree.roots.iter().zip(replacements) {
+    for (root, edit) in tree.roots.iter().zip(edits) {
         let (Content::Soci(soci), Some(descriptor)) = (&root.content, root.known()) else {
             continue;
         };
@@ -102,7 +102,7 @@ fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, replacements: &mut [O
             |image| rewriter.new_image(&image).is_some(),
         );
         if drops && bare(root) {
-            *replacement = Some(String::new());
+            *edit = Edit::Remove;
         }
     }
 }
@@ -242,28 +242,24 @@ fn listing(root: &Descriptor, text: &str, entries: &[String]) -> Result<String, 
         .map_err(Error::json(format!("blob {}", root.digest)))
 }
 
-/// The root of a list with new entries; `None` when it stays.
+/// The root of a list with new entries; Kept when it is the same.
 fn relist(
     rewriter: &mut Rewriter<'_>,
     root: &Descriptor,
     text: &str,
     entries: &[String],
-) -> Result<Option<String>, Error> {
+) -> Result<Edit, Error> {
     lead_to(rewriter, root, listing(root, text, entries)?)
 }
 
-/// The root led to this list; `None` when it stays.
-fn lead_to(
-    rewriter: &mut Rewriter<'_>,
-    root: &Descriptor,
-    list: String,
-) -> Result<Option<String>, Error> {
+/// The root led to this list; Kept when it is the same.
+fn lead_to(rewriter: &mut Rewriter<'_>, root: &Descriptor, list: String) -> Result<Edit, Error> {
     let (digest, size) = rewriter.put(list);
     if digest == root.digest {
-        return Ok(None);
+        return Ok(Edit::Keep);
     }
     let target = ManifestRef { media_type: root.media_type.clone(), digest, size };
-    point_at(&root.text, &target).map(Some).map_err(Error::json("index.json"))
+    point_at(&root.text, &target).map(Edit::Replace).map_err(Error::json("index.json"))
 }
 
 /// A list whose V1 index is superseded: as it was before, or gone when there was none. Where that is not known,
@@ -273,22 +269,22 @@ fn without_soci(
     (position, root, text): (usize, &Descriptor, &str),
     children: &[Node],
     elsewhere: &BTreeSet<Digest>,
-) -> Result<Option<String>, Error> {
+) -> Result<Edit, Error> {
     let is_v1 = |node: &&Node| matches!(&node.content, Content::Soci(soci) if soci.version == IndexVersion::V1);
     if !children.iter().any(|node| is_v1(&node)) {
-        return Ok(None);
+        return Ok(Edit::Keep);
     }
-    if let Some(original) = rewriter.originals[position].as_ref().filter(|known| known.exact)
+    if let Some(original) = rewriter.before.originals[position].as_ref().filter(|known| known.exact)
         && (original.text.is_none() || original.node.is_some())
     {
-        return Ok(Some(original.text.clone().unwrap_or_default()));
+        return Ok(original.text.clone().map_or(Edit::Remove, Edit::Replace));
     }
     let rest: Vec<&Node> = children.iter().filter(|node| !is_v1(node)).collect();
     let entries: Vec<String> = rest.iter().map(|node| node.text().to_owned()).collect();
     let all_elsewhere =
         rest.iter().all(|node| node.known().is_some_and(|d| elsewhere.contains(&d.digest)));
     if all_elsewhere {
-        return Ok(Some(String::new()));
+        return Ok(Edit::Remove);
     }
     lead_to(rewriter, root, listing(root, text, &entries)?)
 }

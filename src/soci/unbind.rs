@@ -6,8 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::manifest::{member, remove_annotation};
-use super::{ADDED_PLATFORM, BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
+use super::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, images, readable};
+use super::descriptors::as_listed;
+use super::index::{ManifestRef, head};
+use super::manifest::member;
+use super::superseded::Superseded;
+use super::{BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -16,11 +20,8 @@ use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::edit::set_member;
-use crate::oci::json::{elements, members};
+use crate::oci::json::parse_string;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
-use crate::soci::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, as_listed, images};
-use crate::soci::documents::point_at;
-use crate::soci::index::{ManifestRef, head};
 
 /// What is taken from one image.
 #[derive(Clone, Debug)]
@@ -42,7 +43,8 @@ pub(crate) fn undo(
     versions: IndexVersion,
     selected: &dyn Fn(usize, &Image) -> bool,
 ) -> Result<(Rewrite, Vec<Removal>), Error> {
-    let mut rewriter = Rewriter::new(layout, tree, None, true)?;
+    let before = Superseded::load(layout, tree)?;
+    let mut rewriter = Rewriter::new(tree, &before);
     rewriter.undoing = true;
     let mut removals: Vec<Removal> = Vec::new();
     let indexes = SociIndexes::of(tree);
@@ -51,11 +53,13 @@ pub(crate) fn undo(
             continue;
         }
         let of_image = indexes.of_image(descriptor, image);
-        if let Some(indexes) = of_image.leave(&mut rewriter, descriptor, image, versions)? {
+        if let Some(indexes) =
+            of_image.leave((layout, &mut rewriter), descriptor, image, versions)?
+        {
             removals.push(Removal { image: descriptor.digest, indexes });
         }
     }
-    Ok((rewriter.documents(selected)?, removals))
+    Ok((readable(layout, tree, rewriter.documents(selected)?)?, removals))
 }
 
 /// The SOCI indexes of a tree by what leads to them, each once, in the order of the tree.
@@ -130,7 +134,7 @@ impl IndexesOf<'_> {
     /// Decides what becomes of the image without `versions`; `None` when it stays as it is.
     fn leave(
         &self,
-        rewriter: &mut Rewriter<'_>,
+        (layout, rewriter): (&Layout, &mut Rewriter<'_>),
         descriptor: &Descriptor,
         image: &Image,
         versions: IndexVersion,
@@ -148,7 +152,12 @@ impl IndexesOf<'_> {
         let stays = self.v2.first().filter(|_| !v2_goes);
         let v2 = stays.map(|index| SociBlob { digest: index.digest, size: index.size });
         let v1 = match self.v1.first() {
-            Some((index, shape)) if !v1_goes => Some(follow(rewriter, index, *shape, &manifest)?),
+            Some((index, shape)) if !v1_goes => {
+                let (text, tool) = follow(&read(layout, index)?, &manifest)
+                    .map_err(Error::json(format!("blob {}", index.digest)))?;
+                let (digest, size) = rewriter.put(text);
+                Some(V1Index { blob: SociBlob { digest, size }, shape: *shape, tool })
+            }
             _ => None,
         };
         rewriter.add(NewImage { before: descriptor.digest, manifest, v2, v1 });
@@ -163,80 +172,44 @@ impl IndexesOf<'_> {
     }
 }
 
-/// A V1 index that stays, with the image's new manifest as its subject.
-fn follow(
-    rewriter: &mut Rewriter<'_>,
-    index: &Descriptor,
-    shape: V1Shape,
-    manifest: &ManifestRef,
-) -> Result<V1Index, Error> {
+/// The text of a SOCI index.
+fn read(layout: &Layout, index: &Descriptor) -> Result<String, Error> {
     let Descriptor { digest, size, .. } = *index;
-    let place = format!("blob {digest}");
-    let bytes = rewriter
-        .layout
-        .read_blob(&digest, size, MAX_MANIFEST_SIZE)?
-        .ok_or_else(|| Error::BlobMissing { digest, referrer: "index.json".to_owned() })?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let (moved, tool) = (|| {
-        let subject = head(&manifest.media_type, &manifest.digest, manifest.size);
-        let moved = canonical::encode(&set_member(&text, "subject", &subject)?, &MANIFEST)?;
-        let tool = match member(&text, "annotations")? {
-            Some(annotations) => member(&annotations, BUILD_TOOL)?,
-            None => None,
+    let missing = || Error::BlobMissing { digest, referrer: "index.json".to_owned() };
+    let bytes = layout.read_blob(&digest, size, MAX_MANIFEST_SIZE)?.ok_or_else(missing)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The text of a V1 index that stays, with the image's new manifest as its subject, and the tool that made it.
+fn follow(text: &str, manifest: &ManifestRef) -> Result<(String, String), serde_json::Error> {
+    let subject = head(&manifest.media_type, &manifest.digest, manifest.size);
+    let moved = canonical::encode(&set_member(text, "subject", &subject)?, &MANIFEST)?;
+    let tool = match member(text, "annotations")? {
+        Some(annotations) => member(&annotations, BUILD_TOOL)?,
+        None => None,
+    };
+    let tool = tool.map(|raw| parse_string(&raw)).transpose()?;
+    Ok((moved, tool.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_v1_index_follows_its_image() {
+        let (digest, media_type) = (Digest::of(b"image"), "m".to_owned());
+        let manifest = ManifestRef { media_type, digest, size: 7 };
+        let index = |subject: &str, more: &str| {
+            format!(
+                "{{\"schemaVersion\":2,\"config\":{{\"mediaType\":\"c\",\"digest\":\"d\",\"size\":2}},\"layers\":[],\"subject\":{subject}{more}}}"
+            )
         };
-        let tool = tool.map(|raw| serde_json::from_str(&raw)).transpose()?;
-        Ok((moved, tool.unwrap_or_default()))
-    })()
-    .map_err(Error::json(place))?;
-    let (digest, size) = rewriter.put(moved);
-    Ok(V1Index { blob: SociBlob { digest, size }, shape, tool })
-}
-
-/// The root whose index was put around one image: led to the image itself again. `None` when the index
-/// `text` says more than one that was made so.
-pub(super) fn unwrapped<'a>(
-    root: &str,
-    text: &str,
-    image_of: &dyn Fn(&Digest) -> Option<&'a NewImage>,
-) -> Result<Option<(String, Digest)>, serde_json::Error> {
-    let annotations = member(root, "annotations")?.unwrap_or_else(|| "{}".to_owned());
-    let made = |member: &str| ["schemaVersion", "mediaType", "manifests"].contains(&member);
-    if members(text)?.iter().any(|member| !made(&member.name)) {
-        return Ok(None);
-    }
-    let manifests = member(text, "manifests")?.unwrap_or_else(|| "[]".to_owned());
-    let list = elements(&manifests)?;
-    let [child] = list.as_slice() else { return Ok(None) };
-    if member(child.value, "annotations")?.is_some() {
-        return Ok(None);
-    }
-    let digest: Option<Digest> = member(child.value, "digest")?
-        .and_then(|raw| serde_json::from_str::<String>(&raw).ok())
-        .and_then(|text| text.parse().ok());
-    let image = digest.and_then(|digest| image_of(&digest));
-    let (Some(image), Some(platform)) = (image, member(child.value, "platform")?) else {
-        return Ok(None);
-    };
-    let root = point_at(root, &image.manifest)?;
-    let without_platform = member(&annotations, ADDED_PLATFORM)?.is_some();
-    let root = remove_annotation(&root, ADDED_PLATFORM)?;
-    let root = match member(child.value, "artifactType")? {
-        Some(kind) => set_member(&root, "artifactType", &kind)?,
-        None => root,
-    };
-    let root = if without_platform { root } else { set_member(&root, "platform", &platform)? };
-    Ok(Some((root, image.manifest.digest)))
-}
-
-/// The root `text`, led back to what it was, `original`, whose own text has other names or annotations.
-pub(super) fn led_back(
-    text: &str,
-    target: &ManifestRef,
-    original: &str,
-) -> Result<String, serde_json::Error> {
-    let text = remove_annotation(&point_at(text, target)?, ADDED_PLATFORM)?;
-    match member(original, "platform")? {
-        Some(platform) => set_member(&text, "platform", &platform),
-        None => Ok(text),
+        let tool = format!(",\"annotations\":{{\"{BUILD_TOOL}\":\"t\"}}");
+        let new = format!("{{\"mediaType\":\"m\",\"digest\":\"{digest}\",\"size\":7}}");
+        for (more, expected) in [("", ""), (tool.as_str(), "t")] {
+            let (moved, tool) = follow(&index("{}", more), &manifest).expect("JSON");
+            assert_eq!((moved, tool.as_str()), (index(&new, more), expected));
+        }
     }
 }

@@ -127,11 +127,11 @@ impl Ztoc {
         };
         let digests = info.offsets(2)?;
         let (spans, max_span_id) = (zinfo.span_count(), info.i32(1)?);
-        if digests.len() as u64 != spans || i64::from(max_span_id) != spans as i64 - 1 {
-            let digests = digests.len();
+        if digests.len() != spans || i64::from(max_span_id) != spans as i64 - 1 {
+            let digests = digests.len() as usize;
             return Err(DecodeError::SpanCount { spans, max_span_id, digests });
         }
-        let mut span_digests = Vec::with_capacity(digests.len());
+        let mut span_digests = Vec::with_capacity(digests.len() as usize);
         for (index, text) in digests.byte_vectors().enumerate() {
             let digest: Result<Digest, _> = String::from_utf8_lossy(text?).parse();
             span_digests.push(digest.map_err(|source| DecodeError::SpanDigest { index, source })?);
@@ -182,7 +182,7 @@ const ENTRY_COST: usize = 64;
 /// The same for a PAX record.
 const RECORD_COST: usize = 24;
 
-fn decode_toc(table: Table<'_>, size: usize) -> Result<Toc, DecodeError> {
+fn decode_toc(table: Table<&[u8]>, size: usize) -> Result<Toc, DecodeError> {
     let mut toc = Toc::new();
     let mut left = size;
     let mut charge = |bytes: usize| match left.checked_sub(bytes) {

@@ -7,7 +7,9 @@
 use std::io;
 
 use super::decode::{self, DecodeError};
-use super::zinfo::{RECORD_SIZE, TarZinfo, largest_span, packed_size};
+use super::flatbuffer::read::{Bytes, Flat};
+use super::spans::largest_span;
+use super::zinfo::{Checkpoint, HEADER_SIZE, RECORD_SIZE, packed_size};
 use crate::oci::media_type::Compression;
 
 /// The numbers of a zTOC.
@@ -52,8 +54,6 @@ type ReadAt<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
 const MAX_IDENTIFIER: u64 = 1 << 10;
 /// Longest flatbuffer of a plain tar's spans, in bytes; it holds three numbers (`soci-formats` 4).
 const MAX_TAR_ZINFO: u64 = 4 << 10;
-/// Bytes in front of the first packed checkpoint: their number and the span size.
-const ZINFO_HEADER: u64 = 12;
 /// Spans that are looked at one by one: those of 64 GiB of content in spans of the usual size.
 const MAX_SPANS: u64 = 16 << 10;
 
@@ -63,30 +63,26 @@ impl Head {
     /// # Errors
     /// [`HeadError`]: offsets that lead outside, counts that contradict each other, what `read` gives.
     pub fn read(size: u64, read: ReadAt<'_>) -> Result<Self> {
-        let blob = Remote { size, read };
-        let root = blob.table(blob.follow(0)?)?;
-        let identifier = match root.vector(1, 1)? {
-            Some((start, len)) => blob.bytes(start, len.min(MAX_IDENTIFIER))?,
-            None => Vec::new(),
-        };
-        let toc = root.child(4)?.ok_or(DecodeError::Missing("TOC"))?;
-        let info = root.child(5)?.ok_or(DecodeError::Missing("CompressionInfo"))?;
-        let (start, len) = info.vector(3, 1)?.unwrap_or_default();
+        let blob = Flat(Remote { size, read });
+        let root = blob.root()?;
+        let (start, len) = root.vector(1, 1)?;
+        let identifier = bytes(blob, (start, len.min(MAX_IDENTIFIER)))?;
+        let toc = root.table(4)?.ok_or(DecodeError::Missing("TOC"))?;
+        let info = root.table(5)?.ok_or(DecodeError::Missing("CompressionInfo"))?;
+        let (start, len) = info.vector(3, 1)?;
         let (compression, span_size, spans) = match info.i8(0, 1)? {
             1 => {
                 let count = i64::from(i32::from_le_bytes(blob.array(start)?));
                 let span_size = u64::from_le_bytes(blob.array(start + 4)?);
-                if len < ZINFO_HEADER
-                    || u64::try_from(count).ok().and_then(packed_size) != Some(len)
-                {
+                if u64::try_from(count).ok().and_then(packed_size) != Some(len) {
                     let what = "checkpoint count";
                     return Err(DecodeError::Number { what, value: count }.into());
                 }
                 (Compression::Gzip, span_size, count.unsigned_abs())
             }
             2 if len <= MAX_TAR_ZINFO => {
-                let TarZinfo { span_size, size } = decode::tar_zinfo(&blob.bytes(start, len)?)?;
-                (Compression::None, span_size, size.div_ceil(span_size))
+                let tar = decode::tar_zinfo(&bytes(blob, (start, len))?)?;
+                (Compression::None, tar.span_size, tar.len())
             }
             2 => {
                 let (what, value) = ("size of the span table", len as i64);
@@ -95,7 +91,7 @@ impl Head {
             other => return Err(DecodeError::Algorithm(other).into()),
         };
         let compressed_size = decode::size("compressed_archive_size", root.i64(2)?)?;
-        let digests = info.vector(2, 4)?.map_or(0, |(_, count)| count);
+        let (_, digests) = info.vector(2, 4)?;
         let max_span_id = info.i32(1)?;
         if digests != spans || i64::from(max_span_id) != spans as i64 - 1 {
             let digests = digests as usize;
@@ -108,9 +104,9 @@ impl Head {
             compression,
             span_size,
             spans,
-            files: toc.vector(0, 4)?.map_or(0, |(_, count)| count),
+            files: toc.vector(0, 4)?.1,
             largest_span: match compression {
-                Compression::Gzip => blob.largest_span(start, spans, compressed_size)?,
+                Compression::Gzip => largest_gzip_span(blob, start, spans, compressed_size)?,
                 Compression::None => Some(span_size.min(compressed_size)),
             },
         })
@@ -124,114 +120,46 @@ struct Remote<'a> {
     read: ReadAt<'a>,
 }
 
-/// A table in it.
-#[derive(Clone, Copy)]
-struct Table<'a> {
-    blob: Remote<'a>,
-    position: u64,
-    vtable: u64,
-    vtable_size: u64,
-}
+impl Bytes for Remote<'_> {
+    type Error = HeadError;
 
-impl<'a> Remote<'a> {
-    /// Looks at each of the packed checkpoints that begin at `start`.
-    fn largest_span(self, start: u64, spans: u64, end: u64) -> Result<Option<u64>> {
-        if spans > MAX_SPANS {
-            return Ok(None);
-        }
-        let one = |number: u64| {
-            let record: [u8; 17] =
-                self.array(start + ZINFO_HEADER + number * RECORD_SIZE as u64)?;
-            let offset = u64::from_le_bytes(*record.first_chunk().expect("17 bytes"));
-            Ok(offset.saturating_sub(u64::from(record[16] != 0)))
-        };
-        let starts = (0..spans).map(one).collect::<Result<Vec<_>>>()?;
-        Ok(Some(largest_span(starts.into_iter(), end)))
+    fn size(self) -> u64 {
+        self.size
     }
 
     fn fill(self, position: u64, buffer: &mut [u8]) -> Result<()> {
-        let end = position.checked_add(buffer.len() as u64);
-        if end.is_none_or(|end| end > self.size) {
-            return Err(outside(position));
-        }
         Ok((self.read)(position, buffer)?)
     }
-
-    fn array<const N: usize>(self, position: u64) -> Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.fill(position, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn bytes(self, position: u64, len: u64) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; len as usize];
-        self.fill(position, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn u32(self, position: u64) -> Result<u64> {
-        Ok(u64::from(u32::from_le_bytes(self.array(position)?)))
-    }
-
-    /// Follows the unsigned offset at `position`.
-    fn follow(self, position: u64) -> Result<u64> {
-        Ok(position + self.u32(position)?)
-    }
-
-    fn table(self, position: u64) -> Result<Table<'a>> {
-        let back = i64::from(i32::from_le_bytes(self.array(position)?));
-        let vtable = position.checked_add_signed(-back).ok_or_else(|| outside(position))?;
-        let vtable_size = u64::from(u16::from_le_bytes(self.array(vtable)?));
-        Ok(Table { blob: self, position, vtable, vtable_size })
-    }
 }
 
-impl<'a> Table<'a> {
-    fn field(self, slot: u64) -> Result<Option<u64>> {
-        let entry = 4 + 2 * slot;
-        if entry + 2 > self.vtable_size {
-            return Ok(None);
-        }
-        let offset = u16::from_le_bytes(self.blob.array(self.vtable + entry)?);
-        Ok((offset != 0).then(|| self.position + u64::from(offset)))
-    }
-
-    fn i64(self, slot: u64) -> Result<i64> {
-        self.field(slot)?.map_or(Ok(0), |at| Ok(i64::from_le_bytes(self.blob.array(at)?)))
-    }
-
-    fn i32(self, slot: u64) -> Result<i32> {
-        self.field(slot)?.map_or(Ok(0), |at| Ok(i32::from_le_bytes(self.blob.array(at)?)))
-    }
-
-    fn i8(self, slot: u64, default: i8) -> Result<i8> {
-        self.field(slot)?.map_or(Ok(default), |at| Ok(i8::from_le_bytes(self.blob.array(at)?)))
-    }
-
-    fn child(self, slot: u64) -> Result<Option<Table<'a>>> {
-        self.field(slot)?.map(|at| self.blob.table(self.blob.follow(at)?)).transpose()
-    }
-
-    /// Where a vector's elements of `element` bytes begin, and how many there are.
-    fn vector(self, slot: u64, element: u64) -> Result<Option<(u64, u64)>> {
-        let Some(at) = self.field(slot)? else { return Ok(None) };
-        let position = self.blob.follow(at)?;
-        let len = self.blob.u32(position)?;
-        if len > (self.blob.size - position) / element {
-            return Err(outside(position));
-        }
-        Ok(Some((position + 4, len)))
-    }
+fn bytes(blob: Flat<Remote<'_>>, (start, len): (u64, u64)) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len as usize];
+    blob.fill(start, &mut bytes)?;
+    Ok(bytes)
 }
 
-fn outside(position: u64) -> HeadError {
-    DecodeError::OutOfBounds { position: position as usize }.into()
+/// Looks at each of the packed checkpoints that begin at `start`.
+fn largest_gzip_span(
+    blob: Flat<Remote<'_>>,
+    start: u64,
+    spans: u64,
+    end: u64,
+) -> Result<Option<u64>> {
+    if spans > MAX_SPANS {
+        return Ok(None);
+    }
+    let starts = (0..spans).map(|number| {
+        let record = blob.array(start + HEADER_SIZE as u64 + number * RECORD_SIZE as u64)?;
+        Ok(Checkpoint::unpack(&record).span_start())
+    });
+    let starts = starts.collect::<Result<Vec<_>>>()?;
+    Ok(Some(largest_span(starts.into_iter(), end)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::toc::{Entry, FileType, Toc};
-    use super::super::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
+    use super::super::zinfo::{GzipZinfo, TarZinfo, WINDOW_SIZE};
     use super::super::{Zinfo, Ztoc};
     use super::*;
     use crate::oci::digest::Digest;

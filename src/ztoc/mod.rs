@@ -3,12 +3,15 @@
 //! [`Ztoc`] is the plain value; [`Ztoc::encode`] gives the reference's bytes, [`Ztoc::decode`] reads
 //! any zTOC and says what the reference's reader would refuse.
 
+pub(crate) mod compare;
 mod decode;
 mod encode;
 mod flatbuffer;
 mod head;
 #[cfg(test)]
 mod judge;
+pub(crate) mod paths;
+pub(crate) mod spans;
 mod time;
 pub mod toc;
 mod value;

@@ -3,6 +3,8 @@
 //! A layer can hold a million files, so texts live in one arena and an entry is a fixed-size record
 //! of ranges into it. Texts are bytes, never cleaned and not necessarily UTF-8 (`soci-formats` 2.1).
 
+use super::paths::XATTR;
+
 /// Kind of a tar entry, as the zTOC names it (reference: `ztoc/toc_builder.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileType {
@@ -363,5 +365,15 @@ impl<'a> FileRef<'a> {
         toc.pax[self.record.pax_start as usize..][..self.record.pax_len as usize]
             .iter()
             .map(move |(key, value)| (toc.bytes(*key), toc.bytes(*value)))
+    }
+
+    /// Extended attributes, sorted by name: the PAX records `SCHILY.xattr.NAME`.
+    pub fn xattrs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.pax().filter_map(|(key, value)| Some((key.strip_prefix(XATTR)?, value)))
+    }
+
+    /// The PAX records that give no extended attribute.
+    pub(crate) fn other_pax(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.pax().filter(|(key, _)| !key.starts_with(XATTR))
     }
 }

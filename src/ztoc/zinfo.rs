@@ -9,7 +9,7 @@ use crate::ztoc::flatbuffer::write::{Back, Count, Fill, OFFSET, Table, Vtables};
 /// Bytes of history a deflate stream can refer to, and so of a checkpoint's window.
 pub const WINDOW_SIZE: usize = 32 << 10;
 /// Bytes before the first checkpoint.
-const HEADER_SIZE: usize = 12;
+pub(super) const HEADER_SIZE: usize = 12;
 /// Bytes of one checkpoint: `in`, `out`, `bits`, window.
 pub(super) const RECORD_SIZE: usize = 8 + 8 + 1 + WINDOW_SIZE;
 
@@ -25,6 +25,13 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Reads what stands in front of a packed window.
+    pub(super) fn unpack(record: &[u8; 17]) -> Self {
+        let [compressed_offset, uncompressed_offset] = [&record[..8], &record[8..16]]
+            .map(|bytes| u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes")));
+        Self { compressed_offset, uncompressed_offset, bits: record[16] }
+    }
+
     /// First byte of the blob that a reader of the span needs.
     #[must_use]
     pub fn span_start(&self) -> u64 {
@@ -46,19 +53,6 @@ pub struct ZinfoError(String);
 /// The reference computes the packed size in 32-bit arithmetic and a flatbuffer ends at 1 GiB, so a
 /// zTOC never holds more (`soci-formats` 9.1 no. 11).
 pub const MAX_CHECKPOINTS: usize = ((1 << 30) - HEADER_SIZE) / RECORD_SIZE;
-
-/// The largest distance between the starts of spans, the last of which ends at `end`. Starts of a zTOC from
-/// elsewhere may be in any order.
-pub(super) fn largest_span(starts: impl Iterator<Item = u64>, end: u64) -> u64 {
-    let (mut largest, mut before) = (0, None);
-    for start in starts.map(Some).chain([None]) {
-        if let Some(before) = before {
-            largest = largest.max(start.unwrap_or(end).saturating_sub(before));
-        }
-        before = start;
-    }
-    largest
-}
 
 /// Bytes of `count` packed checkpoints; `None` for none of them, or more than can be.
 pub(super) fn packed_size(count: u64) -> Option<u64> {
@@ -129,7 +123,9 @@ impl GzipZinfo {
     /// The span size the checkpoints were made for, in bytes.
     #[must_use]
     pub fn span_size(&self) -> u64 {
-        self.u64_at(4)
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.bytes[4..HEADER_SIZE]);
+        u64::from_le_bytes(bytes)
     }
 
     /// The checkpoint at `position`.
@@ -138,12 +134,8 @@ impl GzipZinfo {
     /// When `position` is not below [`Self::len`].
     #[must_use]
     pub fn checkpoint(&self, position: usize) -> Checkpoint {
-        let start = HEADER_SIZE + position * RECORD_SIZE;
-        Checkpoint {
-            compressed_offset: self.u64_at(start),
-            uncompressed_offset: self.u64_at(start + 8),
-            bits: self.bytes[start + 16],
-        }
+        let record = &self.bytes[HEADER_SIZE + position * RECORD_SIZE..];
+        Checkpoint::unpack(record.first_chunk().expect("all records are whole"))
     }
 
     /// The window of the checkpoint at `position`: the [`WINDOW_SIZE`] bytes of output in front of it.
@@ -160,12 +152,6 @@ impl GzipZinfo {
     #[must_use]
     pub fn checkpoints(&self) -> impl ExactSizeIterator<Item = Checkpoint> {
         (0..self.len()).map(|position| self.checkpoint(position))
-    }
-
-    fn u64_at(&self, start: usize) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.bytes[start..start + 8]);
-        u64::from_le_bytes(bytes)
     }
 }
 

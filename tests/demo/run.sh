@@ -38,7 +38,7 @@ after=$(find oci-dir -type f -printf '%p %T@ %i\n' | sort | sha256sum)
 echo "   no file was touched"
 
 echo
-echo "== soci-layout verify ./oci-dir: would it load lazily, and rightly?"
+echo "== soci-layout verify ./oci-dir: would it load lazily and correctly?"
 "$binary" verify --progress quiet ./oci-dir | sed 's/^/   /'
 
 echo

@@ -344,7 +344,7 @@ fn other_algorithms_are_checked_and_kept() {
 fn refused(archive: &[u8], options: &Options, parts: &[&str]) {
     let temp = TempDir::new().unwrap();
     let error = to_directory(archive, &temp.path().join("out"), options).expect_err(parts[0]);
-    let message = format!("{error} / {}", error.hint().unwrap_or_default());
+    let message = format!("{error} / {}", crate::hints::hint(&error, true).unwrap_or_default());
     for part in parts {
         assert!(message.contains(part), "{message:?} lacks {part:?}");
     }
@@ -380,9 +380,9 @@ fn hostile_members() {
         (start.clone().entry("dir/index.json", b'0'), "tar -C DIR"),
         (start.clone().entry(&format!("{hex}/layer.tar"), b'2'), "docker-archive"),
         (start.clone().entry("blobs/md5/x", b'0'), "algorithm"),
-        (start.clone().file("index.json", b"{}"), "twice"),
+        (start.clone().file("index.json", b"{}"), "more than once"),
         (start.clone().file("oci-layout", &[b' '; 5000]), "exceeds the limit"),
-        (start.clone().blob(b"one").blob(b"two").blob(b"one"), "twice"),
+        (start.clone().blob(b"one").blob(b"two").blob(b"one"), "more than once"),
         (start.clone().file(&blob, b"not empty"), "corrupt"),
         (start.clone().file(&blob, &gzip(b"not empty")), "corrupt"),
     ] {
@@ -436,7 +436,7 @@ fn archives_that_are_cut_or_longer() {
         (&whole[..marks - 512], "cut short"),
         (&whole[..5000], "cut short"),
         (&whole[..512], "end mark"),
-        (&whole[..100], "no tar archive"),
+        (&whole[..100], "not a tar archive"),
         (&whole[..0], "empty"),
     ] {
         refused(bytes, &options, &[part]);

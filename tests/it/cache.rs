@@ -186,9 +186,9 @@ fn damaged_entries_are_found_and_replaced() {
         [changed.as_bytes(), &good[head..]].concat()
     };
     let mut cases = vec![
-        ("zero-length", vec![], "does not begin"),
-        ("foreign", b"GIF89a".to_vec(), "does not begin"),
-        ("zeros", vec![0; good.len()], "does not begin"),
+        ("zero-length", vec![], "bad header"),
+        ("foreign", b"GIF89a".to_vec(), "bad header"),
+        ("zeros", vec![0; good.len()], "bad header"),
         ("half", good[..good.len() / 2].to_vec(), "another size"),
         ("head only", good[..100].to_vec(), "does not end"),
         ("one byte short", good[..good.len() - 1].to_vec(), "another size"),

@@ -72,7 +72,7 @@ fn ls_tells_what_each_entry_is_for() {
     let text = run(cache.path(), "ls");
     assert_eq!(text.out.lines().count(), 1 + 3, "{}", text.out);
     assert!(text.err.contains("4 entries") && text.err.contains("1 other files"), "{}", text.err);
-    assert!(text.err.contains("warning:") && text.err.contains("does not begin"), "{}", text.err);
+    assert!(text.err.contains("warning:") && text.err.contains("bad header"), "{}", text.err);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use soci_layout::{Digest, Error, Options, Report, event::Silent};
+use soci_layout::{Digest, Error, ImageFilter, Options, Report, event::Silent};
 use tempfile::TempDir;
 
 /// A layout in a directory of its own.
@@ -136,4 +136,14 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, FileState
 
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
+}
+
+/// The image of this name.
+pub(crate) fn named(name: &str) -> ImageFilter {
+    ImageFilter { refs: vec![name.to_owned()], ..ImageFilter::default() }
+}
+
+/// The images for this platform.
+pub(crate) fn platform(platform: &str) -> ImageFilter {
+    ImageFilter { platforms: vec![platform.parse().unwrap()], ..ImageFilter::default() }
 }

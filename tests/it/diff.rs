@@ -7,7 +7,7 @@ use soci_layout::diff::{Change, DiffOptions, Difference, diff};
 use soci_layout::ztoc::Ztoc;
 use soci_layout::{IndexVersion, Options};
 
-use crate::context::{Context, fixtures};
+use crate::context::{Context, fixtures, platform};
 use crate::inspect::{run, stdout};
 use crate::verify::{change_zinfo, indexed, largest_ztoc, replace};
 
@@ -59,7 +59,7 @@ fn indexing_adds_and_a_second_run_reuses() {
         }
     }
     // One platform more: the other's zTOCs are the same.
-    let one = with("multi-attest", |o| o.platforms = vec!["linux/amd64".parse().unwrap()]);
+    let one = with("multi-attest", |o| o.images = platform("linux/amd64"));
     let both = with("multi-attest", |_| {});
     let found = compared(&one.layout(), &both.layout());
     let ztocs =

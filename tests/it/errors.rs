@@ -9,14 +9,14 @@ use soci_layout::report::LayerOutcome;
 use soci_layout::{Digest, Options, index};
 use tempfile::TempDir;
 
-use crate::context::{Context, text};
+use crate::context::{Context, named, platform, text};
 
 /// Fails as expected and leaves every file untouched.
 #[track_caller]
 fn refused(context: &Context, options: &Options, expected: &[&str]) {
     let before = context.files();
     let error = context.index(options).expect_err("must be refused");
-    let message = format!("{error} / {}", error.hint().unwrap_or_default());
+    let message = format!("{error} / {}", crate::hints::hint(&error, true).unwrap_or_default());
     for part in expected {
         assert!(message.contains(part), "{message:?} lacks {part:?}");
     }
@@ -59,7 +59,11 @@ fn what_is_no_layout_is_named() {
     ] {
         let error = index(&path(name), &Options::default(), &Silent).expect_err(name);
         assert!(error.to_string().contains(problem), "{name}: {error}");
-        assert!(error.hint().unwrap().contains(hint), "{name}: {:?}", error.hint());
+        assert!(
+            crate::hints::hint(&error, true).unwrap().contains(hint),
+            "{name}: {:?}",
+            crate::hints::hint(&error, true)
+        );
     }
 }
 
@@ -232,10 +236,9 @@ fn a_layer_that_is_none() {
 #[test]
 fn names_and_platforms_that_are_not_there() {
     let context = Context::fixture("two-names-multi");
-    let options = Options { refs: vec!["v9".into()], ..Context::options() };
+    let options = Options { images: named("v9"), ..Context::options() };
     refused(&context, &options, &["\"v9\"", "v1", "latest"]);
-    let platforms = vec!["linux/s390x".parse().unwrap()];
-    let options = Options { platforms, ..Context::options() };
+    let options = Options { images: platform("linux/s390x"), ..Context::options() };
     refused(&context, &options, &["linux/s390x", "linux/amd64", "linux/arm64"]);
     let options = Options { span_size: 0, ..Context::options() };
     refused(&context, &options, &["span size"]);

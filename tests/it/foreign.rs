@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use soci_layout::event::Silent;
 use soci_layout::{Error, Options, RemoveOptions, remove, verify};
 
-use crate::context::{Context, text};
+use crate::context::{Context, named, text};
 use crate::hostile::entry;
 use crate::shapes::ALL;
 
@@ -539,7 +539,7 @@ fn a_layout_whose_manifests_are_all_absent_is_incomplete() {
         fs::remove_file(context.blob_path(text(&child["digest"]))).unwrap();
     }
     let error = context.index(&Context::options()).unwrap_err();
-    assert!(error.hint().unwrap().contains("incomplete"), "{error}");
+    assert!(crate::hints::hint(&error, true).unwrap().contains("incomplete"), "{error}");
 }
 
 #[test]
@@ -594,7 +594,7 @@ fn an_unknown_name_is_answered_with_all_names() {
     index["manifests"][0]["annotations"]["io.containerd.image.name"] =
         "docker.io/library/app:v1".into();
     context.write_index_json(&index.to_string());
-    let options = Options { refs: vec!["app:v1".into()], ..Context::options() };
+    let options = Options { images: named("app:v1"), ..Context::options() };
     let error = context.index(&options).unwrap_err().to_string();
     assert!(error.contains("docker.io/library/app:v1"), "{error}");
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use soci_layout::inspect::{Content, Eager, InspectOptions, Inspection, Problem, Shape, inspect};
 use soci_layout::report::LayerOutcome;
-use soci_layout::{Digest, Error, IndexVersion, Options, V1Shape};
+use soci_layout::{Digest, Error, ImageFilter, IndexVersion, Options, V1Shape};
 
-use crate::context::{Context, fixtures, text};
+use crate::context::{Context, fixtures, named, text};
 use crate::shapes::ALL;
 use crate::verify::{indexed, largest_ztoc, replace, soci_index};
 
@@ -150,8 +150,10 @@ fn names_and_platforms_narrow() {
     let context = indexed("appended", IndexVersion::V2);
     let look = |refs: &[&str], platforms: &[&str]| {
         let options = InspectOptions {
-            refs: refs.iter().map(|name| (*name).to_owned()).collect(),
-            platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
+            images: ImageFilter {
+                refs: refs.iter().map(|name| (*name).to_owned()).collect(),
+                platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
+            },
         };
         inspect(&context.layout(), &options)
     };
@@ -311,7 +313,7 @@ fn lists_of_referrers_without_their_image() {
     assert_eq!(found.soci_indexes[0].shapes, [Shape::Tagged]);
     assert_eq!(found.images[0].lazy.layers, 4);
     // By name, the list comes along.
-    let options = InspectOptions { refs: vec!["v1".into()], ..InspectOptions::default() };
+    let options = InspectOptions { images: named("v1") };
     assert_eq!(inspect(&context.layout(), &options).unwrap().roots.len(), 2);
     let mut index = context.index_json();
     index["manifests"].as_array_mut().unwrap().remove(0);

@@ -179,7 +179,7 @@ fn one_image_must_remain() {
     for part in ["v1 linux/amd64 sha256:", "v1 linux/arm64", "v2, latest linux/amd64"] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    assert!(error.hint().unwrap().contains("--ref"));
+    assert!(crate::hints::hint(&error, true).unwrap().contains("--ref"));
     let named = |name: &str, platform: Option<&str>| FilesOptions {
         reference: Some(name.to_owned()),
         platform: platform.map(|platform| platform.parse().unwrap()),

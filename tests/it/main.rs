@@ -19,6 +19,8 @@ mod files;
 mod foreign;
 mod gates;
 mod gc;
+#[path = "../../src/cli/hints.rs"]
+mod hints;
 mod hostile;
 mod inspect;
 mod limits;

@@ -63,7 +63,14 @@ fn stack() -> Context {
 fn options(files: &[&str]) -> Options {
     let files = files.iter().map(|path| (*path).to_owned()).collect();
     let prefetch = PrefetchFiles { files, ..PrefetchFiles::default() };
-    Options { min_layer_size: 1000, min_saving: 0, span_size: SPAN, prefetch, ..Options::default() }
+    Options {
+        min_layer_size: 1000,
+        min_saving: 0,
+        span_size: SPAN,
+        accept_unlike_unpacked: true,
+        prefetch,
+        ..Options::default()
+    }
 }
 
 fn indexed(files: &[&str]) -> (Context, Report) {
@@ -302,7 +309,9 @@ fn lists_and_traces_in_files() {
     fs::write(path("plain"), "/usr/lib/[x].js\n/opt\n/gone\n").unwrap();
     let files = ["stargz", "strace", "plain"].map(path);
     let mut arguments =
-        vec!["--json", "--min-layer-size", "1000", "--min-saving", "0", "--prefetch-files-json"];
+        "--json --min-layer-size 1000 --min-saving 0 --accept unlike-unpacked --prefetch-files-json"
+            .split(' ')
+            .collect::<Vec<_>>();
     let list = path("list.json");
     arguments.push(list.to_str().unwrap());
     for file in &files {

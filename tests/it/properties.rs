@@ -14,7 +14,9 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use soci_layout::event::Silent;
 use soci_layout::report::{LayerOutcome, Report};
-use soci_layout::{Digest, Error, IndexVersion, Options, RemoveOptions, V1Shape, remove};
+use soci_layout::{
+    Digest, Error, ImageFilter, IndexVersion, Options, RemoveOptions, V1Shape, remove,
+};
 
 use crate::context::{Context, text};
 use crate::hostile::entry;
@@ -74,7 +76,10 @@ fn options() -> impl Strategy<Value = Options> {
                 v1_shape,
                 span_size,
                 min_layer_size,
-                platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
+                images: ImageFilter {
+                    platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
+                    ..ImageFilter::default()
+                },
                 xattr_optimization: switches.0,
                 prune: switches.1,
                 trust_blobs: switches.2,

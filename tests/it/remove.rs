@@ -8,7 +8,7 @@ use serde_json::Value;
 use soci_layout::event::Silent;
 use soci_layout::{IndexVersion, Options, RemoveOptions, RemoveReport, V1Shape, remove};
 
-use crate::context::{Context, fixtures, text};
+use crate::context::{Context, fixtures, named, platform, text};
 
 const ALL: [(IndexVersion, V1Shape); 5] = [
     (IndexVersion::V2, V1Shape::Nested),
@@ -199,12 +199,11 @@ fn one_platform_goes_and_the_others_stay() {
         let context = Context::fixture("multi-attest");
         let original = context.index_json();
         context.index(&options).unwrap();
-        let platforms = vec!["linux/arm64".parse().unwrap()];
-        let report = undo(&context, &RemoveOptions { platforms, ..RemoveOptions::default() });
+        let images = platform("linux/arm64");
+        let report = undo(&context, &RemoveOptions { images, ..RemoveOptions::default() });
         assert_eq!(report.images.len(), 1);
         let expected = Context::fixture("multi-attest");
-        let amd64 = vec!["linux/amd64".parse().unwrap()];
-        expected.index(&Options { platforms: amd64, ..options }).unwrap();
+        expected.index(&Options { images: platform("linux/amd64"), ..options }).unwrap();
         assert_eq!(context.index_json(), expected.index_json(), "{index_version:?} {v1_shape:?}");
         undo(&context, &RemoveOptions::default());
         assert_eq!(context.index_json(), original);
@@ -217,15 +216,14 @@ fn one_name_goes_and_the_others_stay() {
     let original = context.index_json();
     context.index(&Context::options()).unwrap();
     let indexed = context.index_json();
-    let refs = vec!["v1".to_owned()];
-    undo(&context, &RemoveOptions { refs, ..RemoveOptions::default() });
+    undo(&context, &RemoveOptions { images: named("v1"), ..RemoveOptions::default() });
     let now = context.index_json();
     assert_eq!(now["manifests"][0], original["manifests"][0]);
     assert_eq!(now["manifests"][1], indexed["manifests"][1]);
     assert_eq!(now["manifests"][2], indexed["manifests"][2]);
     let error = remove(
         &context.layout(),
-        &RemoveOptions { refs: vec!["v9".to_owned()], ..RemoveOptions::default() },
+        &RemoveOptions { images: named("v9"), ..RemoveOptions::default() },
         &Silent,
     );
     assert!(error.unwrap_err().to_string().contains("v9"));

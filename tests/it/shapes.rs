@@ -175,7 +175,7 @@ fn the_tagged_shape_needs_a_name() {
     let before = context.files();
     let tagged = options(IndexVersion::V1, V1Shape::Tagged);
     let error = context.index(&tagged).unwrap_err();
-    assert!(error.hint().unwrap().contains("--name"), "{error}");
+    assert!(crate::hints::hint(&error, true).unwrap().contains("--name"), "{error}");
     assert_eq!(context.files(), before);
     let image = index["manifests"][0]["digest"].clone();
     context.index(&Options { name: Some("v7".into()), ..tagged.clone() }).unwrap();

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::context::{Context, text};
+use crate::context::{Context, named, text};
 
 const INDEX_DIGEST: &str = "com.amazon.soci.index-digest";
 const IMAGE_MANIFEST_DIGEST: &str = "com.amazon.soci.image-manifest-digest";
@@ -46,7 +46,7 @@ fn a_single_image_gets_an_index_and_keeps_its_names_on_the_root() {
 fn index_json_changes_nowhere_but_in_the_selected_entries() {
     let context = Context::fixture("appended");
     let before = context.index_json();
-    let options = soci_layout::Options { refs: vec!["v1".into()], ..Context::options() };
+    let options = soci_layout::Options { images: named("v1"), ..Context::options() };
     context.index(&options).unwrap();
     let after = context.index_json();
     assert_eq!(children(&after)[1..], children(&before)[1..]);
@@ -57,7 +57,7 @@ fn index_json_changes_nowhere_but_in_the_selected_entries() {
 #[test]
 fn all_names_of_an_image_move_together() {
     for options in
-        [Context::options(), soci_layout::Options { refs: vec!["v2".into()], ..Context::options() }]
+        [Context::options(), soci_layout::Options { images: named("v2"), ..Context::options() }]
     {
         let context = Context::fixture("appended");
         context.index(&options).unwrap();
@@ -198,8 +198,8 @@ fn platforms_can_be_added_one_by_one() {
     for order in [["linux/amd64", "linux/arm64"], ["linux/arm64", "linux/amd64"]] {
         let context = Context::fixture("multi-attest");
         for platform in order {
-            let platforms = vec![platform.parse().unwrap()];
-            context.index(&soci_layout::Options { platforms, ..Context::options() }).unwrap();
+            let images = crate::context::platform(platform);
+            context.index(&soci_layout::Options { images, ..Context::options() }).unwrap();
         }
         assert_eq!(context.index_json(), whole.index_json());
     }
@@ -210,8 +210,8 @@ fn an_image_that_was_not_selected_stays_byte_for_byte() {
     let context = Context::fixture("multi-attest");
     let before = context.index_json();
     let old_index = context.json(text(&children(&before)[0]["digest"]));
-    let platforms = vec!["linux/arm64".parse().unwrap()];
-    context.index(&soci_layout::Options { platforms, ..Context::options() }).unwrap();
+    let images = crate::context::platform("linux/arm64");
+    context.index(&soci_layout::Options { images, ..Context::options() }).unwrap();
     let new_index = context.json(text(&children(&context.index_json())[0]["digest"]));
     assert_eq!(children(&new_index)[0], children(&old_index)[0]);
     assert_ne!(children(&new_index)[1], children(&old_index)[1]);

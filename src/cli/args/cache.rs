@@ -34,7 +34,7 @@ impl CacheDir {
     }
 }
 
-/// Look into, clean and check a directory of zTOCs
+/// Manage the zTOC cache
 ///
 /// The directory is the one of index --cache-dir. An entry is used for the layer and the settings that its name
 /// stands for; all else in the directory is left alone.

@@ -8,7 +8,7 @@ use soci_layout::Platform;
 use soci_layout::diff::DiffOptions;
 
 use super::super::exit;
-use super::{OUTPUT, RUN, SELECTION};
+use super::{IMAGES, OUTPUT, RUN};
 
 /// Compare two layouts, or two images of one
 ///
@@ -31,11 +31,11 @@ pub(crate) struct DiffArgs {
     pub(crate) b: Option<PathBuf>,
 
     /// Compare the image of this name; given twice, the first is A's and the second B's
-    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long = "ref", value_name = "NAME", help_heading = IMAGES, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) refs: Vec<String>,
 
     /// Compare only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
-    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = IMAGES, value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
 
     /// Exit with 1 when there is a difference, and with 0 when there is none

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use soci_layout::Platform;
 use soci_layout::doctor::DoctorOptions;
 
 use super::super::exit;
-use super::{OUTPUT, SELECTION};
+use super::{IMAGES, ImageFilterArgs, OUTPUT};
 use crate::cli::show::size;
 
 /// Say what keeps the images of a layout from starting lazily, and what changes it
@@ -22,22 +20,17 @@ pub(crate) struct DoctorArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
 
-    /// Examine only the image of this name; may be repeated [default: everything]
-    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) refs: Vec<String>,
-
-    /// Examine only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
-    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
-    pub(crate) platforms: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) images: ImageFilterArgs,
 
     /// The runtime that is to start the images [default: what matters to any of them]
-    #[arg(long = "for", value_name = "RUNTIME", help_heading = SELECTION)]
+    #[arg(long = "for", value_name = "RUNTIME", help_heading = IMAGES)]
     pub(crate) target: Option<Target>,
 
     /// The minimum layer size of the indexing run
     ///
     /// As for index.
-    #[arg(long, value_name = "SIZE", help_heading = SELECTION, default_value = "10MiB", value_parser = size::parse)]
+    #[arg(long, value_name = "SIZE", help_heading = IMAGES, default_value = "10MiB", value_parser = size::parse)]
     pub(crate) min_layer_size: u64,
 
     /// Write everything as one JSON document
@@ -60,8 +53,7 @@ impl DoctorArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> DoctorOptions {
         DoctorOptions {
-            refs: self.refs.clone(),
-            platforms: self.platforms.clone(),
+            images: self.images.filter(),
             min_layer_size: self.min_layer_size,
             target: self.target.map(|target| match target {
                 Target::Fargate => soci_layout::doctor::Target::Fargate,

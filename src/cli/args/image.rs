@@ -42,7 +42,7 @@ pub(crate) struct ImageArgs {
     #[arg(long, short, help_heading = OUTPUT, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say more: see the documentation of each command
+    /// Show more detail
     #[arg(long, short, help_heading = OUTPUT)]
     pub(crate) verbose: bool,
 }

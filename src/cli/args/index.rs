@@ -5,13 +5,11 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use soci_layout::{
-    DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, LayerChoice, Options, Platform,
-};
+use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, LayerChoice, Options};
 
 use super::super::exit;
 use super::prefetch::PrefetchArgs;
-use super::{CONTENT, CacheDir, Gates, OUTPUT, Progress, RUN, SELECTION, jobs};
+use super::{CONTENT, CacheDir, Gates, ImageFilterArgs, LAYERS, OUTPUT, Progress, RUN, jobs};
 use crate::cli::show::size;
 
 const EXAMPLES: &str = "\
@@ -62,29 +60,18 @@ pub(crate) struct IndexArgs {
     #[arg(long, short, value_name = "PATH", help_heading = OUTPUT)]
     pub(crate) output: Option<PathBuf>,
 
-    /// Let --output replace a layout or a file that is there
+    /// Overwrite an existing --output
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) force: bool,
 
-    /// Index only the image of this name; may be repeated [default: all images]
-    ///
-    /// The name is the annotation org.opencontainers.image.ref.name or io.containerd.image.name of an
-    /// entry of index.json.
-    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) refs: Vec<String>,
-
-    /// Index only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
-    ///
-    /// Several may also be separated by commas: linux/amd64,linux/arm64. Images for other platforms
-    /// stay in the layout as they are.
-    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
-    pub(crate) platforms: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) images: ImageFilterArgs,
 
     /// Leave layers alone whose compressed size is smaller
     ///
     /// Small layers are fetched faster whole. 0 indexes every layer. Plain bytes, or a unit: K, M, G
     /// or KiB, MiB, GiB (powers of 1024), kB, MB, GB (powers of 1000).
-    #[arg(long, value_name = "SIZE", help_heading = SELECTION, default_value = "10MiB", value_parser = size::parse)]
+    #[arg(long, value_name = "SIZE", help_heading = LAYERS, default_value = "10MiB", value_parser = size::parse)]
     pub(crate) min_layer_size: u64,
 
     /// Leave layers alone of which being lazy saves less than this share, in percent
@@ -92,7 +79,7 @@ pub(crate) struct IndexArgs {
     /// What is saved is the layer's size less its zTOC, which is fetched first, and less its largest span, which
     /// is fetched to read one file. 0 takes any zTOC, whatever it costs. Layers with less than 10 MiB of
     /// uncompressed content are not judged.
-    #[arg(long, value_name = "PERCENT", help_heading = SELECTION, default_value_t = DEFAULT_MIN_SAVING,
+    #[arg(long, value_name = "PERCENT", help_heading = LAYERS, default_value_t = DEFAULT_MIN_SAVING,
           value_parser = clap::value_parser!(u8).range(0..=99))]
     pub(crate) min_saving: u8,
 
@@ -100,7 +87,7 @@ pub(crate) struct IndexArgs {
     ///
     /// The lowest layer of an image has number 1, which counts in every selected image; of a digest (sha256:...)
     /// the first digits are enough. A layer that no image has is an error.
-    #[arg(long = "skip-layer", value_name = "LAYER", help_heading = SELECTION)]
+    #[arg(long = "skip-layer", value_name = "LAYER", help_heading = LAYERS)]
     pub(crate) skip_layers: Vec<LayerChoice>,
 
     /// SOCI index version
@@ -119,7 +106,7 @@ pub(crate) struct IndexArgs {
     #[arg(long, help_heading = CONTENT)]
     pub(crate) keep_layer_types: bool,
 
-    /// Give the image this name; it must have none
+    /// Name an unnamed image
     ///
     /// Sets the annotation org.opencontainers.image.ref.name of the selected entry of index.json, by
     /// which push tools find it.
@@ -168,7 +155,7 @@ pub(crate) struct IndexArgs {
     #[arg(long, value_name = "CAUSE", help_heading = CONTENT)]
     pub(crate) accept: Vec<Accept>,
 
-    /// Take zTOCs that are there already without reading their layers
+    /// Reuse existing zTOCs without re-reading their layers
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
     /// again (a blob that was damaged meanwhile goes unnoticed), the zTOC's first and last span are not
@@ -283,8 +270,7 @@ impl IndexArgs {
                 soci_layout::LayerTypes::Oci
             },
             name: self.name.clone(),
-            refs: self.refs.clone(),
-            platforms: self.platforms.clone(),
+            images: self.images.filter(),
             span_size: self.span_size,
             min_layer_size: self.min_layer_size,
             min_saving: self.min_saving,
@@ -315,6 +301,7 @@ fn summary(text: &str) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use clap::{Parser as _, error::ErrorKind};
+    use soci_layout::ImageFilter;
 
     use std::time::Duration;
 
@@ -350,10 +337,12 @@ mod tests {
             v1_shape: soci_layout::V1Shape::Tagged,
             layer_types: soci_layout::LayerTypes::Keep,
             name: Some("n".into()),
-            refs: vec!["a".into(), "b".into()],
-            platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"]
-                .map(|platform| platform.parse().expect("a platform"))
-                .into(),
+            images: ImageFilter {
+                refs: vec!["a".into(), "b".into()],
+                platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+                    .map(|platform| platform.parse().expect("a platform"))
+                    .into(),
+            },
             span_size: 1 << 20,
             min_layer_size: 0,
             min_saving: 25,

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
-use soci_layout::Platform;
 use soci_layout::inspect::InspectOptions;
 
 use super::super::exit;
-use super::{OUTPUT, SELECTION};
+use super::{ImageFilterArgs, OUTPUT};
 
 /// Show what a layout holds
 ///
@@ -24,13 +22,8 @@ pub(crate) struct InspectArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
 
-    /// Show only the image of this name; may be repeated [default: everything]
-    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) refs: Vec<String>,
-
-    /// Show only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
-    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
-    pub(crate) platforms: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) images: ImageFilterArgs,
 
     /// Write everything as one JSON document
     #[arg(long, help_heading = OUTPUT)]
@@ -44,6 +37,6 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> InspectOptions {
-        InspectOptions { refs: self.refs.clone(), platforms: self.platforms.clone() }
+        InspectOptions { images: self.images.filter() }
     }
 }

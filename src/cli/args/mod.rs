@@ -7,6 +7,7 @@ mod cache;
 mod cat;
 mod diff;
 mod doctor;
+mod filter;
 mod gates;
 mod gc;
 mod image;
@@ -29,6 +30,7 @@ pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use doctor::DoctorArgs;
+use filter::ImageFilterArgs;
 pub(crate) use gates::{Gates, HINT};
 pub(crate) use gc::GcArgs;
 pub(crate) use image::ImageArgs;
@@ -51,13 +53,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+// In the order in which people need them, which is that of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Diff(DiffArgs),
-    Doctor(DoctorArgs),
     Index(IndexArgs),
-    Inspect(InspectArgs),
-    /// Say what index would do, how long it would take, and how large the zTOCs would be
+    /// Preview an index run: layers, sizes, estimated time
     ///
     /// Takes the options of index. Which layers would be indexed is decided as a run does it; times and
     /// sizes are estimated from the first megabytes of the largest layers, scanned here and now. Nothing is
@@ -65,17 +65,21 @@ pub(crate) enum Command {
     #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
     Plan(PlanArgs),
     Verify(VerifyArgs),
-    Remove(RemoveArgs),
-    Gc(GcArgs),
-    Completions(CompletionsArgs),
-    Man(ManArgs),
+    Doctor(DoctorArgs),
+    Inspect(InspectArgs),
     Ls(LsArgs),
     Cat(CatArgs),
+    Diff(DiffArgs),
+    Remove(RemoveArgs),
+    Gc(GcArgs),
     Cache(CacheArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 // Headings of the options in the help.
-const SELECTION: &str = "What is indexed";
+const IMAGES: &str = "Which images";
+const LAYERS: &str = "Which layers";
 const CONTENT: &str = "What is written";
 const RUN: &str = "Run";
 const OUTPUT: &str = "Output";

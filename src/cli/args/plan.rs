@@ -25,7 +25,7 @@ mod tests {
             let command = cli.find_subcommand(name).expect("a command");
             command.get_about().expect("a text").to_string()
         };
-        assert!(about("plan").starts_with("Say what index would do"), "{}", about("plan"));
+        assert!(about("plan").starts_with("Preview an index run"), "{}", about("plan"));
         assert!(about("index").starts_with("Index the images"), "{}", about("index"));
         let options = |name: &str| {
             let command = cli.find_subcommand(name).expect("a command");

@@ -1,4 +1,4 @@
-//! `--progress`, which most commands have.
+//! How progress can be shown.
 
 use clap::ValueEnum;
 

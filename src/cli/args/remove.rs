@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
-use soci_layout::{Platform, RemoveOptions};
+use soci_layout::RemoveOptions;
 
 use super::super::exit;
 use super::index::IndexVersion;
-use super::{OUTPUT, Progress, RUN, SELECTION};
+use super::{ImageFilterArgs, OUTPUT, Progress, RUN};
 
-/// Take SOCI indexes out of a layout again
+/// Remove SOCI indexes from a layout
 ///
 /// The way back from `index`: images get their manifests without annotation, image indexes lose their
 /// SOCI entries, attestations follow. While the manifests that `index` replaced are still in the layout,
@@ -23,16 +22,11 @@ pub(crate) struct RemoveArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
 
-    /// Only from the image of this name; may be repeated [default: all images]
-    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) refs: Vec<String>,
-
-    /// Only from this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
-    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
-    pub(crate) platforms: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) images: ImageFilterArgs,
 
     /// Only indexes of this version
-    #[arg(long, value_name = "VERSION", help_heading = SELECTION, default_value = "both")]
+    #[arg(long, value_name = "VERSION", help_heading = RUN, default_value = "both")]
     pub(crate) index_version: IndexVersion,
 
     /// Remove the blobs that nothing refers to afterwards: SOCI indexes, zTOCs, replaced manifests
@@ -70,8 +64,7 @@ impl RemoveArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> RemoveOptions {
         RemoveOptions {
-            refs: self.refs.clone(),
-            platforms: self.platforms.clone(),
+            images: self.images.filter(),
             index_version: self.index_version.into(),
             prune: self.prune,
             external_blobs: self.external_blobs,

@@ -4,15 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
-use soci_layout::Platform;
 use soci_layout::verify::VerifyOptions;
 
 use super::super::exit;
-use super::{Gates, OUTPUT, Progress, RUN, SELECTION, jobs};
+use super::{Gates, ImageFilterArgs, OUTPUT, Progress, RUN, jobs};
 use crate::cli::show::size;
 
-/// Prove that the images of a layout load lazily and rightly
+/// Verify that images load lazily and correctly
 ///
 /// Computes everything once more from the layers and lists all that is wrong, each with what a runtime
 /// would make of it: windows and positions of checkpoints (it inflates from every one), span digests,
@@ -26,13 +24,8 @@ pub(crate) struct VerifyArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
 
-    /// Verify only the image of this name; may be repeated [default: all images]
-    #[arg(long = "ref", value_name = "NAME", help_heading = SELECTION, value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) refs: Vec<String>,
-
-    /// Verify only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
-    #[arg(long = "platform", value_name = "PLATFORM", help_heading = SELECTION, value_delimiter = ',')]
-    pub(crate) platforms: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) images: ImageFilterArgs,
 
     /// Exit with code 3 when a layer is not lazy
     ///
@@ -70,10 +63,6 @@ pub(crate) struct VerifyArgs {
 impl VerifyArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> VerifyOptions {
-        VerifyOptions {
-            refs: self.refs.clone(),
-            platforms: self.platforms.clone(),
-            jobs: self.jobs,
-        }
+        VerifyOptions { images: self.images.filter(), jobs: self.jobs }
     }
 }

@@ -19,15 +19,12 @@ use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 
 /// Runs the command.
-pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(Some(Progress::Plain), false, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::start(Some(Progress::Plain), false, printer)?;
     let Some(directory) = args.command.directory() else {
         let hint = "name it with --cache-dir DIR or in SOCI_LAYOUT_CACHE_DIR";
-        talk.error("which cache directory?", &[], Some(hint));
-        return Exit::Usage;
+        talk.error("no cache directory given", &[], Some(hint));
+        return Err(Exit::Usage);
     };
     let cache = Cache::new(directory);
     let cancelled = || signals::caught().is_some();
@@ -45,15 +42,12 @@ pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Exit {
         Ok(result) => result,
         Err(Error::Cancelled) => {
             talk.error("cancelled", &[], None);
-            return signals::caught().unwrap_or(Exit::Error);
+            return Err(signals::caught().unwrap_or(Exit::Error));
         }
-        Err(error) => return talk.failed(&error),
+        Err(error) => return Err(talk.failed(&error)),
     };
-    if let Err(error) = printer.out(&data) {
-        talk.error("failed to write to standard output", &[error.to_string()], None);
-        return Exit::Error;
-    }
-    exit
+    printer.out(&data).map_err(|error| talk.unwritten(&error, None))?;
+    Ok(exit)
 }
 
 /// One JSON document, or the text for people.

@@ -9,20 +9,14 @@ use soci_layout::files::{EntryKind, ReadError, ReadReport};
 use super::super::args::CatArgs;
 use super::super::exit::Exit;
 use super::files::{self, Interruptible};
+use crate::cli::show::escape;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
-use crate::cli::show::{escape, message};
 
 /// Runs the command.
-pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
-    let (image, talk) = match files::open(&args.layout, &args.image, printer) {
-        Ok(opened) => opened,
-        Err(exit) => return exit,
-    };
-    let root = match image.root() {
-        Ok(root) => root,
-        Err(error) => return talk.failed(&error),
-    };
+pub(crate) fn run(args: &CatArgs, printer: Printer) -> Result<Exit, Exit> {
+    let (image, talk) = files::open(&args.layout, &args.image, printer)?;
+    let root = image.root().map_err(|error| talk.failed(&error))?;
     let mut out = Printer::raw();
     let mut exit = Exit::Done;
     for path in &args.paths {
@@ -52,11 +46,10 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
             Ok(report) if args.image.verbose => talk.note(&format!("{shown}: {}", spans(&report))),
             Ok(_) => {}
             // A reader that went away has what it wanted.
-            Err(ReadError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => return exit,
-            Err(ReadError::Output(error)) => {
-                talk.error("failed to write to standard output", &[error.to_string()], None);
-                return Exit::Error;
+            Err(ReadError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+                return Ok(exit);
             }
+            Err(ReadError::Output(error)) => return Err(talk.unwritten(&error, None)),
             Err(ReadError::NotAFile(kind)) => {
                 let hint = match kind {
                     EntryKind::Directory => "soci-layout ls lists what is in it",
@@ -66,10 +59,9 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
                 talk.error(&message, &[], Some(hint));
                 exit = Exit::Error;
             }
-            Err(ReadError::Layout(error @ Error::Cancelled)) => return talk.failed(&error),
+            Err(ReadError::Layout(error @ Error::Cancelled)) => return Err(talk.failed(&error)),
             Err(ReadError::Layout(error)) => {
-                let message = format!("{shown}: {error}");
-                talk.error(&message, &message::causes(&error), error.hint().as_deref());
+                talk.about(&format!("{shown}: {error}"), &error);
                 exit = Exit::Error;
             }
             Err(error) => {
@@ -78,7 +70,7 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Exit {
             }
         }
     }
-    exit
+    Ok(exit)
 }
 
 /// How much of the layer's blob was needed.

@@ -8,28 +8,23 @@ use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
-pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(Some(Progress::Quiet), true, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::start(Some(Progress::Quiet), true, printer)?;
     let options = match args.options() {
         Ok(options) => options,
         Err(problem) => {
             talk.error(problem, &[], Some("soci-layout diff --help has examples"));
-            return Exit::Usage;
+            return Err(Exit::Usage);
         }
     };
     let b = args.b.as_ref().unwrap_or(&args.a);
-    let difference = match soci_layout::diff::diff(&args.a, b, &options) {
-        Ok(difference) => difference,
-        Err(error) => return talk.failed(&error),
-    };
+    let difference =
+        soci_layout::diff::diff(&args.a, b, &options).map_err(|error| talk.failed(&error))?;
     let data = if args.json {
         json::document(&difference)
     } else {
         show::diff::text(&difference, args.verbose)
     };
     let done = if args.exit_code && !difference.same { Exit::Error } else { Exit::Done };
-    talk.data(&data, done)
+    Ok(talk.data(&data, done))
 }

@@ -9,19 +9,13 @@ use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
-pub(crate) fn run(args: &DoctorArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(Some(Display::Quiet), true, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &DoctorArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::start(Some(Display::Quiet), true, printer)?;
     // What the plan has to say is said as findings.
     let progress = Progress::start(talk.mode, false, printer);
     let result = soci_layout::doctor::doctor(&args.layout, &args.options(), &progress);
     progress.finish();
-    let diagnosis = match result {
-        Ok(diagnosis) => diagnosis,
-        Err(error) => return talk.failed(&error),
-    };
+    let diagnosis = result.map_err(|error| talk.failed(&error))?;
     let data = if args.json { json::document(&diagnosis) } else { show::doctor::text(&diagnosis) };
-    talk.data(&data, Exit::Done)
+    Ok(talk.data(&data, Exit::Done))
 }

@@ -15,28 +15,19 @@ use crate::cli::show::size::Bytes;
 use crate::cli::show::summary::count;
 
 /// Runs the command.
-pub(crate) fn run(args: &GcArgs, printer: Printer) -> Exit {
+pub(crate) fn run(args: &GcArgs, printer: Printer) -> Result<Exit, Exit> {
     // Only files are listed and removed: there is no progress worth showing.
-    let talk = match Talk::start(Some(args::Progress::Quiet), args.quiet, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
+    let talk = Talk {
+        writes: !args.dry_run,
+        ..Talk::start(Some(args::Progress::Quiet), args.quiet, printer)?
     };
     let progress = Progress::start(talk.mode, false, printer);
     let result = gc(&args.layout, &args.options(), &progress);
     progress.finish();
-    let report = match result {
-        Ok(report) => report,
-        Err(error) => return talk.failed(&error),
-    };
+    let report = result.map_err(|error| talk.failed(&error))?;
     let data = if args.json { json::document(&report) } else { lines(&report.removed) };
     talk.summary(&text(&report));
-    match printer.out(&data) {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            talk.error("failed to write to standard output", &[error.to_string()], None);
-            Exit::Error
-        }
-    }
+    Ok(talk.data(&data, Exit::Done))
 }
 
 /// The digests that go, one per line.

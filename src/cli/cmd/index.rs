@@ -16,28 +16,23 @@ use crate::cli::show::printer::Printer;
 use crate::cli::show::{escape, json, markdown, summary};
 
 /// Runs the command.
-pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(args.progress, args.quiet, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk { writes: !args.dry_run, ..Talk::start(args.progress, args.quiet, printer)? };
     let archive = match Archive::of(args) {
         Ok(archive) => archive,
         Err((problem, hint)) => {
             talk.error(&problem, &[], Some(hint));
-            return Exit::Usage;
+            return Err(Exit::Usage);
         }
     };
     if archive.as_ref().is_some_and(|archive| archive.source.is_none()) && Printer::stdin_typed() {
         let hint =
             "docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR";
         talk.error("standard input is a terminal, not an archive", &[], Some(hint));
-        return Exit::Usage;
+        return Err(Exit::Usage);
     }
     let mut options = args.options();
-    if let Err(error) = args.prefetch.read(&mut options.prefetch) {
-        return talk.failed(&error);
-    }
+    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
         match Printer::out_bytes() {
@@ -47,11 +42,10 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
                     "redirect standard output, or write the archive to a file: --output x.tar";
                 let cause = "it is a terminal".to_owned();
                 talk.error("no archive is written to standard output", &[cause], Some(hint));
-                return Exit::Usage;
+                return Err(Exit::Usage);
             }
             Err(error) => {
-                talk.error("failed to write to standard output", &[error.to_string()], None);
-                return Exit::Error;
+                return Err(talk.unwritten(&error, None));
             }
         }
     }
@@ -61,10 +55,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
         Some(archive) => take_in(archive, args.force, stdout.as_mut(), &options, &progress),
     };
     let shown = progress.finish();
-    let report = match result {
-        Ok(report) => report,
-        Err(error) => return talk.failed(&error),
-    };
+    let report = result.map_err(|error| talk.failed(&error))?;
     for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
         talk.warning(warning);
     }
@@ -76,16 +67,15 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Exit {
             talk.summary(&format!("the result is in {}\n", escape::text(&path)));
         }
         // It has the archive.
-        Some(Target::Stdout) => return exit(args, &report, appended, talk),
+        Some(Target::Stdout) => return Ok(exit(args, &report, appended, talk)),
         None => {}
     }
     if let Err(error) = printer.out(&data(&report, args.json)) {
         let done = "the layout itself is done; only the output is missing";
         let hint = (!report.dry_run).then_some(done);
-        talk.error("failed to write to standard output", &[error.to_string()], hint);
-        return Exit::Error;
+        return Err(talk.unwritten(&error, hint));
     }
-    exit(args, &report, appended, talk)
+    Ok(exit(args, &report, appended, talk))
 }
 
 /// Appends what `--summary` asks for to its file, which is made when it is not there: the steps of a job

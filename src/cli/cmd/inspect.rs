@@ -8,15 +8,10 @@ use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
-pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(Some(Progress::Quiet), true, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
-    let inspection = match soci_layout::inspect::inspect(&args.layout, &args.options()) {
-        Ok(inspection) => inspection,
-        Err(error) => return talk.failed(&error),
-    };
+pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::start(Some(Progress::Quiet), true, printer)?;
+    let inspection = soci_layout::inspect::inspect(&args.layout, &args.options())
+        .map_err(|error| talk.failed(&error))?;
     for warning in &inspection.warnings {
         talk.warning(warning);
     }
@@ -25,5 +20,5 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Exit {
     } else {
         show::inspect::text(&inspection, args.verbose)
     };
-    talk.data(&data, Exit::Done)
+    Ok(talk.data(&data, Exit::Done))
 }

@@ -15,11 +15,8 @@ use crate::cli::show::listing::{self, Form, Item};
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
-pub(crate) fn run(args: &LsArgs, printer: Printer) -> Exit {
-    let (image, talk) = match files::open(&args.layout, &args.image, printer) {
-        Ok(opened) => opened,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &LsArgs, printer: Printer) -> Result<Exit, Exit> {
+    let (image, talk) = files::open(&args.layout, &args.image, printer)?;
     let whole = image.read_layers().count();
     let bare = image.read_layers().filter(|l| l.ztoc.is_none() && l.ztoc_problem.is_none()).count();
     if bare > 0 && !args.image.verbose {
@@ -27,10 +24,7 @@ pub(crate) fn run(args: &LsArgs, printer: Printer) -> Exit {
             "{bare} of {whole} layers without zTOC were read whole (-v names them)"
         ));
     }
-    let root = match image.root() {
-        Ok(root) => root,
-        Err(error) => return talk.failed(&error),
-    };
+    let root = image.root().map_err(|error| talk.failed(&error))?;
     let form = Form { long: args.long, json: args.json, details: args.image.verbose };
     let mut lister = Lister { args, root: &root, out: Output::new(printer), form, first: true };
     let mut failures = Vec::new();
@@ -38,15 +32,12 @@ pub(crate) fn run(args: &LsArgs, printer: Printer) -> Exit {
     for (path, error) in &failures {
         talk.error(&format!("{}: {error}", escape::bytes(path)), &[], None);
     }
-    match listed {
+    Ok(match listed {
         Err(Stop::Signal) => signals::caught().unwrap_or(Exit::Error),
-        Err(Stop::Output(error)) => {
-            talk.error("failed to write to standard output", &[error.to_string()], None);
-            Exit::Error
-        }
+        Err(Stop::Output(error)) => talk.unwritten(&error, None),
         Ok(()) if failures.is_empty() => Exit::Done,
         Ok(()) => Exit::Error,
-    }
+    })
 }
 
 /// Why a listing ended early.

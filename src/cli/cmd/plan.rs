@@ -10,37 +10,29 @@ use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 
 /// Runs the command.
-pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Exit {
+pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Result<Exit, Exit> {
     let args = &args.index;
     // What takes a moment is not worth a display; whoever asks for one gets it.
-    let talk = match Talk::start(args.progress, args.progress.is_none(), printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+    let talk = Talk::start(args.progress, args.progress.is_none(), printer)?;
     let mut options = args.options();
-    if let Err(error) = args.prefetch.read(&mut options.prefetch) {
-        return talk.failed(&error);
-    }
+    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
     let progress = Progress::start(talk.mode, args.verbose, printer);
     let result = soci_layout::estimate::estimate(&args.layout, &options, &progress);
     let shown = progress.finish();
-    let estimate = match result {
-        Ok(estimate) => estimate,
-        Err(error) => return talk.failed(&error),
-    };
+    let estimate = result.map_err(|error| talk.failed(&error))?;
     for warning in estimate.plan.warnings.iter().filter(|warning| !shown.contains(warning)) {
         talk.warning(warning);
     }
     if !append_summary(args, &estimate.plan, talk) {
-        return Exit::Error;
+        return Err(Exit::Error);
     }
     let data = if args.json {
         json::document(&estimate)
     } else {
         show::plan::text(&estimate, &options, args.verbose)
     };
-    match talk.data(&data, Exit::Done) {
+    Ok(match talk.data(&data, Exit::Done) {
         Exit::Done => gates(args, &estimate.plan, talk),
         exit => exit,
-    }
+    })
 }

@@ -14,32 +14,21 @@ use crate::cli::show::size::Bytes;
 use crate::cli::show::summary::{count, digests, field, heading, root_digests, roots};
 
 /// Runs the command.
-pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(args.progress, args.quiet, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk { writes: !args.dry_run, ..Talk::start(args.progress, args.quiet, printer)? };
     let progress = Progress::start(talk.mode, false, printer);
     let result = remove(&args.layout, &args.options(), &progress);
     let shown = progress.finish();
-    let report = match result {
-        Ok(report) => report,
-        Err(error) => return talk.failed(&error),
-    };
+    let report = result.map_err(|error| talk.failed(&error))?;
     for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
         talk.warning(warning);
     }
     talk.summary(&text(&report));
     let data = if args.json { json::document(&report) } else { root_digests(&report.roots) };
-    match printer.out(&data) {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            let done = "the layout itself is done; only the output is missing";
-            let hint = (!report.dry_run).then_some(done);
-            talk.error("failed to write to standard output", &[error.to_string()], hint);
-            Exit::Error
-        }
-    }
+    let done = "the layout itself is done; only the output is missing";
+    let hint = (!report.dry_run).then_some(done);
+    printer.out(&data).map_err(|error| talk.unwritten(&error, hint))?;
+    Ok(Exit::Done)
 }
 
 /// What was done, for people.

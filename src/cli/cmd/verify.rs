@@ -14,26 +14,17 @@ use crate::cli::show::size::Bytes;
 use crate::cli::show::{count, escape};
 
 /// Runs the command.
-pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
-    let talk = match Talk::start(args.progress, args.quiet, printer) {
-        Ok(talk) => talk,
-        Err(exit) => return exit,
-    };
+pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::start(args.progress, args.quiet, printer)?;
     let progress = Progress::start(talk.mode, false, printer);
     let result = soci_layout::verify::verify(&args.layout, &args.options(), &progress);
     progress.finish();
-    let verification = match result {
-        Ok(verification) => verification,
-        Err(error) => return talk.failed(&error),
-    };
+    let verification = result.map_err(|error| talk.failed(&error))?;
     let data =
         if args.json { json::document(&verification) } else { text(&verification, args.quiet) };
-    if let Err(error) = printer.out(&data) {
-        talk.error("failed to write to standard output", &[error.to_string()], None);
-        return Exit::Error;
-    }
+    printer.out(&data).map_err(|error| talk.unwritten(&error, None))?;
     if !verification.findings.is_empty() {
-        return Exit::Error;
+        return Err(Exit::Error);
     }
     let mut eager = verification.eager_from(args.min_layer_size).map(|(_, layer)| layer);
     if args.require_lazy
@@ -44,14 +35,14 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Exit {
         let cause = format!("{}: {reason}", first.digest);
         let message = format!("{layers} not lazy, and --require-lazy was given");
         talk.error(&message, &[cause], None);
-        return Exit::NotLazy;
+        return Err(Exit::NotLazy);
     }
     let stop = |image: &VerifiedImage| args.gates.stop(&image.platform, &image.names, image.lazy);
     if let Some(problem) = verification.images.iter().find_map(stop) {
         talk.error(&problem, &[], Some(HINT));
-        return Exit::NotLazy;
+        return Err(Exit::NotLazy);
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 /// The findings and what was looked at, for people.

@@ -111,8 +111,8 @@ fn total(out: &mut String, estimate: &Estimate, options: &Options) {
     let (bytes, layers) = (Bytes(measured.bytes), count(measured.layers, "layer"));
     let _ = writeln!(
         out,
-        "{DIM}measured now on the first {bytes} of {layers}; how they go on, and how fast the disk is, is not \
-         known{DIM:#}",
+        "{DIM}measured now on the first {bytes} of {layers}; assumes the rest of each layer is similar; disk speed not \
+         measured{DIM:#}",
     );
     let delay = measured.wall_seconds / measured.cpu_seconds.max(1e-6);
     // Less is noise.

@@ -1,14 +1,15 @@
 //! How the files of two layers differ, by their tables of contents.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::report::{Change, FileChange, FileDifference};
+use crate::ztoc::compare::{Field, differences};
+use crate::ztoc::paths::cleaned;
 use crate::ztoc::toc::{FileRef, FileType, Toc};
 
 /// Names that are kept as examples.
 const MAX_EXAMPLES: usize = 200;
-/// Records that hold an extended attribute.
-const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// Compares by name. Of an archive that has a name twice the last entry counts, as it does for a file system.
 pub(super) fn compare(a: &Toc, b: &Toc) -> FileDifference {
@@ -23,7 +24,7 @@ pub(super) fn compare(a: &Toc, b: &Toc) -> FileDifference {
         }
     }
     let added = after.keys().filter(|name| !before.contains_key(*name));
-    changes.extend(added.map(|name| (*name, Change::Added)));
+    changes.extend(added.map(|name| (&**name, Change::Added)));
     changes.sort_unstable_by_key(|(name, _)| *name);
     for (_, change) in &changes {
         match change {
@@ -40,38 +41,15 @@ pub(super) fn compare(a: &Toc, b: &Toc) -> FileDifference {
     difference
 }
 
-fn by_name(toc: &Toc) -> HashMap<&[u8], FileRef<'_>> {
-    toc.iter().map(|file| (clean(file.name()), file)).collect()
+fn by_name(toc: &Toc) -> HashMap<Cow<'_, [u8]>, FileRef<'_>> {
+    toc.iter().map(|file| (cleaned(file.name()), file)).collect()
 }
 
-/// Without what tar writers put around a path in their different ways: `./` or `/` before it, `/` behind.
-fn clean(mut name: &[u8]) -> &[u8] {
-    while let Some(rest) = name.strip_prefix(b"./").or_else(|| name.strip_prefix(b"/")) {
-        name = rest;
-    }
-    while let Some(rest) = name.strip_suffix(b"/") {
-        name = rest;
-    }
-    name
-}
-
+/// Whether two entries give the same file, wherever it lies in its archive and whatever its owner is called.
 fn same(a: &FileRef<'_>, b: &FileRef<'_>) -> bool {
-    let is_device = |file: &FileRef<'_>| {
-        matches!(file.file_type(), FileType::CharDevice | FileType::BlockDevice)
-    };
-    let attributes =
-        |file: &FileRef<'_>| file.pax().filter(|(key, _)| key.starts_with(XATTR)).count();
-    a.file_type() == b.file_type()
-        && a.uncompressed_size() == b.uncompressed_size()
-        && a.mod_time() == b.mod_time()
-        && a.mode() == b.mode()
-        && (a.uid(), a.gid()) == (b.uid(), b.gid())
-        && a.linkname() == b.linkname()
-        && (!is_device(a) || (a.devmajor(), a.devminor()) == (b.devmajor(), b.devminor()))
-        && attributes(a) == attributes(b)
-        && a.pax()
-            .filter(|(key, _)| key.starts_with(XATTR))
-            .eq(b.pax().filter(|(key, _)| key.starts_with(XATTR)))
+    let is_device = matches!(a.file_type(), FileType::CharDevice | FileType::BlockDevice);
+    differences(&Field::READ, a, b).all(|field| field == Field::Name)
+        && (!is_device || Field::Device.is_same(a, b))
 }
 
 #[cfg(test)]

@@ -13,11 +13,12 @@ mod ztoc;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use crate::commands::inspect::{Blob, Image, InspectOptions, Inspection, Layer, look};
+use crate::commands::inspect::{Blob, Image, Inspection, Layer, look};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::config::ImageConfig;
 use crate::layout::reach::Search;
+use crate::layout::select::ImageFilter;
 use crate::layout::tree::{self, Content, Tree};
 use crate::limits::{MAX_CONFIG_SIZE, MAX_ZTOC_SIZE};
 use crate::oci::digest::Digest;
@@ -97,22 +98,20 @@ impl Side {
     ) -> Result<(Self, Option<Error>), Error> {
         let layout = Layout::open(path)?;
         let tree = tree::read_all(&layout)?;
-        let mut options = InspectOptions {
+        let mut filter = ImageFilter {
             refs: name.into_iter().cloned().collect(),
             platforms: platforms.to_vec(),
         };
-        let (found, missing) = match look(&layout, &tree, &options) {
+        let (found, missing) = match look(&layout, &tree, &filter) {
             Err(error @ Error::NoSuchPlatform { .. }) => {
                 // What the other side has of it is then added or removed.
-                options.platforms.retain(|wanted| {
-                    let one = InspectOptions {
-                        refs: options.refs.clone(),
-                        platforms: vec![wanted.clone()],
-                    };
+                let refs = &filter.refs;
+                filter.platforms.retain(|wanted| {
+                    let one = ImageFilter { refs: refs.clone(), platforms: vec![wanted.clone()] };
                     look(&layout, &tree, &one).is_ok()
                 });
-                let none = options.platforms.is_empty();
-                let mut found = look(&layout, &tree, &options)?;
+                let none = filter.platforms.is_empty();
+                let mut found = look(&layout, &tree, &filter)?;
                 if none {
                     (found.images, found.soci_indexes) = Default::default();
                 }

@@ -1,7 +1,8 @@
 //! How two zTOCs of one layer differ, in words: the first difference of each part, with its place.
 
 use super::report::Contrast;
-use crate::ztoc::toc::{FileRef, ModTime};
+use crate::oci::media_type::Compression;
+use crate::ztoc::compare::{Field, differences};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo};
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -34,9 +35,9 @@ pub(super) fn contrasts(a: &Ztoc, b: &Ztoc) -> Vec<Contrast> {
 }
 
 fn compression(ztoc: &Ztoc) -> &'static str {
-    match ztoc.zinfo {
-        Zinfo::Gzip(_) => "gzip",
-        Zinfo::Tar(_) => "none",
+    match ztoc.zinfo.compression() {
+        Compression::Gzip => "gzip",
+        Compression::None => "none",
     }
 }
 
@@ -74,9 +75,10 @@ impl List {
     fn toc(&mut self, a: &Ztoc, b: &Ztoc) {
         self.if_not_same("TOC entries", &a.toc.len(), &b.toc.len());
         for (index, (a, b)) in a.toc.iter().zip(b.toc.iter()).enumerate() {
-            if let Some((field, x, y)) = entry(&a, &b) {
+            if let Some(field) = differences(&Field::ALL, &a, &b).next() {
                 let name = a.name().escape_ascii();
-                self.add(format!("{field} of TOC entry {index} (\"{name}\")"), &x, &y);
+                let place = format!("{} of TOC entry {index} (\"{name}\")", field.name());
+                self.add(place, &field.text(&a), &field.text(&b));
                 return;
             }
         }
@@ -87,44 +89,4 @@ fn place(checkpoint: Checkpoint) -> String {
     let Checkpoint { compressed_offset, uncompressed_offset, bits } = checkpoint;
     let bits = if bits == 0 { String::new() } else { format!(" and {bits} bits before") };
     format!("byte {compressed_offset}{bits}, uncompressed {uncompressed_offset}")
-}
-
-/// The first field in which two entries differ. Most entries are the same: texts are made for those that
-/// are not.
-fn entry(a: &FileRef<'_>, b: &FileRef<'_>) -> Option<(&'static str, String, String)> {
-    let bytes = |field, a: &[u8], b: &[u8]| {
-        let text = |bytes: &[u8]| format!("\"{}\"", bytes.escape_ascii());
-        (a != b).then(|| (field, text(a), text(b)))
-    };
-    let number = |field, a: i64, b: i64| (a != b).then(|| (field, a.to_string(), b.to_string()));
-    let kinds = (a.file_type().as_str(), b.file_type().as_str());
-    bytes("name", a.name(), b.name())
-        .or_else(|| bytes("type", kinds.0.as_bytes(), kinds.1.as_bytes()))
-        .or_else(|| number("offset", a.uncompressed_offset(), b.uncompressed_offset()))
-        .or_else(|| number("size", a.uncompressed_size(), b.uncompressed_size()))
-        .or_else(|| bytes("link target", a.linkname(), b.linkname()))
-        .or_else(|| {
-            let octal = |mode: i64| format!("{mode:#o}");
-            (a.mode() != b.mode()).then(|| ("mode", octal(a.mode()), octal(b.mode())))
-        })
-        .or_else(|| number("uid", a.uid().into(), b.uid().into()))
-        .or_else(|| number("gid", a.gid().into(), b.gid().into()))
-        .or_else(|| bytes("owner name", a.uname(), b.uname()))
-        .or_else(|| bytes("group name", a.gname(), b.gname()))
-        .or_else(|| {
-            let text = |time: ModTime| format!("{}.{:09}", time.seconds, time.nanoseconds);
-            let (a, b) = (a.mod_time(), b.mod_time());
-            (a != b).then(|| ("modification time", text(a), text(b)))
-        })
-        .or_else(|| number("major device number", a.devmajor(), b.devmajor()))
-        .or_else(|| number("minor device number", a.devminor(), b.devminor()))
-        .or_else(|| (!a.pax().eq(b.pax())).then(|| ("PAX records", records(a), records(b))))
-}
-
-fn records(file: &FileRef<'_>) -> String {
-    let records = file.pax().map(|(key, value)| {
-        let (key, value) = (key.escape_ascii(), value.escape_ascii());
-        format!("{key}={value}")
-    });
-    records.collect::<Vec<_>>().join(" ")
 }

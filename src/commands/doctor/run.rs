@@ -15,17 +15,15 @@ use crate::commands::inspect::{InspectOptions, Inspection, inspect};
 use crate::commands::plan::{Estimate, LayerEstimate, estimate};
 use crate::error::Error;
 use crate::layer::eager::EagerReason;
+use crate::layout::select::ImageFilter;
 use crate::oci::digest::Digest;
-use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
 
 /// What to examine.
 #[derive(Clone, Debug)]
 pub struct DoctorOptions {
-    /// Names of the images; empty for all.
-    pub refs: Vec<String>,
-    /// Platforms; empty for all.
-    pub platforms: Vec<Platform>,
+    /// Which images.
+    pub images: ImageFilter,
     /// The minimum layer size (bytes) of the run that is planned.
     pub min_layer_size: u64,
     /// The runtime that is to start the images; `None` for what matters to any.
@@ -35,7 +33,7 @@ pub struct DoctorOptions {
 impl Default for DoctorOptions {
     fn default() -> Self {
         let min_layer_size = DEFAULT_MIN_LAYER_SIZE;
-        Self { refs: Vec::new(), platforms: Vec::new(), min_layer_size, target: None }
+        Self { images: ImageFilter::default(), min_layer_size, target: None }
     }
 }
 
@@ -49,11 +47,10 @@ pub fn doctor(
     options: &DoctorOptions,
     observer: &dyn Observer,
 ) -> Result<Diagnosis, Error> {
-    let (refs, platforms) = (options.refs.clone(), options.platforms.clone());
-    let inspection = inspect(path, &InspectOptions { refs, platforms })?;
+    let images = options.images.clone();
+    let inspection = inspect(path, &InspectOptions { images: images.clone() })?;
     let run = Options {
-        refs: options.refs.clone(),
-        platforms: options.platforms.clone(),
+        images,
         min_layer_size: options.min_layer_size,
         // What is lazy already is not looked into.
         trust_blobs: true,
@@ -66,7 +63,7 @@ pub fn doctor(
     };
     let mut findings = Findings::new(options.target);
     if let Err(error) = &planned {
-        let remedy = error.hint().unwrap_or_else(|| "mend or export it anew".to_owned());
+        let remedy = "mend or export it anew".to_owned();
         let sentence = format!("`soci-layout index` fails: {error}");
         findings.add(Kind::IndexFails, Place::default(), sentence, remedy);
     }

@@ -6,6 +6,7 @@
 use crate::error::Error;
 use crate::layer::tar::TarWalker;
 use crate::oci::digest::Digest;
+use crate::ztoc::compare::{Field, differences};
 use crate::ztoc::toc::{FileRef, Toc};
 
 /// Most bytes between two entries' contents: three extended headers of 1 MiB and what belongs to them. More
@@ -72,9 +73,13 @@ impl<'a> HeaderCheck<'a> {
         if toc.get(0).uncompressed_offset().cast_unsigned() != self.length {
             return Err(self.bad("its content begins elsewhere, by the layer's tar header"));
         }
-        match difference(&self.expected, &toc.get(0)) {
+        match differences(&Field::READ, &self.expected, &toc.get(0)).next() {
             None => Ok(()),
-            Some(field) => Err(self.bad(&format!("the layer's tar header has another {field}"))),
+            Some(field) => {
+                // A tar header has one size only.
+                let field = field.name().trim_start_matches("uncompressed_");
+                Err(self.bad(&format!("the layer's tar header has another {field}")))
+            }
         }
     }
 
@@ -86,26 +91,4 @@ impl<'a> HeaderCheck<'a> {
             problem: format!("entry {}: {problem}", self.expected.name().escape_ascii()),
         }
     }
-}
-
-/// The first field that the reference compares and that differs.
-fn difference(stored: &FileRef<'_>, header: &FileRef<'_>) -> Option<&'static str> {
-    let xattrs = |file: &FileRef<'_>| {
-        file.pax()
-            .filter(|(key, _)| key.starts_with(b"SCHILY.xattr."))
-            .map(|(key, value)| (key.to_vec(), value.to_vec()))
-            .collect::<Vec<_>>()
-    };
-    [
-        ("type", stored.file_type() != header.file_type()),
-        ("name", stored.name() != header.name()),
-        ("size", stored.uncompressed_size() != header.uncompressed_size()),
-        ("link target", stored.linkname() != header.linkname()),
-        ("mode", stored.mode() != header.mode()),
-        ("owner", (stored.uid(), stored.gid()) != (header.uid(), header.gid())),
-        ("modification time", stored.mod_time() != header.mod_time()),
-        ("extended attribute", xattrs(stored) != xattrs(header)),
-    ]
-    .into_iter()
-    .find_map(|(field, differs)| differs.then_some(field))
 }

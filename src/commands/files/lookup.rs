@@ -1,7 +1,8 @@
 //! Paths to files: symbolic links are followed inside the root, never out of it.
 
-use super::tree::{NodeId, Trees, components};
+use super::tree::{NodeId, Trees};
 use crate::limits::MAX_PATH;
+use crate::ztoc::paths::components;
 use crate::ztoc::toc::FileType;
 
 /// Why a path leads nowhere.

@@ -8,23 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tree::{BadEntry, Trees};
 use super::view::Root;
-use crate::commands::index::options::Options;
 use crate::commands::layer_choice::LayerChoice;
 use crate::commands::listing::{codec, list};
-use crate::commands::select::{SelectedImage, select};
 use crate::error::Error;
 use crate::layer::list::Listing;
 use crate::layer::unpack::Codec;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
+use crate::layout::select::{ImageFilter, SelectedImage, select};
 use crate::layout::tree;
 use crate::oci::digest::Digest;
 use crate::oci::json::excerpt;
+use crate::oci::media_type::{LayerKind, layer_kind};
 use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
 use crate::soci::find::{self, FoundZtoc};
-use crate::threads::each;
+use crate::threads::{self, each};
 use crate::ztoc::toc::Toc;
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -104,12 +104,11 @@ impl ImageFiles {
     ) -> Result<Self, Error> {
         let layout = Layout::open(path)?;
         let tree = tree::read(&layout)?;
-        let selecting = Options {
+        let filter = ImageFilter {
             refs: options.reference.iter().cloned().collect(),
             platforms: options.platform.iter().cloned().collect(),
-            ..Options::default()
         };
-        let selection = select(&tree, &selecting, layout.path())?;
+        let selection = select(&tree, &filter, layout.path())?;
         let selected = choose(&selection.images)?;
         let left_out = selection.images.iter().filter(|i| i.digest != selected.digest);
         let left_out = left_out.map(|image| image.image.platform.to_string()).collect();
@@ -323,8 +322,7 @@ impl<'a> Loader<'a> {
                 wanted.push((key, layer));
             }
         }
-        let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok());
-        let mut loaded = each(jobs.map_or(1, NonZeroUsize::get), wanted.len(), |number| {
+        let mut loaded = each(threads::wanted(self.jobs), wanted.len(), |number| {
             let (key, layer) = wanted[number];
             (number, key, self.layer(key, layer, image))
         });
@@ -369,9 +367,8 @@ fn unfit(ztoc: &Ztoc, layer: &Descriptor) -> Option<String> {
     if found != layer.size {
         return Some(format!("it is for a layer of {found} bytes, not of {}", layer.size));
     }
-    let fits = match &ztoc.zinfo {
-        Zinfo::Gzip(_) => codec(&layer.media_type) == Ok(Codec::Gzip),
-        Zinfo::Tar(tar) => codec(&layer.media_type) == Ok(Codec::Plain) && tar.size == layer.size,
-    };
+    let compression = LayerKind::Indexable(ztoc.zinfo.compression());
+    let fits = layer_kind(&layer.media_type) == compression
+        && !matches!(&ztoc.zinfo, Zinfo::Tar(tar) if tar.size != layer.size);
     (!fits).then(|| format!("it does not fit the layer's media type {}", layer.media_type))
 }

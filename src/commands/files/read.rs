@@ -1,9 +1,8 @@
 //! The content of a file, written out as it is read.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::header::{self, HeaderCheck};
@@ -15,6 +14,7 @@ use super::view::{EntryKind, Root};
 use crate::error::Error;
 use crate::layer::ScanError;
 use crate::layer::unpack::{self, Codec};
+use crate::layout::blob::Part;
 use crate::oci::digest::Digest;
 use crate::progress::event::Observer;
 use crate::ztoc::toc::FileType;
@@ -254,24 +254,7 @@ impl Source<'_> {
     }
 
     pub(super) fn part(&self, at: u64, end: u64) -> Part<'_> {
-        Part { file: self.blob, at, end }
-    }
-}
-
-/// A part of a file.
-pub(super) struct Part<'a> {
-    file: &'a File,
-    at: u64,
-    end: u64,
-}
-
-impl Read for Part<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let want = buffer.len().min(left);
-        let count = self.file.read_at(&mut buffer[..want], self.at)?;
-        self.at += count as u64;
-        Ok(count)
+        Part::new(self.blob, at, end)
     }
 }
 

@@ -5,13 +5,13 @@
 //! than memory. What digests cannot tell (a wrong window) is found where it shows: when a file goes on into
 //! the next span, that span's window must be the content before it.
 
-use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 
 use super::read::{Delivery, ReadError, Source};
 use crate::error::Error;
-use crate::layer::{ScanError, unpack};
+use crate::layer::{ScanError, pieces, unpack};
 use crate::oci::digest::{Digest, Hasher};
+use crate::ztoc::spans::Span;
 use crate::ztoc::zinfo::WINDOW_SIZE;
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -33,17 +33,6 @@ pub(super) struct Touched {
     pub(super) compressed: u64,
 }
 
-/// Where a span lies.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// First byte in the blob.
-    start: u64,
-    /// End in the blob.
-    end: u64,
-    /// First byte of content.
-    content: u64,
-}
-
 impl Spans<'_> {
     /// Reads the spans that cover what `delivery` wants, and no others.
     ///
@@ -54,11 +43,11 @@ impl Spans<'_> {
         let mut number = self.find(delivery.start())?;
         let first = number;
         loop {
-            let place = self.place(number)?;
-            self.check(number, place)?;
+            let span = self.span(number)?;
+            self.check(number, span)?;
             touched.spans = Some((first, number));
-            touched.compressed += place.end - place.start;
-            let window = self.inflate(number, place, delivery)?;
+            touched.compressed += span.end - span.start();
+            let window = self.inflate(number, span, delivery)?;
             if delivery.is_complete() {
                 return Ok(touched);
             }
@@ -67,7 +56,7 @@ impl Spans<'_> {
             number += 1;
             if number == self.ztoc.zinfo.span_count() {
                 return Err(self.wrong(
-                    Some(place.content),
+                    Some(span.content),
                     format!(
                         "its last span ends {} bytes before the file's end",
                         delivery.missing()
@@ -83,65 +72,38 @@ impl Spans<'_> {
             .into()
     }
 
-    /// The last span that begins at or before `offset` of the content.
+    /// The span that covers `offset` of the content.
     fn find(&self, offset: u64) -> Result<u64, ReadError> {
-        let span = self.ztoc.zinfo.span_at(offset);
-        // A plain tar's spans end with it.
-        let beyond =
-            matches!(&self.ztoc.zinfo, Zinfo::Tar(tar) if offset / tar.span_size >= tar.len());
-        match span.filter(|_| !beyond) {
-            Some(number) => Ok(number),
-            None => Err(self.wrong(Some(offset), "no span covers this place".to_owned())),
-        }
+        let nowhere = || self.wrong(Some(offset), "no span covers this place".to_owned());
+        self.ztoc.zinfo.span_at(offset).ok_or_else(nowhere)
     }
 
-    fn place(&self, number: u64) -> Result<Place, ReadError> {
-        let (start, end, content) = match &self.ztoc.zinfo {
-            Zinfo::Tar(tar) => {
-                let start = number * tar.span_size;
-                (start, start.saturating_add(tar.span_size).min(self.source.layer.size), start)
-            }
-            Zinfo::Gzip(gzip) => {
-                let at = number as usize;
-                let checkpoint = gzip.checkpoint(at);
-                let end = if at + 1 < gzip.len() {
-                    gzip.checkpoint(at + 1).compressed_offset
-                } else {
-                    self.source.layer.size
-                };
-                let inside = checkpoint.bits < 8
-                    && (checkpoint.bits == 0 || checkpoint.compressed_offset > 0);
-                let start = if inside { checkpoint.span_start() } else { u64::MAX };
-                (start, end, checkpoint.uncompressed_offset)
-            }
-        };
-        if start > end || end > self.source.layer.size {
+    fn span(&self, number: u64) -> Result<Span, ReadError> {
+        let size = self.source.layer.size;
+        let span = self.ztoc.zinfo.span(number, size);
+        if !span.lies_inside(size) {
             let problem = format!("span {number} does not lie inside the layer");
-            return Err(self.wrong(Some(content), problem));
+            return Err(self.wrong(Some(span.content), problem));
         }
-        Ok(Place { start, end, content })
+        Ok(span)
     }
 
     /// Compares a span's bytes with its digest.
-    fn check(&self, number: u64, place: Place) -> Result<(), ReadError> {
+    fn check(&self, number: u64, span: Span) -> Result<(), ReadError> {
         let mut hasher = Hasher::new();
-        let mut part = self.source.part(place.start, place.end);
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            self.source.check_cancelled()?;
-            match part.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => hasher.update(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.source.failed(error)),
-            }
-        }
+        let mut part = self.source.part(span.start(), span.end);
+        let read = pieces(&mut part, &mut |piece| {
+            hasher.update(piece);
+            !self.source.observer.cancelled()
+        });
+        read.map_err(|error| self.source.failed(error))?;
+        self.source.check_cancelled()?;
         let found = hasher.finish();
         let expected = self.ztoc.span_digests[number as usize];
         if found == expected {
             return Ok(());
         }
-        let (layer, offset) = (self.source.layer.digest, place.start);
+        let (layer, offset) = (self.source.layer.digest, span.start());
         Err(Error::SpanDigest { layer, span: number, offset, expected, found }.into())
     }
 
@@ -150,24 +112,24 @@ impl Spans<'_> {
     fn inflate(
         &self,
         number: u64,
-        place: Place,
+        span: Span,
         delivery: &mut Delivery<'_>,
     ) -> Result<Option<Box<[u8; WINDOW_SIZE]>>, ReadError> {
-        delivery.seek(place.content);
+        delivery.seek(span.content);
         let mut take = |bytes: &[u8]| delivery.take(bytes) && !self.source.observer.cancelled();
         let unpacked = match &self.ztoc.zinfo {
             Zinfo::Tar(_) => {
-                let mut part = self.source.part(place.start, place.end);
+                let mut part = self.source.part(span.start(), span.end);
                 unpack::unpack(&mut part, unpack::Codec::Plain, &mut take).map(|()| None)
             }
             Zinfo::Gzip(gzip) => {
                 let checkpoint = gzip.checkpoint(number as usize);
                 let mut byte = [0];
                 if checkpoint.bits != 0 {
-                    let read = self.source.blob.read_exact_at(&mut byte, place.start);
+                    let read = self.source.blob.read_exact_at(&mut byte, span.start());
                     read.map_err(|error| self.source.failed(error))?;
                 }
-                let mut part = self.source.part(checkpoint.compressed_offset, place.end);
+                let mut part = self.source.part(span.offset, span.end);
                 let window = gzip.window(number as usize);
                 unpack::resume(&checkpoint, byte[0], window, &mut part, &mut take)
             }

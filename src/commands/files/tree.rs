@@ -10,12 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::lookup::LookupError;
 use crate::limits::{MAX_IMPLIED_NODES, MAX_LINK_STEPS, MAX_NODES, MAX_PATH};
+use crate::ztoc::paths::{Whiteout, clean, components, is_name, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
-
-/// Beginning of the name of an entry that removes another name (OCI image specification, `layer.md`).
-pub(super) const WHITEOUT: &[u8] = b".wh.";
-/// Name of an entry that hides what lower layers have in its directory.
-pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// A file or directory of a [`super::Root`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -189,16 +185,16 @@ impl<'a> Trees<'a> {
             }
             return Ok(());
         };
-        if let Some(hidden) = base.strip_prefix(WHITEOUT)
-            && !raw
-        {
+        if let Some(removes) = whiteout(base).filter(|_| !raw) {
             let Some(directory) = self.directory_mut(parent) else { return Ok(()) };
-            match hidden {
-                _ if base == OPAQUE => directory.opaque = true,
+            match removes {
+                Whiteout::Opaque => directory.opaque = true,
                 // containerd refuses these ("invalid whiteout name"): they would remove the directory.
-                b"" | b"." | b".." => return Err("it is a whiteout that names nothing".to_owned()),
+                Whiteout::Of(hidden) if !is_name(hidden) => {
+                    return Err("it is a whiteout that names nothing".to_owned());
+                }
                 // What stood before it in the same layer is unpacked by then, and goes as well.
-                hidden => {
+                Whiteout::Of(hidden) => {
                     directory.whiteouts.push(hidden);
                     if directory.children.remove(hidden).is_some() {
                         self.last = None;
@@ -257,25 +253,15 @@ impl<'a> Trees<'a> {
         root: NodeId,
         name: &'a [u8],
     ) -> Result<Option<(NodeId, &'a [u8])>, String> {
-        let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        let start = name[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
-        let (spelled, base) = (&name[..start], &name[start..end]);
-        let plain = !matches!(base, b"" | b"." | b"..");
+        let (spelled, base) = split(name);
+        let plain = is_name(base);
         if let Some((last, node)) = self.last
             && last == spelled
             && plain
         {
             return Ok(Some((node, base)));
         }
-        // As Go's `filepath.Clean` has it, `..` takes a name away whatever it stands for.
-        let mut path = Vec::new();
-        for component in components(name) {
-            if component == b".." {
-                path.pop();
-            } else {
-                path.push(component);
-            }
-        }
+        let path = clean(name);
         let Some((base, directories)) = path.split_last() else { return Ok(None) };
         let parent = self.make(root, directories)?;
         self.last = plain.then_some((spelled, parent));
@@ -363,9 +349,4 @@ const MAX_ENTRY_LINKS: usize = 255;
 
 fn implied<'a>(parent: NodeId) -> Node<'a> {
     Node { parent, layer: 0, entry: IMPLIED, file: (0, IMPLIED), directory: None }
-}
-
-/// The components of a path, without empty ones and `.`.
-pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".")
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::lookup::LookupError;
 use super::open::{ImageFiles, LayerFiles};
-use super::tree::{IMPLIED, NodeId, OPAQUE, Trees, WHITEOUT};
+use super::tree::{IMPLIED, NodeId, Trees};
+use crate::ztoc::paths::{Whiteout, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, ModTime};
 
 /// A root directory: that of the image, or of one of its layers alone.
@@ -88,9 +89,10 @@ impl<'a> Root<'a> {
         let own = self.trees.get((stored.layer, stored.entry));
         let file = if self.raw { own } else { self.trees.get(stored.file) };
         let attributes = if self.raw { own } else { self.trees.attributes(stored) };
+        let removes = whiteout(split(own.name()).1).filter(|_| self.raw);
         let kind = match file.file_type() {
-            _ if self.raw && base(own.name()) == OPAQUE => EntryKind::Opaque,
-            _ if self.raw && base(own.name()).starts_with(WHITEOUT) => EntryKind::Whiteout,
+            _ if removes == Some(Whiteout::Opaque) => EntryKind::Opaque,
+            _ if removes.is_some() => EntryKind::Whiteout,
             FileType::Regular => EntryKind::File,
             FileType::HardLink => EntryKind::HardLink,
             FileType::Symlink => EntryKind::Symlink,
@@ -103,12 +105,6 @@ impl<'a> Root<'a> {
         let (own, file, attributes) = (Some(own), Some(file), Some(attributes));
         Entry { own, file, attributes, kind, layer }
     }
-}
-
-/// The last component of an entry's name.
-fn base(name: &[u8]) -> &[u8] {
-    let name = name.strip_suffix(b"/").unwrap_or(name);
-    name.rsplit(|byte| *byte == b'/').next().unwrap_or(name)
 }
 
 impl<'a> Entry<'a> {
@@ -179,15 +175,11 @@ impl<'a> Entry<'a> {
             .then(|| (file.devmajor(), file.devminor()))
     }
 
-    /// Extended attributes, sorted by name: PAX records `SCHILY.xattr.NAME`.
+    /// Extended attributes, sorted by name.
     pub fn xattrs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let entries = [self.file, self.attributes].into_iter().flatten();
-        let records = entries.flat_map(|file| file.pax());
-        let named = records.filter_map(|(key, value)| {
-            Some((key.strip_prefix(b"SCHILY.xattr.".as_slice())?, value))
-        });
         // What a hard link has is added to what its file has.
-        named.collect::<BTreeMap<_, _>>().into_iter()
+        entries.flat_map(|file| file.xattrs()).collect::<BTreeMap<_, _>>().into_iter()
     }
 
     /// The layer with the entry; `None` for an implied directory.

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::layers::{Scanned, key};
 use super::options::Options;
-use crate::commands::select::Selection;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
+use crate::layout::select::Selection;
 use crate::layout::tree::Tree;
-use crate::soci::bind::{Rewrite, rewrite};
+use crate::soci::bind::{Binding, Rewrite, rewrite};
 use crate::soci::index::ZtocEntry;
 use crate::soci::prefetch::Prefetch;
 
@@ -35,7 +35,15 @@ pub(super) fn assemble(
         })
     };
     let selected = |position, image: &_| selection.wants(position, image);
-    rewrite(layout, tree, options, &selected, &ztoc, prefetch)
+    let binding = Binding {
+        index_version: options.index_version,
+        v1_shape: options.v1_shape,
+        layer_types: options.layer_types,
+        tool: &options.build_tool_identifier,
+        name: options.name.as_deref(),
+        keeps: !options.prune,
+    };
+    rewrite(layout, tree, &binding, &selected, &ztoc, prefetch)
 }
 
 /// Documents are small: they are staged in the order of their digests.

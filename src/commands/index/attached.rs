@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{Attached, Report};
-use crate::commands::select::Selection;
+use crate::layout::select::Selection;
 use crate::layout::tree::{Content, REF_NAME, Tree};
 use crate::limits::MAX_WARNINGS;
 use crate::oci::digest::Digest;

@@ -1,4 +1,4 @@
-//! Scans that were made before the pipeline began: of blobs that passed by while an archive was read.
+//! Layers scanned while their archive is still arriving, before the run proper begins.
 //!
 //! A scan depends on the blob's digest, on how it is read, and on the span size and identifier of the
 //! options. The latter are the run's own, so the first two are the key.

@@ -11,10 +11,10 @@ use super::layers::{self, Layers, Scanned};
 use super::options::Options;
 use crate::commands::listing::list;
 use crate::commands::parents::{self, Attributes, Hidden, Seen, Stack, StackLayer, Watched};
-use crate::commands::select::Selection;
 use crate::error::Error;
 use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layout::Layout;
+use crate::layout::select::Selection;
 use crate::oci::digest::Digest;
 use crate::progress::steps::Steps;
 
@@ -67,7 +67,7 @@ pub(super) fn leave_eager(
 
 /// The images in which a lazy layer implies directories above another layer. Only such layers count as lazy.
 fn stacks(selection: &Selection<'_>, scanned: &Scanned) -> Vec<Stack> {
-    let stack = |image: &crate::commands::select::SelectedImage<'_>| {
+    let stack = |image: &crate::layout::select::SelectedImage<'_>| {
         let layers = image.image.layers.iter().map(|layer| {
             let ready = layers::key(layer).and_then(|key| scanned.ztocs.get(&key));
             let ready = ready.filter(|ready| ready.implies_directories);

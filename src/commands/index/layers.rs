@@ -14,22 +14,22 @@ use super::stage;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, ZtocReport};
 use crate::commands::parents;
-use crate::commands::select::Selection;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause, EagerReason};
-use crate::layer::{Scan, ScanObserver, ScanRequest, fidelity, scan};
+use crate::layer::{Scan, ScanRequest, fidelity, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
+use crate::layout::select::Selection;
 use crate::layout::tree::Tree;
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_kind};
 use crate::progress::event::{Outcome, Step};
-use crate::progress::steps::Steps;
+use crate::progress::steps::{BlobProgress, Steps};
 use crate::soci::find::{FoundZtoc, ZtocProblem};
-use crate::threads::each;
+use crate::threads::{self, each};
 use crate::ztoc::Ztoc;
 
 /// What makes two layers one: the same bytes, read in the same way.
@@ -258,9 +258,7 @@ impl<'a> Layers<'a> {
         // The largest first, so that none of them is left alone at the end.
         jobs.sort_by_key(|(position, _)| std::cmp::Reverse(self.layers[*position].descriptor.size));
         let cancelled = AtomicBool::new(false);
-        let threads = options.jobs.or_else(|| std::thread::available_parallelism().ok());
-        let threads = threads.map_or(1, std::num::NonZero::get);
-        let results = each(threads, jobs.len(), |number| {
+        let results = each(threads::wanted(options.jobs), jobs.len(), |number| {
             let (position, step) = &jobs[number];
             if cancelled.load(Ordering::Relaxed) {
                 return None;
@@ -372,7 +370,7 @@ impl<'a> Layers<'a> {
             build_tool_identifier: &job.options.build_tool_identifier,
             second_thread: job.second_thread(),
         };
-        let scanned = scan(&mut blob, &request, &ScanProgress { job, size })
+        let scanned = scan(&mut blob, &request, &job.blob(size))
             .map_err(|error| Error::scan(error, job.layout.blob_path(&digest), digest, size))?;
         let ztoc = match scanned {
             Scan::Indexed(ztoc) => ztoc,
@@ -463,8 +461,10 @@ impl Job<'_> {
         }
     }
 
-    pub(super) fn progress(&self, current: u64, total: u64) {
-        self.steps.progress(self.step, current, total);
+    /// What the work on the layer's blob is told and tells.
+    pub(super) fn blob(&self, size: u64) -> BlobProgress<'_> {
+        let Self { steps, step, cancelled, .. } = *self;
+        BlobProgress { steps, step, size, failed: Some(cancelled) }
     }
 
     pub(super) fn warn(&self, message: &str) {
@@ -484,25 +484,6 @@ impl Job<'_> {
     /// Whether all blobs were held to their digests just before.
     pub(super) fn blobs_are_whole(&self) -> bool {
         self.early.blobs_are_whole()
-    }
-
-    pub(super) fn cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed) || self.steps.cancelled()
-    }
-}
-
-struct ScanProgress<'a> {
-    job: &'a Job<'a>,
-    size: u64,
-}
-
-impl ScanObserver for ScanProgress<'_> {
-    fn progress(&self, bytes: u64) {
-        self.job.progress(bytes, self.size);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.job.cancelled()
     }
 }
 

@@ -10,9 +10,11 @@ pub(crate) mod cached;
 pub(crate) mod early;
 mod foreseen;
 mod hiding;
+mod images;
 mod layers;
 pub(crate) mod options;
 pub mod prefetch;
+pub(in crate::commands) mod prune;
 pub mod report;
 mod reuse;
 pub(in crate::commands) mod roots;
@@ -26,12 +28,10 @@ use std::time::Instant;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::Report;
-use crate::commands::select::select_indexable;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
-use crate::layout::reach::{Reached, Search};
 use crate::layout::tree::{self, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
@@ -43,6 +43,7 @@ use cached::CacheUse;
 use early::EarlyScans;
 use foreseen::Foreseen;
 use layers::Layers;
+use prune::prune;
 use roots::empty_report;
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
@@ -117,7 +118,7 @@ pub(in crate::commands) fn resolve(
 
 fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, layout.path(), steps)?;
-    let selection = select_indexable(&tree, options, layout.path())?;
+    let selection = images::select(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);
@@ -157,7 +158,7 @@ pub(crate) fn run_made(
         layout.refuse_external_blobs()?;
     }
     let tree = resolve(layout, shown, steps)?;
-    let selection = select_indexable(&tree, options, shown)?;
+    let selection = images::select(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let like = model_blob(layout, &tree);
@@ -169,8 +170,7 @@ pub(crate) fn run_made(
 
     let step = steps.plan(
         "[assemble] SOCI indexes and manifests".to_owned(),
-        // Where zTOCs are kept decides nothing.
-        &format!("assemble {:?}", Options { cache_dir: None, ..options.clone() }),
+        &format!("assemble {}", options.of_documents()),
         &scanned.steps,
     );
     let (rewritten, mut staged) = steps.run(&step, || {
@@ -227,45 +227,4 @@ pub(in crate::commands) fn model_blob(layout: &Layout, tree: &Tree) -> PathBuf {
     let first =
         tree.roots.iter().filter_map(|root| root.known()).map(|d| layout.blob_path(&d.digest));
     first.into_iter().find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
-}
-
-/// What [`prune`] did.
-#[derive(Debug, Default)]
-pub(in crate::commands) struct Pruned {
-    pub(in crate::commands) blobs: u64,
-    pub(in crate::commands) bytes: u64,
-    /// Why nothing was removed.
-    pub(in crate::commands) warning: Option<String>,
-}
-
-/// Removes what `tree` and the texts `before` led to and those of `after` do not. Where a document cannot be read,
-/// nothing is removed.
-pub(in crate::commands) fn prune(
-    layout: &LockedLayout,
-    tree: &Tree,
-    before: &[&str],
-    after: &[&str],
-) -> Result<Pruned, Error> {
-    let before = Search::texts(before).tree(tree).run(layout)?;
-    // Whoever does not take the lock may have replaced it since: what it leads to now stays.
-    let now = tree::read(layout);
-    let after = match &now {
-        Ok(now) => Search::texts(after).text(&now.index_json).tree(now),
-        Err(_) => Search::texts(after),
-    };
-    let after = after.careful().run(layout)?;
-    let mut pruned = Pruned::default();
-    if let Some(doubt) = now.err().or(after.doubt) {
-        let why = "nothing was pruned, since nobody knows what a document refers to";
-        pruned.warning = Some(format!("{why}: {doubt}"));
-        return Ok(pruned);
-    }
-    for (digest, Reached { size, .. }) in before.sha256 {
-        if !after.sha256.contains_key(&digest) {
-            layout.remove_blob(&digest)?;
-            pruned.blobs += 1;
-            pruned.bytes += size;
-        }
-    }
-    Ok(pruned)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::commands::layer_choice::LayerChoice;
-use crate::oci::platform::Platform;
+use crate::layout::select::ImageFilter;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
 use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
 use crate::soci::manifest::LayerTypes;
@@ -23,10 +23,8 @@ pub struct Options {
     /// Name (`org.opencontainers.image.ref.name`) for the selected entry of `index.json`, which must
     /// have none.
     pub name: Option<String>,
-    /// Names of the images to index; empty for all.
-    pub refs: Vec<String>,
-    /// Platforms to index; empty for all.
-    pub platforms: Vec<Platform>,
+    /// The images to index.
+    pub images: ImageFilter,
     /// Uncompressed bytes between checkpoints, at least 1.
     pub span_size: u64,
     /// Layers whose blob is smaller (bytes) get no zTOC.
@@ -138,8 +136,7 @@ impl Default for Options {
             v1_shape: V1Shape::default(),
             layer_types: LayerTypes::default(),
             name: None,
-            refs: Vec::new(),
-            platforms: Vec::new(),
+            images: ImageFilter::default(),
             span_size: DEFAULT_SPAN_SIZE,
             min_layer_size: DEFAULT_MIN_LAYER_SIZE,
             min_saving: DEFAULT_MIN_SAVING,
@@ -156,6 +153,39 @@ impl Default for Options {
             dry_run: false,
             jobs: None,
         }
+    }
+}
+
+impl Options {
+    /// All settings that decide what becomes of the documents, for the digest of that step. Which layers have a zTOC
+    /// is decided before.
+    pub(super) fn of_documents(&self) -> String {
+        let Self {
+            index_version,
+            v1_shape,
+            layer_types,
+            name,
+            images,
+            span_size,
+            xattr_optimization,
+            build_tool_identifier,
+            prune,
+            prefetch,
+            skip_layers: _,
+            accept_unlike_unpacked: _,
+            min_layer_size: _,
+            min_saving: _,
+            external_blobs: _,
+            strict: _,
+            trust_blobs: _,
+            cache_dir: _,
+            dry_run: _,
+            jobs: _,
+        } = self;
+        format!(
+            "{index_version:?} {v1_shape:?} {layer_types:?} {name:?} {images:?} {span_size} {xattr_optimization} \
+             {build_tool_identifier:?} {prune} {prefetch:?}"
+        )
     }
 }
 
@@ -181,5 +211,26 @@ mod tests {
         }
         let slow = Link { latency: Duration::MAX, ..link(1, 0, 1) };
         assert_eq!(slow.time(u64::MAX, u64::MAX).as_secs(), u64::MAX);
+    }
+
+    #[test]
+    fn the_same_documents_have_the_same_step() {
+        let plain = Options::default();
+        let same = Options {
+            jobs: NonZeroUsize::new(3),
+            cache_dir: Some("c".into()),
+            trust_blobs: true,
+            strict: true,
+            ..plain.clone()
+        };
+        assert_eq!(plain.of_documents(), same.of_documents());
+        for other in [
+            Options { index_version: IndexVersion::Both, ..plain.clone() },
+            Options { name: Some("n".into()), ..plain.clone() },
+            Options { span_size: 1, ..plain.clone() },
+            Options { prune: true, ..plain.clone() },
+        ] {
+            assert_ne!(plain.of_documents(), other.of_documents(), "{other:?}");
+        }
     }
 }

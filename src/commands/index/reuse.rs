@@ -9,20 +9,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io;
 
 use super::layers::{Job, ReadyZtoc};
 use crate::commands::index::options::Options;
 use crate::error::Error;
+use crate::layer::{ScanObserver, pieces};
 use crate::layout::Layout;
+use crate::layout::blob::Part;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{Content, Tree};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
 use crate::soci::LAYER_DIGEST;
-use crate::ztoc::{Zinfo, Ztoc};
+use crate::ztoc::Ztoc;
 
 /// zTOCs by the layer they are said to be for.
 #[derive(Debug)]
@@ -81,11 +82,7 @@ impl<'a> Candidates<'a> {
                 Err(error) => return Err(error),
             };
             let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
-            let same_compression = matches!(
-                (&ztoc.zinfo, compression),
-                (Zinfo::Gzip(_), Compression::Gzip) | (Zinfo::Tar(_), Compression::None)
-            );
-            let fits = same_compression
+            let fits = ztoc.zinfo.compression() == compression
                 && ztoc.zinfo.span_size() == options.span_size
                 && ztoc.build_tool_identifier == options.build_tool_identifier
                 && ztoc.compressed_archive_size == layer.size
@@ -134,25 +131,19 @@ fn read_whole(
     let Descriptor { digest, size, .. } = *layer;
     let path = job.layout.blob_path(&digest);
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut position = 0;
-    loop {
-        if job.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let count = match blob.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
-        let chunk = &buffer[..count];
-        hasher.update(chunk);
+    let (mut position, progress) = (0, job.blob(size));
+    let read = pieces(blob, &mut |piece| {
+        hasher.update(piece);
         for span in ends.iter_mut() {
-            span.feed(position, chunk);
+            span.feed(position, piece);
         }
-        position += count as u64;
-        job.progress(position, size);
+        position += piece.len() as u64;
+        progress.progress(position);
+        !progress.cancelled()
+    });
+    read.map_err(Error::io("read", &path))?;
+    if progress.cancelled() {
+        return Err(Error::Cancelled);
     }
     if position != size {
         return Err(Error::BlobSize { digest, expected: size, found: position });
@@ -175,16 +166,10 @@ struct Span {
 impl Span {
     /// Reads the span alone, as far as the blob of `size` bytes has it.
     fn read(&mut self, blob: &File, size: u64) -> io::Result<()> {
-        let mut buffer = vec![0; 256 << 10];
-        let mut position = self.start;
-        let end = self.end.min(size);
-        while position < end {
-            let want = (end - position).min(buffer.len() as u64) as usize;
-            blob.read_exact_at(&mut buffer[..want], position)?;
-            self.hasher.update(&buffer[..want]);
-            position += want as u64;
-        }
-        Ok(())
+        pieces(&mut Part::new(blob, self.start, self.end.min(size)), &mut |piece| {
+            self.hasher.update(piece);
+            true
+        })
     }
 
     fn feed(&mut self, position: u64, chunk: &[u8]) {
@@ -203,7 +188,8 @@ fn end_spans(ztoc: &Ztoc) -> Vec<Span> {
 }
 
 fn span(ztoc: &Ztoc, index: usize) -> Span {
-    let bytes = ztoc.span_bytes(index as u64);
-    let expected = ztoc.span_digests[index];
-    Span { start: bytes.start, end: bytes.end, expected, hasher: Hasher::new() }
+    let place = ztoc.zinfo.span(index as u64, ztoc.compressed_archive_size);
+    let (start, expected) = (place.start(), ztoc.span_digests[index]);
+    // A zTOC from elsewhere may hold any offsets.
+    Span { start, end: place.end.max(start), expected, hasher: Hasher::new() }
 }

@@ -1,7 +1,7 @@
 //! Reports of a run that has done nothing yet: roots and images as they are.
 
 use super::report::{ImageReport, REPORT_VERSION, Report, RootReport};
-use crate::commands::select::{Selection, name};
+use crate::layout::select::{Selection, name};
 use crate::layout::tree::Tree;
 
 /// The selected entries of `index.json` as they are.

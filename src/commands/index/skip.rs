@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::commands::index::options::Options;
-use crate::commands::select::Selection;
 use crate::error::Error;
+use crate::layout::select::Selection;
 use crate::oci::digest::Digest;
 
 /// What is said of such a layer.

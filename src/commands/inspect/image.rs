@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::InspectOptions;
 use super::blobs::Broken;
 use super::report::{Eager, Image, Layer, Problem, SociIndex, Ztoc};
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
 use crate::commands::share::Share;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
+use crate::layout::select::ImageFilter;
 use crate::layout::tree::{Content, Image as Found, Node, REFERENCE_DIGEST};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, is_nondistributable, layer_kind};
@@ -19,7 +19,7 @@ use crate::oci::soci_version::IndexVersion;
 pub(super) fn find(
     layout: &Layout,
     roots: &[&Node],
-    options: &InspectOptions,
+    filter: &ImageFilter,
     soci_indexes: &mut [SociIndex],
     broken: &mut Broken,
 ) -> Vec<Image> {
@@ -39,8 +39,7 @@ pub(super) fn find(
                 for place in &own {
                     soci_indexes[*place].images.push(descriptor.digest);
                 }
-                let platforms = &options.platforms;
-                if !platforms.is_empty() && !platforms.iter().any(|p| p.matches(&image.platform)) {
+                if !filter.wants(&image.platform) {
                     return None;
                 }
                 let look = Look { layout, digest: descriptor.digest, image };

@@ -11,15 +11,14 @@ mod report;
 mod soci;
 mod walk;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 pub use crate::commands::share::Share;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::descriptor::Descriptor;
+use crate::layout::select::ImageFilter;
 use crate::layout::tree::{self, Content as Found, Node, Tree};
-use crate::oci::platform::Platform;
 use blobs::Broken;
 pub use report::{
     Blob, Blobs, BrokenBlob, Content, Eager, Entry, INSPECTION_VERSION, Image, Inspection, Layer,
@@ -29,10 +28,8 @@ pub use report::{
 /// What to look at.
 #[derive(Clone, Debug, Default)]
 pub struct InspectOptions {
-    /// Names of the images; empty for all entries.
-    pub refs: Vec<String>,
-    /// Platforms; empty for all.
-    pub platforms: Vec<Platform>,
+    /// The images; without names, all entries.
+    pub images: ImageFilter,
 }
 
 /// Looks into the layout directory at `path`. Nothing is locked or written.
@@ -43,28 +40,30 @@ pub struct InspectOptions {
 pub fn inspect(path: &Path, options: &InspectOptions) -> Result<Inspection, Error> {
     let layout = Layout::open(path)?;
     let tree = tree::read_all(&layout)?;
-    look(&layout, &tree, options)
+    look(&layout, &tree, &options.images)
 }
 
 /// Looks at a tree that was read by [`tree::read_all`].
 pub(crate) fn look(
     layout: &Layout,
     tree: &Tree,
-    options: &InspectOptions,
+    filter: &ImageFilter,
 ) -> Result<Inspection, Error> {
-    let roots = wanted_roots(tree, &options.refs)?;
+    let roots = wanted_roots(tree, filter)?;
     let mut broken = Broken::default();
     let mut soci_indexes = soci::find(layout, &roots, &mut broken);
-    let images = image::find(layout, &roots, options, &mut soci_indexes, &mut broken);
-    for platform in &options.platforms {
-        let is_it = |node: &Node| matches!(&node.content, Found::Image(image) if platform.matches(&image.platform));
-        if !any(&roots, &is_it) {
-            let platform = platform.to_string();
-            return Err(Error::NoSuchPlatform { platform, found: platforms(&roots) });
-        }
+    let images = image::find(layout, &roots, filter, &mut soci_indexes, &mut broken);
+    let mut platforms = Vec::new();
+    for root in &roots {
+        root.visit(&mut |node| {
+            if let Found::Image(image) = &node.content {
+                platforms.push(&image.platform);
+            }
+        });
     }
+    filter.check_platforms(&platforms)?;
     let wanted: HashSet<_> = images.iter().map(|image| image.digest).collect();
-    let narrowed = !options.platforms.is_empty();
+    let narrowed = !filter.platforms.is_empty();
     if narrowed {
         soci_indexes.retain(|soci| soci.images.iter().any(|image| wanted.contains(image)));
     }
@@ -79,48 +78,13 @@ pub(crate) fn look(
     })
 }
 
-fn any(roots: &[&Node], is_it: &dyn Fn(&Node) -> bool) -> bool {
-    let mut found = false;
-    for root in roots {
-        root.visit(&mut |node| found |= is_it(node));
-    }
-    found
-}
-
-fn platforms(roots: &[&Node]) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for root in roots {
-        root.visit(&mut |node| {
-            if let Found::Image(image) = &node.content {
-                found.insert(image.platform.to_string());
-            }
-        });
-    }
-    found.into_iter().collect()
-}
-
 /// The entries with one of these names, all other entries of the same digests, and the lists of what
 /// refers to something below them.
-fn wanted_roots<'a>(tree: &'a Tree, refs: &[String]) -> Result<Vec<&'a Node>, Error> {
-    if refs.is_empty() {
+fn wanted_roots<'a>(tree: &'a Tree, filter: &ImageFilter) -> Result<Vec<&'a Node>, Error> {
+    let Some(named) = filter.named(tree, |_| true)? else {
         return Ok(tree.roots.iter().collect());
-    }
-    let named = |node: &Node, name: &str| {
-        node.known().is_some_and(|descriptor| descriptor.names().any(|other| other == name))
     };
-    let mut digests = HashSet::new();
-    for name in refs {
-        let roots = tree.roots.iter().filter(|root| named(root, name));
-        let found: Vec<_> = roots.filter_map(|root| root.known()).map(|d| d.digest).collect();
-        let none = found.is_empty();
-        digests.extend(found);
-        if none {
-            let names = tree.roots.iter().filter_map(Node::known).flat_map(Descriptor::names);
-            let found = names.map(str::to_owned).collect();
-            return Err(Error::NoSuchRef { name: name.clone(), found });
-        }
-    }
-    let is_wanted = |node: &Node| node.known().is_some_and(|d| digests.contains(&d.digest));
+    let is_wanted = |node: &Node| node.known().is_some_and(|d| named.contains(&d.digest));
     let mut below = HashSet::new();
     for root in tree.roots.iter().filter(|root| is_wanted(root)) {
         root.visit(&mut |node| below.extend(node.known().map(|descriptor| descriptor.digest)));

@@ -11,12 +11,11 @@ use crate::limits::{MAX_MANIFEST_SIZE, MAX_PREFETCH_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::members;
-use crate::oci::json::schema::{self, PREFETCH};
 use crate::oci::media_type::SOCI_PREFETCH;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::BUILD_TOOL;
 use crate::soci::find::{disables_xattrs, layer_of};
-use crate::soci::prefetch::VERSION;
+use crate::soci::prefetched::parse;
 
 /// All SOCI indexes below `roots`, each once. Their images are not known yet.
 pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec<SociIndex> {
@@ -140,28 +139,13 @@ impl Look<'_> {
             Ok(None) => return Err(Problem::Missing),
             Err(error) => return Err(unusable(error.to_string())),
         };
-        let text = std::str::from_utf8(&bytes).map_err(|e| unusable(e.to_string()))?;
-        schema::check(text, 0, &PREFETCH, None).map_err(|mistake| unusable(mistake.to_string()))?;
-        let list: List = serde_json::from_str(text).map_err(|e| unusable(e.to_string()))?;
-        if list.version != VERSION {
-            let found = list.version;
-            return Err(unusable(format!("version: expected {VERSION:?}, found {found:?}")));
-        }
-        Ok(list.prefetch_spans.iter().map(|range| (range.start_span, range.end_span)).collect())
+        let ranges =
+            parse(&String::from_utf8_lossy(&bytes)).map_err(|e| unusable(e.to_string()))?;
+        let ranges = ranges.map_err(|mistake| unusable(mistake.to_string()))?;
+        let span = |(start, end): (i64, i64)| Some((start.try_into().ok()?, end.try_into().ok()?));
+        let spans: Option<Vec<(u64, u64)>> = ranges.into_iter().map(span).collect();
+        spans.ok_or_else(|| unusable("prefetch_spans: a span below 0".to_owned()))
     }
-}
-
-/// A prefetch artifact (`soci-formats` 5.4).
-#[derive(serde::Deserialize)]
-struct List {
-    version: String,
-    prefetch_spans: Vec<Range>,
-}
-
-#[derive(serde::Deserialize)]
-struct Range {
-    start_span: u64,
-    end_span: u64,
 }
 
 /// Why the reference's reader refuses the whole index (`soci-formats` 7.2): its text is not what the

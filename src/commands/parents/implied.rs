@@ -9,8 +9,9 @@ use super::{Stack, ZtocKey};
 use crate::error::Error;
 use crate::limits::{MAX_PATH, MAX_WATCHED_SIZE};
 use crate::progress::steps::Steps;
-use crate::threads::each;
+use crate::threads::{self, each};
 use crate::ztoc::Ztoc;
+use crate::ztoc::paths::{cleaned, is_name, split};
 use crate::ztoc::toc::{FileType, Toc};
 
 /// Bytes that a path takes in a set, besides its own.
@@ -30,9 +31,8 @@ pub(in crate::commands) fn watch(
     let above = stacks.iter().flat_map(|stack| stack.layers.iter().skip(1));
     let ztocs: BTreeSet<ZtocKey> = above.filter_map(|layer| layer.ztoc).collect();
     let ztocs: Vec<ZtocKey> = ztocs.into_iter().collect();
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok());
     let budget = Budget::new(MAX_WATCHED_SIZE);
-    let read = each(threads.map_or(1, NonZeroUsize::get), ztocs.len(), |number| {
+    let read = each(threads::wanted(threads), ztocs.len(), |number| {
         if steps.cancelled() {
             return Err(Error::Cancelled);
         }
@@ -51,19 +51,19 @@ pub(in crate::commands) fn implies(toc: &Toc) -> bool {
 /// The directories that names lead through and that are no names themselves, without the root.
 fn implied(toc: &Toc, budget: &Budget) -> BTreeSet<Vec<u8>> {
     let directories = toc.iter().filter(|file| file.file_type() == FileType::Directory);
-    let own: HashSet<Cow<'_, [u8]>> = directories.map(|file| clean(file.name())).collect();
+    let own: HashSet<Cow<'_, [u8]>> = directories.map(|file| cleaned(file.name())).collect();
     let mut found = BTreeSet::new();
     let mut last: Option<&[u8]> = None;
     // No runtime could unpack a longer name.
     for file in toc.iter().filter(|file| file.name().len() <= MAX_PATH) {
         let (spelled, base) = split(file.name());
-        let plain = !matches!(base, b"." | b"..");
+        let plain = is_name(base);
         // Most entries lie beside the one before.
         if plain && last == Some(spelled) {
             continue;
         }
         last = plain.then_some(spelled);
-        let name = clean(file.name());
+        let name = cleaned(file.name());
         let mut path: &[u8] = &name;
         while let Some(at) = path.iter().rposition(|byte| *byte == b'/') {
             path = &path[..at];
@@ -80,44 +80,10 @@ fn implied(toc: &Toc, budget: &Budget) -> BTreeSet<Vec<u8>> {
     if !found.is_empty() {
         // A name below one that is no directory. Nothing is made up for it.
         for file in toc.iter().filter(|file| file.file_type() != FileType::Directory) {
-            found.remove(&*clean(file.name()));
+            found.remove(&*cleaned(file.name()));
         }
     }
     found
-}
-
-/// The directory of a name as it is spelled, and its last component.
-fn split(name: &[u8]) -> (&[u8], &[u8]) {
-    let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    let start = name[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
-    (&name[..start], &name[start..end])
-}
-
-/// A name as the reader has it (`cleanEntryPath`): without `.`, `..` and slashes that mean nothing.
-fn clean(name: &[u8]) -> Cow<'_, [u8]> {
-    let mut plain = name;
-    while let Some(rest) = plain.strip_prefix(b"./").or_else(|| plain.strip_prefix(b"/")) {
-        plain = rest;
-    }
-    plain = plain.strip_suffix(b"/").unwrap_or(plain);
-    if plain.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")) {
-        return Cow::Borrowed(plain);
-    }
-    let mut path = Vec::new();
-    components(name, &mut path);
-    Cow::Owned(path.join(&b'/'))
-}
-
-/// The components of a name as the reader has it.
-pub(super) fn components<'a>(name: &'a [u8], path: &mut Vec<&'a [u8]>) {
-    path.clear();
-    for part in name.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(path.pop()),
-            part => path.push(part),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ZtocKey;
-use super::implied::components;
+use crate::ztoc::paths::{Whiteout, clean_into, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
-
-/// Beginning of the name of an entry that removes another name (OCI image specification, `layer.md`).
-const WHITEOUT: &[u8] = b".wh.";
-/// Name of an entry that hides what lower layers have in its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Bytes that a directory takes in the tree, besides its name.
 const NODE_COST: usize = 128;
@@ -136,14 +131,14 @@ impl Watched {
         }
         let mut path = Vec::new();
         for file in toc.iter() {
-            components(file.name(), &mut path);
+            clean_into(file.name(), &mut path);
             let Some((base, directories)) = path.split_last() else { continue };
             let parent = directories.iter().try_fold(ROOT, |node, name| self.child(node, name));
             let Some(parent) = parent else { continue };
-            let hidden = base.strip_prefix(WHITEOUT);
-            let node = match hidden {
-                Some(_) if *base == OPAQUE => Some(parent),
-                Some(hidden) => self.child(parent, hidden),
+            let removes = whiteout(base);
+            let node = match removes {
+                Some(Whiteout::Opaque) => Some(parent),
+                Some(Whiteout::Of(hidden)) => self.child(parent, hidden),
                 None => self.child(parent, base),
             };
             let Some(node) = node else { continue };
@@ -154,9 +149,9 @@ impl Watched {
                 self.budget.take(STATE_COST);
                 State::default()
             });
-            match hidden {
-                Some(_) if *base == OPAQUE => state.opaque = true,
-                Some(_) => state.whiteout = true,
+            match removes {
+                Some(Whiteout::Opaque) => state.opaque = true,
+                Some(Whiteout::Of(_)) => state.whiteout = true,
                 // A later entry replaces an earlier one.
                 None => state.entry = Some(Entry::new(&file)),
             }
@@ -243,9 +238,7 @@ impl Attributes {
         Self { mode: 0o755, uid: 0, gid: 0, xattrs: false };
 
     fn new(file: &FileRef<'_>) -> Self {
-        let mut names =
-            file.pax().filter_map(|(key, _)| key.strip_prefix(b"SCHILY.xattr.".as_slice()));
-        let xattrs = names.any(|name| !name.starts_with(b"trusted."));
+        let xattrs = file.xattrs().any(|(name, _)| !name.starts_with(b"trusted."));
         Self {
             mode: (file.mode() & 0o7777).unsigned_abs() as u16,
             uid: file.uid(),

@@ -20,6 +20,7 @@ use crate::layout::Layout;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::event::Observer;
+use crate::threads;
 pub use report::{ESTIMATE_VERSION, Estimate, LayerEstimate, Measured};
 use schedule::Work;
 
@@ -69,8 +70,7 @@ pub fn estimate(
         work.push(self::work(layer, rates));
         estimates.push(one(&layout, layer, rates, sample.is_some(), options.span_size)?);
     }
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let jobs = options.jobs.map_or(processors, std::num::NonZero::get);
+    let (processors, jobs) = (threads::wanted(None), threads::wanted(options.jobs));
     let two_threads = options.jobs.is_none_or(|jobs| jobs.get() > 1);
     let times = schedule::play(&work, jobs, processors, two_threads);
     for (layer, (start, end)) in estimates.iter_mut().zip(&times) {

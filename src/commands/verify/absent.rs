@@ -4,25 +4,26 @@
 
 use super::Findings;
 use super::finding::Consequence;
-use crate::commands::select::Selection;
 use crate::layout::descriptor::Descriptor;
+use crate::layout::select::{ImageFilter, Selection};
 use crate::layout::tree::{Content, Node, Tree};
 use crate::oci::digest::Digest;
-use crate::oci::platform::Platform;
 use crate::soci::IMAGE_MANIFEST_DIGEST;
 
-/// Reports the absent manifests below the selected roots, each once per index. With `platforms` only theirs.
+/// Reports the absent manifests below the selected roots, each once per index. Of some platforms only where they are meant.
 pub(super) fn check(
     tree: &Tree,
     selection: &Selection<'_>,
-    platforms: &[Platform],
+    filter: &ImageFilter,
     findings: &mut Findings,
 ) {
     let mut seen = std::collections::BTreeSet::new();
     for root in selection.roots().map(|position| &tree.roots[position]) {
         below(root, &mut |index, child| {
-            let of_platform = |platform: &Platform| platforms.iter().any(|p| p.matches(platform));
-            let wanted = platforms.is_empty() || child.platform.as_ref().is_some_and(of_platform);
+            let wanted = match &child.platform {
+                Some(platform) => filter.wants(platform),
+                None => filter.platforms.is_empty(),
+            };
             // An image that names an absent SOCI index says so itself.
             let is_soci = child.annotations.contains_key(IMAGE_MANIFEST_DIGEST);
             if !wanted || is_soci || !seen.insert((index, child.digest)) {

@@ -4,6 +4,7 @@ use super::Findings;
 use super::finding::Consequence;
 use crate::layer::tar::dangling;
 use crate::oci::digest::Digest;
+use crate::ztoc::compare::{Field, differences};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
 
 /// Compares the TOC of the zTOC `name` with the right one.
@@ -19,9 +20,17 @@ pub(super) fn compare(name: Digest, stored: &Toc, right: &Toc, findings: &mut Fi
     for (number, (stored, right)) in stored.iter().zip(right.iter()).enumerate() {
         let place = |field: &str| format!("{field} of entry {number} ({})", text(right.name()));
         let offset = Some(right.uncompressed_offset().cast_unsigned());
-        for (field, consequence, expected, found) in differences(&stored, &right) {
+        for field in differences(&Field::ALL, &stored, &right) {
             differs = true;
-            findings.add(consequence, blob, &place(field), offset, expected, found);
+            let (consequence, place) = (consequence(field, &stored, &right), place(field.name()));
+            findings.add(
+                consequence,
+                blob,
+                &place,
+                offset,
+                field.text(&right),
+                field.text(&stored),
+            );
         }
         // The reader looks for the header of a file where the entry before it ends.
         if header != right_header && is_read(&stored) {
@@ -50,63 +59,39 @@ fn is_read(file: &FileRef<'_>) -> bool {
     file.file_type() == FileType::Regular
 }
 
-type Difference = (&'static str, Consequence, String, String);
-
+/// What comes of a field that is wrong.
+///
 /// What the reader compares with the tar header when a file is first read leads to an error there. It does so
 /// for regular files only; what is wrong of other entries, or not compared, is simply wrong. Of a hard link it
 /// takes the two names, all else from the target (`soci-formats` 7.3; `metadata/reader.go`,
 /// `fs/reader/reader.go`).
-fn differences(stored: &FileRef<'_>, right: &FileRef<'_>) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let mut compare = |field, consequence, expected: String, stored: String| {
-        if expected != stored {
-            found.push((field, consequence, expected, stored));
+fn consequence(field: Field, stored: &FileRef<'_>, right: &FileRef<'_>) -> Consequence {
+    use Consequence::{IoError, Misleading, WrongBytes};
+    let kind = stored.file_type();
+    match field {
+        // The file is not found under its own name.
+        Field::Name => WrongBytes,
+        // What is no file and is opened as one has another header than a file.
+        Field::Type => match right.file_type() {
+            FileType::HardLink | FileType::Directory => WrongBytes,
+            _ if is_read(stored) => IoError,
+            _ => WrongBytes,
+        },
+        Field::Offset => {
+            if is_read(stored) {
+                IoError
+            } else {
+                Misleading
+            }
         }
-    };
-    let (wrong, unseen) = (Consequence::WrongBytes, Consequence::Misleading);
-    let link = stored.file_type() == FileType::HardLink;
-    let attribute = match stored.file_type() {
-        FileType::Regular => Consequence::IoError,
-        FileType::HardLink => unseen,
-        _ => wrong,
-    };
-    let place = if is_read(stored) { Consequence::IoError } else { unseen };
-    // The file is not found under its own name.
-    compare("name", wrong, text(right.name()), text(stored.name()));
-    let kind = |file: &FileRef<'_>| file.file_type().as_str().to_owned();
-    // What is no file and is opened as one has another header than a file.
-    let opened =
-        is_read(stored) && !matches!(right.file_type(), FileType::HardLink | FileType::Directory);
-    let kind_is = if opened { Consequence::IoError } else { wrong };
-    compare("type", kind_is, kind(right), kind(stored));
-    let offset = |file: &FileRef<'_>| file.uncompressed_offset().to_string();
-    compare("uncompressed_offset", place, offset(right), offset(stored));
-    let size = |file: &FileRef<'_>| file.uncompressed_size().to_string();
-    compare("uncompressed_size", attribute, size(right), size(stored));
-    let target = if link { wrong } else { attribute };
-    compare("linkname", target, text(right.linkname()), text(stored.linkname()));
-    let mode = |file: &FileRef<'_>| format!("{:o}", file.mode());
-    compare("mode", attribute, mode(right), mode(stored));
-    compare("uid", attribute, right.uid().to_string(), stored.uid().to_string());
-    compare("gid", attribute, right.gid().to_string(), stored.gid().to_string());
-    compare("uname", unseen, text(right.uname()), text(stored.uname()));
-    compare("gname", unseen, text(right.gname()), text(stored.gname()));
-    let time = |file: &FileRef<'_>| {
-        let time = file.mod_time();
-        format!("{}.{:09} s", time.seconds, time.nanoseconds)
-    };
-    compare("mod_time", attribute, time(right), time(stored));
-    let device = |file: &FileRef<'_>| format!("{}:{}", file.devmajor(), file.devminor());
-    compare("device number", attribute, device(right), device(stored));
-    let records = |file: &FileRef<'_>, attributes: bool| {
-        let records = file.pax().filter(|(key, _)| key.starts_with(b"SCHILY.xattr.") == attributes);
-        let records: Vec<_> =
-            records.map(|(key, value)| format!("{}={}", text(key), text(value))).collect();
-        records.join(" ")
-    };
-    compare("extended attributes", attribute, records(right, true), records(stored, true));
-    compare("PAX records", unseen, records(right, false), records(stored, false));
-    found
+        Field::Uname | Field::Gname | Field::Pax => Misleading,
+        Field::Linkname if kind == FileType::HardLink => WrongBytes,
+        _ => match kind {
+            FileType::Regular => IoError,
+            FileType::HardLink => Misleading,
+            _ => WrongBytes,
+        },
+    }
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -109,7 +109,7 @@ pub enum Consequence {
     Rejected,
     /// This layer is pulled before the image starts; the others are lazy.
     LayerEager,
-    /// No reader looks at it, but it is not true.
+    /// Incorrect, but ignored by readers.
     Misleading,
     /// It is not known what this is, so it was not verified; a runtime may take it for an image.
     Unverified,
@@ -127,7 +127,7 @@ impl Consequence {
                 "the index is rejected, and the whole image is pulled before it starts"
             }
             Self::LayerEager => "this layer is pulled before the image starts",
-            Self::Misleading => "no reader looks at it, but it is not true",
+            Self::Misleading => "incorrect, but ignored by readers",
             Self::Unverified => "a runtime may take it for an image, which was not verified",
         }
     }

@@ -9,12 +9,12 @@ use super::Findings;
 use super::document::{self, Entry};
 use super::finding::Consequence;
 use super::layer::{self, Compared, Subject};
-use super::prefetch::{self, Range};
+use super::prefetch;
 use crate::commands::parents::Watched;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause};
 use crate::layer::unpack::Codec;
-use crate::layer::{ScanError, ScanObserver, list};
+use crate::layer::{ScanError, list};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
@@ -23,11 +23,12 @@ use crate::oci::media_type::{
     Compression, LayerKind, is_encrypted, is_nondistributable, is_zstd, layer_kind,
 };
 use crate::progress::event::{Outcome, Step};
-use crate::progress::steps::Steps;
+use crate::progress::steps::{BlobProgress, Steps};
 use crate::soci::find::disables_xattrs;
+use crate::soci::prefetched::Range;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
-use crate::threads::each;
-use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Zinfo, Ztoc};
+use crate::threads::{self, each};
+use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
 
 /// A layer of the images.
 #[derive(Clone, Debug)]
@@ -99,8 +100,7 @@ pub(super) fn run(
     findings: &mut Findings,
 ) -> Result<Compared, Error> {
     let steps = work.steps;
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok());
-    let threads = threads.map_or(1, NonZeroUsize::get);
+    let threads = threads::wanted(threads);
     let planned: Vec<Arc<Step>> = jobs.iter().map(|job| job.plan(steps)).collect();
     // The largest first, so that none of them is left alone at the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
@@ -137,11 +137,7 @@ pub(super) fn run(
 impl Job<'_> {
     /// Whether the layer's type does not fit the zTOC and that of the same blob elsewhere does. A reader looks for
     /// the zTOC by the blob's digest and does not ask for the type.
-    fn reads_otherwise(&self, layer: &Layer<'_>, zinfo: &Zinfo) -> bool {
-        let compression = match zinfo {
-            Zinfo::Gzip(_) => Compression::Gzip,
-            Zinfo::Tar(_) => Compression::None,
-        };
+    fn reads_otherwise(&self, layer: &Layer<'_>, compression: Compression) -> bool {
         let fits = |layer: &Layer<'_>| {
             layer_kind(&layer.descriptor.media_type) == LayerKind::Indexable(compression)
         };
@@ -204,7 +200,8 @@ impl Worker<'_> {
         }
         for layer in &job.layers {
             let ztoc = ztoc.as_ref().map(|(digest, ztoc)| (*digest, ztoc));
-            let ztoc = ztoc.filter(|(_, ztoc)| !job.reads_otherwise(layer, &ztoc.zinfo));
+            let ztoc =
+                ztoc.filter(|(_, ztoc)| !job.reads_otherwise(layer, ztoc.zinfo.compression()));
             compared.add(self.layer(layer, ztoc, &mut findings)?);
         }
         if let Some((digest, _)) = job.ztoc {
@@ -254,7 +251,8 @@ impl Worker<'_> {
     ) -> Result<Compared, Error> {
         let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
         let Work { layout, watched, .. } = *self.work;
-        let progress = Progress { worker: self, size };
+        let (steps, step, failed) = (self.work.steps, self.step, Some(self.failed));
+        let progress = BlobProgress { steps, step, size, failed };
         let mut compared = Compared::default();
         // Such layers stay with their owner; a layout need not have them.
         if is_nondistributable(media_type) && layout.blob_size(&digest)?.is_none() {
@@ -283,7 +281,7 @@ impl Worker<'_> {
         &self,
         layer: &Layer<'_>,
         mut compared: Compared,
-        progress: &Progress<'_>,
+        progress: &BlobProgress<'_>,
         findings: &mut Findings,
     ) -> Result<Compared, Error> {
         let Work { layout, watched, .. } = *self.work;
@@ -333,20 +331,5 @@ fn refused(error: &DecodeError) -> Consequence {
         | DecodeError::Zinfo(_)
         | DecodeError::SpanCount { .. }
         | DecodeError::SpanOrder(_) => Consequence::LayerEager,
-    }
-}
-
-struct Progress<'a> {
-    worker: &'a Worker<'a>,
-    size: u64,
-}
-
-impl ScanObserver for Progress<'_> {
-    fn progress(&self, bytes: u64) {
-        self.worker.work.steps.progress(self.worker.step, bytes, self.size);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.worker.cancelled()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use super::finding::Consequence;
@@ -14,6 +13,7 @@ use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::probe::{self, Claimed, Truth};
 use crate::layer::{ScanError, ScanObserver, fidelity};
 use crate::layout::Layout;
+use crate::layout::blob::Part;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::threads::each;
@@ -219,11 +219,7 @@ fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findin
         let place = "the size in its span table";
         findings.add(Consequence::IoError, blob, place, None, subject.size, tar.size);
     }
-    let fits = matches!(
-        (&ztoc.zinfo, subject.compression),
-        (Zinfo::Gzip(_), Compression::Gzip) | (Zinfo::Tar(_), Compression::None)
-    );
-    if !fits {
+    if ztoc.zinfo.compression() != subject.compression {
         let expected = format!("that of the layer ({:?})", subject.compression);
         let place = "the compression algorithm";
         findings.add(Consequence::IoError, blob, place, None, expected, "the other one");
@@ -304,7 +300,7 @@ impl Spans<'_> {
     }
 
     fn checkpoint(&self, number: usize, findings: &mut Findings) {
-        let Self { name, blob, size, gzip, truth, .. } = *self;
+        let Self { name, blob, size, gzip, ztoc, truth } = *self;
         let checkpoint = gzip.checkpoint(number);
         let Checkpoint { compressed_offset, uncompressed_offset, bits } = checkpoint;
         let error = Consequence::IoError;
@@ -314,25 +310,22 @@ impl Spans<'_> {
             findings.add(error, Some(name), &place, None, expected, uncompressed_offset);
             return;
         };
-        let next = (number + 1 < gzip.len()).then(|| gzip.checkpoint(number + 1).compressed_offset);
-        let end = next.unwrap_or(size);
+        let span = ztoc.zinfo.span(number as u64, size);
         let offset = Some(compressed_offset);
         let mut byte = [0];
-        let before = compressed_offset.checked_sub(1);
-        let readable = bits < 8
-            && compressed_offset <= end
-            && end <= size
-            && (bits == 0 || before.is_some_and(|at| blob.read_exact_at(&mut byte, at).is_ok()));
+        let readable = span.lies_inside(size)
+            && (bits == 0 || blob.read_exact_at(&mut byte, span.start()).is_ok());
         if !readable {
             let expected = "a place inside the blob";
+            let end = span.end;
             let found = format!("offset {compressed_offset}, {bits} bits, next span at {end}");
             findings.add(error, Some(name), &place, offset, expected, found);
             return;
         }
         // A reader compares the digest first, and then does not inflate.
-        let fetched = truth.spans.get(number) == self.ztoc.span_digests.get(number);
+        let fetched = truth.spans.get(number) == ztoc.span_digests.get(number);
         let wrong = if fetched { Consequence::WrongBytes } else { error };
-        let mut span = Part { file: blob, at: compressed_offset, end };
+        let mut span = Part::new(blob, compressed_offset, span.end);
         let inflated =
             probe::resume(&checkpoint, byte[0], gzip.window(number), right.length, &mut span);
         let same =
@@ -365,23 +358,6 @@ impl Spans<'_> {
                 }
             }
         }
-    }
-}
-
-/// A part of a file that several threads read.
-struct Part<'a> {
-    file: &'a File,
-    at: u64,
-    end: u64,
-}
-
-impl Read for Part<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        let want = buffer.len().min(left);
-        let count = self.file.read_at(&mut buffer[..want], self.at)?;
-        self.at += count as u64;
-        Ok(count)
     }
 }
 

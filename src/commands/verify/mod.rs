@@ -1,4 +1,4 @@
-//! Proves that the images of a layout would be mounted lazily and rightly, or lists all that is wrong.
+//! Proves that the images of a layout would be mounted lazily and correctly, or lists all that is wrong.
 //!
 //! A reader of SOCI checks the digests of compressed spans and little else: a wrong window in a zTOC gives
 //! wrong file contents without an error, and a SOCI index in another JSON form than the reader's makes the

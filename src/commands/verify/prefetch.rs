@@ -1,5 +1,4 @@
-//! Prefetch artifacts: which spans of a layer are fetched before the mount returns (`soci-formats` 5.4, 7.3;
-//! reference: `soci/prefetch.go`, `fs/layer/layer.go`).
+//! Prefetch artifacts against their layers (`soci-formats` 5.4, 7.3; reference: `fs/layer/layer.go`).
 //!
 //! The reader looks at them only when it is told to, and ignores what fails. But it walks from the first to the
 //! last span of a range whatever the numbers are: below 0 there is no span, and behind 2³¹ − 1 no end.
@@ -9,14 +8,10 @@ use super::document;
 use super::finding::Consequence;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::layout::descriptor::{Descriptor, Object};
+use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
-use crate::oci::json::schema::{self, PREFETCH};
-use crate::soci::prefetch::VERSION;
-
-/// First and last span.
-pub(super) type Range = (i64, i64);
+use crate::soci::prefetched::{Mistake, Range, parse};
 
 /// Reads an artifact. What is wrong with its form is a finding.
 pub(super) fn read(
@@ -36,41 +31,18 @@ pub(super) fn read(
         }
     };
     let unused = Consequence::Misleading;
-    let text = String::from_utf8_lossy(&bytes);
-    if let Err(mistake) = schema::check(&text, 0, &PREFETCH, None) {
-        let at = Some(mistake.offset as u64);
-        findings.add(unused, blob, "its JSON text", at, "a prefetch artifact", mistake.problem);
-        return Ok(Vec::new());
-    }
-    let place = format!("prefetch artifact {digest}");
-    let list = Object::read(&text, &place)?;
-    let version = list.text("version")?;
-    if version != VERSION {
-        findings.add(unused, blob, "version", None, VERSION, version);
-        return Ok(Vec::new());
-    }
-    let spans = list.objects("prefetch_spans")?;
-    if spans.is_empty() {
-        let found = list.value("prefetch_spans").unwrap_or("null");
-        findings.add(unused, blob, "prefetch_spans", None, "at least one range", found);
-    }
-    let mut ranges = Vec::with_capacity(spans.len());
-    for (number, span) in spans.iter().enumerate() {
-        let members = ["start_span", "end_span"].map(|name| span.value(name).unwrap_or("0"));
-        let [Some(start), Some(end)] = members.map(number_of) else {
-            let place = format!("prefetch_spans[{number}]");
-            let expected = "start_span and end_span, numbers of 32 bits";
-            findings.add(unused, blob, &place, None, expected, members.join(" and "));
-            // The reader takes nothing of it then.
-            return Ok(Vec::new());
-        };
-        ranges.push((start, end));
-    }
-    Ok(ranges)
-}
-
-fn number_of(text: &str) -> Option<i64> {
-    text.parse().ok().map(|number: i32| number.into())
+    Ok(match parse(&String::from_utf8_lossy(&bytes))? {
+        Ok(ranges) => {
+            if ranges.is_empty() {
+                findings.add(unused, blob, "prefetch_spans", None, "at least one range", "none");
+            }
+            ranges
+        }
+        Err(Mistake { place, offset, expected, found }) => {
+            findings.add(unused, blob, &place, offset, expected, found);
+            Vec::new()
+        }
+    })
 }
 
 /// Checks the ranges of an artifact against the number of its layer's spans.
@@ -146,15 +118,6 @@ mod tests {
             let found = findings.finish();
             assert_eq!(found.len(), expected, "{ranges:?}");
             assert!(found.iter().all(|finding| finding.consequence == Consequence::Misleading));
-        }
-    }
-
-    #[test]
-    fn numbers_as_go_takes_them() {
-        assert_eq!(number_of("-0"), Some(0));
-        assert_eq!(number_of("7"), Some(7));
-        for wrong in ["2147483648", "0.5", "\"1\""] {
-            assert_eq!(number_of(wrong), None, "{wrong}");
         }
     }
 }

@@ -9,14 +9,12 @@ use super::findings::Findings;
 use super::job::{self, Work};
 use super::plan::Plan;
 use super::{absent, document, eager, hidden, others, unclassified, unnamed};
-use crate::commands::index::options::Options;
 use crate::commands::parents;
-use crate::commands::select::select;
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::layout::select::{ImageFilter, select};
 use crate::layout::tree;
 use crate::limits::MAX_ZTOC_SIZE;
-use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
 use crate::ztoc::Ztoc;
@@ -24,10 +22,8 @@ use crate::ztoc::Ztoc;
 /// What to verify.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
-    /// Names of the images; empty for all.
-    pub refs: Vec<String>,
-    /// Platforms; empty for all.
-    pub platforms: Vec<Platform>,
+    /// The images to verify.
+    pub images: ImageFilter,
     /// Threads; `None` for one per processor.
     pub jobs: Option<NonZeroUsize>,
 }
@@ -46,14 +42,9 @@ pub fn verify(
     let layout = Layout::open(path)?;
     let steps = Steps::new(observer);
     let tree = tree::read(&layout)?;
-    let selecting = Options {
-        refs: options.refs.clone(),
-        platforms: options.platforms.clone(),
-        ..Options::default()
-    };
-    let selection = select(&tree, &selecting, layout.path())?;
+    let selection = select(&tree, &options.images, layout.path())?;
     let mut findings = Findings::default();
-    absent::check(&tree, &selection, &options.platforms, &mut findings);
+    absent::check(&tree, &selection, &options.images, &mut findings);
     let mut plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
     let ztoc = |(digest, size)| {
         let bytes = document::read(&layout, digest, size, MAX_ZTOC_SIZE)?;

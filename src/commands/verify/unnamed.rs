@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Findings;
 use super::finding::Consequence;
-use crate::commands::select::Selection;
+use crate::layout::select::Selection;
 use crate::layout::tree::{Content, Tree};
 use crate::oci::soci_version::IndexVersion;
 

@@ -4,6 +4,7 @@
 use super::error::TarErrorKind;
 use super::header::{Header, text};
 use super::pax::{PaxRecords, decimal, time};
+use crate::ztoc::paths::XATTR;
 use crate::ztoc::toc::{Entry, FileType, ModTime};
 
 /// Least bytes of an entry in the flatbuffer without the bytes of its texts (`soci-formats` 1.3): length and
@@ -169,7 +170,7 @@ fn apply<'a>(
 fn check_attributes(pax: &[(&[u8], &[u8])]) -> Result<(), TarErrorKind> {
     let (mut count, mut empty) = (0, false);
     for (key, value) in pax {
-        if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+        if let Some(name) = key.strip_prefix(XATTR) {
             if name.is_empty() {
                 return Err(TarErrorKind::NamelessAttribute);
             }

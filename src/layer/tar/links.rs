@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
 use super::error::TarErrorKind;
+use crate::ztoc::paths::{clean, components, is_name, split};
 use crate::ztoc::toc::{FileType, Toc};
 
 /// Most names tracked, about 400 MB. A zTOC ends at 1 GiB and so at ten million entries, but each of them may
@@ -89,7 +90,8 @@ impl LinkTargets {
         name: &[u8],
         target: Option<Node>,
     ) -> Result<(), TarErrorKind> {
-        let (parent, base) = if let Some((directory, base)) = split(name) {
+        let (directory, base) = split(name);
+        let (parent, base) = if is_name(base) {
             (self.directory(directory, true)?, base)
         } else {
             let path = clean(name);
@@ -116,9 +118,10 @@ impl LinkTargets {
     }
 
     fn resolve(&mut self, path: &[u8]) -> Result<Option<Node>, TarErrorKind> {
-        let Some((directory, base)) = split(path) else {
+        let (directory, base) = split(path);
+        if !is_name(base) {
             return self.walk(clean(path).into_iter(), false);
-        };
+        }
         let parent = self.directory(directory, false)?;
         Ok(parent.and_then(|parent| self.children.get(&self.key(parent, base)).copied()))
     }
@@ -212,30 +215,4 @@ impl Hasher for KeyHasher {
     fn write_u64(&mut self, value: u64) {
         self.0 = value;
     }
-}
-
-/// Directory and last component, without cleaning; `None` when the last component is not a name.
-fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = path.iter().rposition(|byte| *byte != b'/')? + 1;
-    let start = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    let base = &path[start..end];
-    (base != b"." && base != b"..").then_some((&path[..start], base))
-}
-
-/// The components of a path that has no `..`.
-fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".")
-}
-
-/// The components of a path, `..` taking the one before away without looking at the tree.
-fn clean(path: &[u8]) -> Vec<&[u8]> {
-    let mut clean = Vec::new();
-    for name in components(path) {
-        if name == b".." {
-            clean.pop();
-        } else {
-            clean.push(name);
-        }
-    }
-    clean
 }

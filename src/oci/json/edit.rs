@@ -51,16 +51,30 @@ pub fn remove_member(text: &str, name: &str) -> Result<String> {
     Ok(splice(text, range, ""))
 }
 
-/// Replaces elements of the array `text` by position (`None` leaves one as it is, an empty text
-/// removes it) and appends others.
+/// What becomes of an element of an array.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Edit {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// Another text takes its place.
+    Replace(String),
+    /// It goes.
+    Remove,
+}
+
+impl From<Option<String>> for Edit {
+    /// The new text, if there is one.
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::Keep, Self::Replace)
+    }
+}
+
+/// Edits elements of the array `text` by position and appends others; those without an edit stay.
 ///
 /// # Errors
 /// When `text` is no array.
-pub fn edit_array(
-    text: &str,
-    replacements: &[Option<String>],
-    appended: &[String],
-) -> Result<String> {
+pub fn edit_array(text: &str, edits: &[Edit], appended: &[String]) -> Result<String> {
     let list = elements(text)?;
     let open = text.find('[').map_or(0, |at| at + 1);
     let close = text.rfind(']').unwrap_or(text.len());
@@ -74,10 +88,10 @@ pub fn edit_array(
     let mut previous: Option<usize> = None;
     let mut empty = true;
     for (index, element) in list.iter().enumerate() {
-        let value = match replacements.get(index).and_then(Option::as_deref) {
-            Some("") => continue,
-            Some(value) => value,
-            None => element.value,
+        let value = match edits.get(index) {
+            Some(Edit::Remove) => continue,
+            Some(Edit::Replace(value)) => value,
+            Some(Edit::Keep) | None => element.value,
         };
         if empty {
             out.push_str(first_gap);
@@ -163,20 +177,21 @@ mod tests {
 
     #[test]
     fn arrays_keep_their_style() {
-        let drop = Some(String::new());
-        let new = |text: &str| Some(text.to_owned());
-        for (text, replacements, appended, expected) in [
-            ("[1,2,3]", vec![None, new("9"), None], vec!["4"], "[1,9,3,4]"),
-            ("[1,2,3]", vec![drop.clone(), None, drop.clone()], vec![], "[2]"),
-            ("[1 , 2]", vec![None, None], vec![], "[1 , 2]"),
-            ("[\n 1,\n 2\n]", vec![None, None], vec!["3"], "[\n 1,\n 2,\n 3\n]"),
-            ("[\n 1\n]", vec![None], vec!["3"], "[\n 1,\n 3\n]"),
-            ("[\n 1,\n 2\n]", vec![drop.clone(), None], vec!["3"], "[\n 2,\n 3\n]"),
+        use Edit::{Keep, Remove};
+        let new = |text: &str| Edit::Replace(text.to_owned());
+        for (text, edits, appended, expected) in [
+            ("[1,2,3]", vec![Keep, new("9"), Keep], vec!["4"], "[1,9,3,4]"),
+            ("[1,2,3]", vec![Remove, Keep, Remove], vec![], "[2]"),
+            ("[1,2,3]", vec![new("\"\"")], vec![], "[\"\",2,3]"),
+            ("[1 , 2]", vec![Keep, Keep], vec![], "[1 , 2]"),
+            ("[\n 1,\n 2\n]", vec![Keep, Keep], vec!["3"], "[\n 1,\n 2,\n 3\n]"),
+            ("[\n 1\n]", vec![Keep], vec!["3"], "[\n 1,\n 3\n]"),
+            ("[\n 1,\n 2\n]", vec![Remove, Keep], vec!["3"], "[\n 2,\n 3\n]"),
             ("[]", vec![], vec!["1", "2"], "[1,2]"),
-            ("[1]", vec![drop], vec![], "[]"),
+            ("[1]", vec![Remove], vec![], "[]"),
         ] {
             let appended: Vec<String> = appended.into_iter().map(str::to_owned).collect();
-            assert_eq!(edit_array(text, &replacements, &appended).expect("valid"), expected);
+            assert_eq!(edit_array(text, &edits, &appended).expect("valid"), expected);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! a NUL.
 
 use soci_layout::json::canonical::{DESCRIPTOR, INDEX, MANIFEST, PLATFORM, encode};
-use soci_layout::json::edit::{edit_array, remove_member, set_member};
+use soci_layout::json::edit::{Edit, edit_array, remove_member, set_member};
 use soci_layout::json::{Member, elements, members, parse_string, string};
 
 /// See the module.
@@ -84,28 +84,28 @@ fn check_elements(text: &str, value: &str) {
     }
     assert_eq!(edit_array(text, &[], &[]).expect("an array"), text, "nothing to do");
     // Every third is replaced, every fifth removed.
-    let replacements: Vec<Option<String>> = (0..values.len())
+    let edits: Vec<Edit> = (0..values.len())
         .map(|index| match index {
-            index if index % 3 == 0 => Some(value.to_owned()),
-            index if index % 5 == 0 => Some(String::new()),
-            _ => None,
+            index if index % 3 == 0 => Edit::Replace(value.to_owned()),
+            index if index % 5 == 0 => Edit::Remove,
+            _ => Edit::Keep,
         })
         .collect();
-    let edited = edit_array(text, &replacements, &[value.to_owned()]).expect("an array");
+    let edited = edit_array(text, &edits, &[value.to_owned()]).expect("an array");
     let after = elements(&edited).unwrap_or_else(|error| panic!("{error}: {edited}"));
     let expected: Vec<&str> = values
         .iter()
-        .zip(&replacements)
-        .filter_map(|(old, new)| match new.as_deref() {
-            Some("") => None,
-            Some(new) => Some(new),
-            None => Some(*old),
+        .zip(&edits)
+        .filter_map(|(old, edit)| match edit {
+            Edit::Remove => None,
+            Edit::Replace(new) => Some(new.as_str()),
+            Edit::Keep => Some(*old),
         })
         .chain([value])
         .collect();
     let after: Vec<&str> = after.iter().map(|element| element.value).collect();
     assert_eq!(after, expected);
-    let removed: Vec<Option<String>> = values.iter().map(|_| Some(String::new())).collect();
+    let removed = vec![Edit::Remove; values.len()];
     let empty = edit_array(text, &removed, &[]).expect("an array");
     assert!(elements(&empty).is_ok_and(|list| list.is_empty()), "{empty}");
 }

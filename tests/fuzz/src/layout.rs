@@ -50,7 +50,7 @@ fn run(layout: &Path, options: &Options, root: &str) {
     let report = match index(layout, options, &Silent) {
         Ok(report) => report,
         Err(error) => {
-            let message = format!("{error} {:?}", error.hint());
+            let message = format!("{error} {:?}", error.kind());
             assert!(files(layout) == before, "changed, although: {message}");
             return;
         }

@@ -68,7 +68,8 @@ impl<'a> Covered<'a> {
 
 /// Requests and compressed bytes of spans that follow each other.
 pub(super) fn cost(ztoc: &Ztoc, (first, last): Spans) -> (u64, u64) {
-    let (start, end) = (ztoc.span_bytes(first).start, ztoc.span_bytes(last).end);
+    let span = |number| ztoc.zinfo.span(number, ztoc.compressed_archive_size);
+    let (start, end) = (span(first).start(), span(last).end);
     (last - first + 1, end.saturating_sub(start))
 }
 
@@ -83,6 +84,7 @@ fn spans(place: &ContentPlace<'_>, ztoc: &Ztoc, path: &[u8]) -> Option<Spans> {
         return None;
     }
     let first = ztoc.zinfo.span_at(if as_the_reference { place.start } else { place.header })?;
-    let last = ztoc.zinfo.span_at(place.end)?;
+    // The layer may end with the file.
+    let last = ztoc.zinfo.span_at(place.end).unwrap_or(ztoc.zinfo.span_count() - 1);
     Some((first, last.max(first)))
 }

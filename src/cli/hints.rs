@@ -1,0 +1,155 @@
+//! What a person can do about an error of the library, in the words of the command line.
+
+use std::io::ErrorKind;
+
+use soci_layout::digest::ParseDigestError;
+use soci_layout::{Error, Taken};
+
+/// The hint for an error of a command, which `writes` into the layout or only reads it.
+pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {
+    Some(match error {
+        Error::Io { action, source, .. } => {
+            return system(action, source.kind(), writes).map(str::to_owned);
+        }
+        Error::NotALayout { hint, .. } => hint.clone(),
+        Error::Archive { hint, .. } | Error::Member { hint, .. } => return hint.map(str::to_owned),
+        Error::Output { taken, .. } => taken.map(replacing)?.to_owned(),
+        error => known(error)?.to_owned(),
+    })
+}
+
+/// What the operating system refused. Only who writes needs a layout that can be written.
+fn system(action: &str, refused: ErrorKind, writes: bool) -> Option<&'static str> {
+    let reading = matches!(action, "read" | "open" | "list");
+    Some(match refused {
+        ErrorKind::PermissionDenied if !writes => {
+            "this command cannot read it as you (nothing is written): look at the owner and mode of the layout's files"
+        }
+        ErrorKind::PermissionDenied if reading => {
+            "it cannot be read as you: look at the owner and mode of the layout's files (the layout is edited in place, \
+             so it must be writable for you, too)"
+        }
+        ErrorKind::PermissionDenied => {
+            "the layout must be writable for you: it is edited in place (copy it to a directory of yours)"
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            "the layout is edited in place: copy it to a writable file system first"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "nothing was changed: free some space and run it again (zTOCs take about 1 % of the layers' size)"
+        }
+        _ => return None,
+    })
+}
+
+fn replacing(taken: Taken) -> &'static str {
+    match taken {
+        Taken::Replaceable => "--force replaces it, --output names another place",
+        Taken::NotALayout => {
+            "--force replaces only OCI layouts and empty directories; remove it yourself"
+        }
+        Taken::Shared => {
+            "--force replaces the whole directory; move them away, or choose another --output"
+        }
+        _ => "choose another --output",
+    }
+}
+
+fn known(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::LayoutVersion { .. } => {
+            "only version 1.0.0 of the OCI image layout exists; was it written by another kind of tool?"
+        }
+        Error::InvalidDigest { source: ParseDigestError::Algorithm(_), .. } => {
+            "rebuild or copy the image with sha256 digests (the default of every builder)"
+        }
+        Error::BlobMissing { .. } => {
+            "the layout is incomplete: export or copy it again (skopeo copy --all, crane pull --format oci), \
+             or pick what is there with --platform"
+        }
+        Error::LinkedBlobs { .. } => {
+            "copy the layout with the files that its links lead to: cp -rL DIR NEW && chmod -R u+w NEW \
+             (links are not followed: the files belong to somebody else)"
+        }
+        Error::BlobType { .. } => {
+            "links are not followed out of a layout; copy the file into blobs/sha256 instead"
+        }
+        Error::BlobSize { .. } | Error::BlobDigest { .. } | Error::CorruptLayer { .. } => {
+            "the layout is damaged or was not written completely; export the image again"
+        }
+        Error::UnsupportedLayer { .. } => {
+            "without --strict such a layer is skipped and the others are indexed"
+        }
+        Error::PrefetchNotFound { .. } => {
+            "soci-layout ls DIR / shows what is there; without --strict the others are taken"
+        }
+        Error::UnreadableLayer { .. } => "--layer shows one of the other layers",
+        Error::SpanDigest { .. } | Error::BadZtoc { .. } => {
+            "a runtime would fail to read the file (or show wrong content); soci-layout verify lists all \
+             that is wrong, soci-layout index makes the zTOC again"
+        }
+        Error::SeveralImages { .. } => "choose one with --ref NAME or --platform OS/ARCH",
+        Error::SeveralNamed { .. } => "choose one with --ref NAME",
+        Error::NoImage { .. } => {
+            "was it exported with an image? A build cache or an artifact alone cannot be indexed"
+        }
+        Error::AllMissing { .. } => {
+            "the layout is incomplete: export or copy the image again, with all that it leads to \
+             (skopeo copy --all, crane pull --format oci)"
+        }
+        Error::TaggedImageIndex => "use --v1-shape nested",
+        Error::NeedsName { .. } => "give it one with --name NAME, or use --v1-shape nested",
+        Error::Locked { .. } => {
+            "wait for the other process (a build that exports here, another soci-layout) and try again"
+        }
+        Error::ExternalBlobs { .. } => {
+            "nothing was removed; --external-blobs removes what this layout does not refer to, also from there"
+        }
+        Error::Changed { .. } => "run it again when the other process has finished",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command that writes nothing does not ask for a layout that can be written.
+    #[test]
+    fn permission_denied_by_what_was_done() {
+        for (action, writes, part) in [
+            ("read", false, "nothing is written"),
+            ("create", false, "nothing is written"),
+            ("list", true, "cannot be read as you"),
+            ("create", true, "must be writable"),
+            ("replace", true, "edited in place"),
+        ] {
+            let source = ErrorKind::PermissionDenied.into();
+            let error = Error::Io { action, path: "x".into(), source };
+            let found = hint(&error, writes).expect("a hint");
+            assert!(found.contains(part), "{action} {writes}: {found}");
+            assert!(writes || !found.contains("edited"), "{found}");
+        }
+        assert_eq!(system("read", ErrorKind::NotFound, true), None);
+    }
+
+    #[test]
+    fn ways_out_are_options() {
+        for (error, part) in [
+            (Error::SeveralNamed { name: "n".to_owned() }, "--ref"),
+            (Error::TaggedImageIndex, "--v1-shape"),
+            (Error::SeveralImages { found: Vec::new() }, "--platform"),
+            (
+                Error::Output {
+                    path: "x".into(),
+                    problem: "exists".to_owned(),
+                    taken: Some(Taken::Replaceable),
+                },
+                "--force",
+            ),
+        ] {
+            assert!(hint(&error, true).is_some_and(|hint| hint.contains(part)), "{error}");
+        }
+        assert_eq!(hint(&Error::Cancelled, true), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Where the spans of a layer lie: the pieces of its blob that a reader fetches, checks and inflates from.
+//!
+//! A zTOC from elsewhere may say anything, so nothing here can panic or overflow; whoever reads a span asks
+//! [`Span::lies_inside`] before.
+
+use super::zinfo::Checkpoint;
+use super::{Zinfo, Ztoc};
+
+/// A span by what its zTOC says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Offset in the blob of the first byte that belongs to no earlier span.
+    pub(crate) offset: u64,
+    /// High bits (1 to 7) of the byte before it that belong to this span as well.
+    pub(crate) bits: u8,
+    /// End in the blob: where the next span begins.
+    pub(crate) end: u64,
+    /// Offset of its first byte of content in the uncompressed archive.
+    pub(crate) content: u64,
+}
+
+impl Span {
+    /// First byte of the blob that a reader of the span needs.
+    pub(crate) fn start(&self) -> u64 {
+        self.offset.saturating_sub(u64::from(self.bits != 0))
+    }
+
+    /// Whether it can be read from a blob of `size` bytes.
+    pub(crate) fn lies_inside(&self, size: u64) -> bool {
+        let shares_a_byte = self.bits == 0 || (self.bits < 8 && self.offset > 0);
+        shares_a_byte && self.offset <= self.end && self.end <= size
+    }
+}
+
+impl Zinfo {
+    /// The span with this number, which is below [`Zinfo::span_count`], in a blob of `size` bytes.
+    pub(crate) fn span(&self, number: u64, size: u64) -> Span {
+        match self {
+            Self::Tar(tar) => {
+                let offset = number.saturating_mul(tar.span_size);
+                let end = offset.saturating_add(tar.span_size).min(size);
+                Span { offset, bits: 0, end, content: offset }
+            }
+            Self::Gzip(gzip) => {
+                let at = number as usize;
+                let Checkpoint { compressed_offset, uncompressed_offset, bits } =
+                    gzip.checkpoint(at);
+                let next = (at + 1 < gzip.len()).then(|| gzip.checkpoint(at + 1).compressed_offset);
+                let end = next.unwrap_or(size);
+                Span { offset: compressed_offset, bits, end, content: uncompressed_offset }
+            }
+        }
+    }
+
+    /// The number of the last span that begins at or before `offset` of the content.
+    pub(crate) fn span_at(&self, offset: u64) -> Option<u64> {
+        let number = match self {
+            Self::Tar(tar) => offset / tar.span_size,
+            Self::Gzip(gzip) => {
+                let (mut low, mut high) = (0, gzip.len());
+                while low < high {
+                    let middle = low.midpoint(high);
+                    if gzip.checkpoint(middle).uncompressed_offset <= offset {
+                        low = middle + 1;
+                    } else {
+                        high = middle;
+                    }
+                }
+                (low as u64).checked_sub(1)?
+            }
+        };
+        (number < self.span_count()).then_some(number)
+    }
+}
+
+impl Ztoc {
+    /// Bytes of the blob in the largest span: the most that a reader fetches for one place.
+    #[must_use]
+    pub fn largest_span(&self) -> u64 {
+        match &self.zinfo {
+            Zinfo::Gzip(gzip) => {
+                let starts = gzip.checkpoints().map(|checkpoint| checkpoint.span_start());
+                largest_span(starts, self.compressed_archive_size)
+            }
+            Zinfo::Tar(tar) => tar.span_size.min(tar.size),
+        }
+    }
+}
+
+/// The largest distance between the starts of spans, the last of which ends at `end`. Starts of a zTOC from
+/// elsewhere may be in any order.
+pub(super) fn largest_span(starts: impl Iterator<Item = u64>, end: u64) -> u64 {
+    let (mut largest, mut before) = (0, None);
+    for start in starts.map(Some).chain([None]) {
+        if let Some(before) = before {
+            largest = largest.max(start.unwrap_or(end).saturating_sub(before));
+        }
+        before = start;
+    }
+    largest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::zinfo::{GzipZinfo, TarZinfo, WINDOW_SIZE};
+    use super::*;
+
+    static ZEROS: [u8; WINDOW_SIZE] = [0; WINDOW_SIZE];
+
+    /// Checkpoints at these offsets in the blob, with bits and offsets in the content.
+    fn gzip(places: &[(u64, u8, u64)]) -> Zinfo {
+        let mut zinfo = GzipZinfo::new(100);
+        for (compressed_offset, bits, uncompressed_offset) in places.iter().copied() {
+            zinfo.push(&Checkpoint { compressed_offset, uncompressed_offset, bits }, &ZEROS);
+        }
+        Zinfo::Gzip(zinfo)
+    }
+
+    #[test]
+    fn places_of_spans() {
+        let span = |offset, bits, end, content| Span { offset, bits, end, content };
+        let tar = Zinfo::Tar(TarZinfo { span_size: 40, size: 100 });
+        let gzip = gzip(&[(10, 0, 0), (50, 3, 100), (70, 0, 200)]);
+        for (zinfo, number, expected) in [
+            (&tar, 0, span(0, 0, 40, 0)),
+            (&tar, 2, span(80, 0, 100, 80)),
+            (&gzip, 0, span(10, 0, 50, 0)),
+            (&gzip, 1, span(50, 3, 70, 100)),
+            (&gzip, 2, span(70, 0, 100, 200)),
+        ] {
+            assert_eq!(zinfo.span(number, 100), expected);
+            assert!(expected.lies_inside(100));
+        }
+        assert_eq!(gzip.span(1, 100).start(), 49);
+        for (zinfo, offset, expected) in [
+            (&tar, 0, Some(0)),
+            (&tar, 39, Some(0)),
+            (&tar, 40, Some(1)),
+            (&tar, 120, None),
+            (&gzip, 99, Some(0)),
+            (&gzip, 100, Some(1)),
+            (&gzip, u64::MAX, Some(2)),
+        ] {
+            assert_eq!(zinfo.span_at(offset), expected, "{offset}");
+        }
+    }
+
+    #[test]
+    fn places_that_cannot_be() {
+        for places in [
+            &[(10, 8, 0)][..],
+            &[(0, 1, 0)],
+            &[(101, 0, 0)],
+            &[(50, 0, 0), (40, 0, 100)],
+            &[(50, 0, 0), (200, 0, 100)],
+            &[(u64::MAX, 7, 0)],
+        ] {
+            assert!(!gzip(places).span(0, 100).lies_inside(100), "{places:?}");
+        }
+        assert_eq!(gzip(&[(10, 0, 50)]).span_at(49), None);
+        let huge = Zinfo::Tar(TarZinfo { span_size: u64::MAX / 2, size: u64::MAX });
+        assert_eq!(huge.span(2, 100).end, 100);
+        assert!(!huge.span(2, 100).lies_inside(100));
+    }
+}
