@@ -2,7 +2,7 @@
 //!
 //! A layer may have names in a directory that it has no entry for (`tar -c tmp/x`, appended to an image). Unpacked, the
 //! directory stays as a lower layer has it; mounted lazily, one that the reader makes up hides it
-//! ([`parents`](crate::commands::parents)). What the layers say about such directories is only read when a layer
+//! ([`parents`]). What the layers say about such directories is only read when a layer
 //! that was indexed has some.
 
 use std::collections::{BTreeMap, BTreeSet};

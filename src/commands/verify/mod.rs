@@ -6,7 +6,7 @@
 //! of a zTOC is trusted. Each finding says what the consumer would make of it.
 //!
 //! [`plan`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
-//! time, [`parents`] holds the layers of an image against each other, [`eager`] tells the layers that are pulled
+//! time, [`hidden`] holds the layers of an image against each other, [`eager`] tells the layers that are pulled
 //! whole, and [`others`] looks after what nobody has
 //! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
 

@@ -134,7 +134,7 @@ var spellings = []string{
 	"..", "a/..", "x/..", ".soci-snapshotter", "a/.soci-snapshotter", strings.Repeat("n", 255), strings.Repeat("n", 256),
 	"n" + strings.Repeat("/n", 1200), "n" + strings.Repeat("/n", 2040), ".wh.", ".wh..", ".wh...", ".wh..wh.plnk", ".wh..wh.aufs",
 	"a/.wh.", ".wh.n", ".wh.low", ".wh.a", "a/.wh.low", "a/.wh..wh..opq", ".wh..wh..opq", ".wh.n/x", ".wh.a/x", "a/.wh..wh..opq/x",
-	"n/.wh.x", "n/.wh..wh..opq", ".wh.n/", "a/.wh.b", ".wh.n\nm", "a/b/.wh..wh..opq", ".wh.a/.wh..wh..opq", "a/.wh..wh.x/y", ".whn", "n.wh.",
+	"n/.wh.x", "n/.wh..wh..opq", ".wh.n/", "a/.wh.b", ".wh.n\nm", "a/b/.wh..wh..opq", ".wh.a/.wh..wh..opq", "a/.wh..wh.x/y", ".whx", "n.wh.",
 	"\xff", "é", " ", "n\\x", "...", "..n", "n..",
 }
 
