@@ -58,6 +58,8 @@ pub(crate) fn list(
     }
     let summary = match (halted, unpacked) {
         (Some(error), _) => Err(error),
+        // What stands behind the archive is no matter to who unpacks it (containerd: `archive.Apply`).
+        (None, Err(ScanError::Content { .. })) if walker.at_end() => walker.finish(),
         (None, Err(ScanError::Content { problem, offset, .. })) => {
             let place =
                 offset.map_or_else(String::new, |at| format!(" (at byte {at} of the blob)"));

@@ -219,6 +219,7 @@ fn ls_and_cat_show_what_unpacking_gives_of_layers_without_a_ztoc() {
         (TYPES[5], gzip(&tar(100))),
         (TYPES[2], gzip(&tar(100))),
         (GZIP, gzip(&with_global_header(&tar(100)))),
+        (GZIP, [gzip(&tar(100)), vec![0; 512]].concat()),
     ] {
         let context = image(&[(media_type, bytes)]);
         let listed = stdout(run("ls", &[&"-q", &context.layout()]));
