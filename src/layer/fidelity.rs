@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::ztoc::paths::{Whiteout, clean, is_name, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
 
 /// Longest name in a directory, in bytes (`NAME_MAX`).
@@ -26,9 +27,6 @@ const MAX_IMPLIED: usize = 1 << 20;
 const LAST_TIME: (i64, u32) = (i64::MAX / 1_000_000_000, (i64::MAX % 1_000_000_000) as u32);
 /// A directory that the snapshotter shows in the root of every mount.
 const STATE_DIRECTORY: &[u8] = b".soci-snapshotter";
-const WHITEOUT: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
-const XATTR: &[u8] = b"SCHILY.xattr.";
 const CAPABILITY: &[u8] = b"security.capability";
 
 /// An entry of which a lazy mount would show something else than unpacking gives.
@@ -105,6 +103,7 @@ pub(crate) fn difference(toc: &Toc) -> Option<Difference> {
         known: HashMap::new(),
         implied: 0,
         hashers: [RandomState::new(), RandomState::new()],
+        last: None,
     };
     toc.iter().enumerate().find_map(|(position, file)| {
         let what = names.entry(position as u32, &file).err()?;
@@ -140,6 +139,8 @@ struct Names<'a> {
     known: HashMap<Key, Known>,
     implied: usize,
     hashers: [RandomState; 2],
+    /// The directory of the entry before, as its name spells it.
+    last: Option<(&'a [u8], Key)>,
 }
 
 impl<'a> Names<'a> {
@@ -160,18 +161,25 @@ impl<'a> Names<'a> {
         if path[0] == STATE_DIRECTORY {
             return Err(What::StateDirectory);
         }
-        if parents.iter().any(|name| name.starts_with(WHITEOUT)) {
+        if parents.iter().any(|name| whiteout(name).is_some()) {
             return Err(What::OddWhiteout);
         }
+        let removed = whiteout(base);
         // What a hard link leads to counts as it was before the link's own directories come into being.
         let target = match file.file_type() {
-            FileType::HardLink if base.starts_with(WHITEOUT) => return Err(What::OddWhiteout),
+            FileType::HardLink if removed.is_some() => return Err(What::OddWhiteout),
             FileType::HardLink => Some(self.target(file)?),
             _ => None,
         };
-        let directory = self.parents(parents)?;
-        if let Some(hidden) = base.strip_prefix(WHITEOUT) {
-            return self.whiteout(base, hidden, parents.is_empty(), directory);
+        // Most entries lie beside the one before. What would make something else of its directory ends the pass.
+        let (spelled, own) = split(file.name());
+        let directory = match self.last {
+            Some((last, directory)) if last == spelled && is_name(own) => directory,
+            _ => self.parents(parents)?,
+        };
+        self.last = is_name(own).then_some((spelled, directory));
+        if let Some(removed) = removed {
+            return self.whiteout(removed, parents.is_empty(), directory);
         }
         attributes(file)?;
         let key = self.key(directory, base);
@@ -251,20 +259,19 @@ impl<'a> Names<'a> {
 
     fn whiteout(
         &mut self,
-        base: &[u8],
-        hidden: &[u8],
+        removed: Whiteout<'_>,
         in_root: bool,
         directory: Key,
     ) -> Result<(), What> {
-        if base == OPAQUE {
+        let Whiteout::Of(hidden) = removed else {
             if in_root {
                 return Err(What::OpaqueRoot);
             }
             let known = self.known.get(&directory);
             let removes = known.is_some_and(|known| known.above_implied);
             return if removes { Err(What::OpaqueAfterImplied) } else { Ok(()) };
-        }
-        if matches!(hidden, b"" | b"." | b"..") || hidden.starts_with(WHITEOUT) {
+        };
+        if !is_name(hidden) || whiteout(hidden).is_some() {
             return Err(What::OddWhiteout);
         }
         let known = Known { kind: Kind::Whiteout, entry: 0, linked: false, above_implied: false };
@@ -307,7 +314,7 @@ impl<'a> Names<'a> {
     fn twice(before: &FileRef<'_>, again: &FileRef<'_>) -> Result<(), What> {
         let kept =
             (again.uid() == 0 && before.uid() != 0) || (again.gid() == 0 && before.gid() != 0);
-        let lost = xattrs(before).any(|(name, _)| xattrs(again).all(|(other, _)| other != name));
+        let lost = before.xattrs().any(|(name, _)| again.xattrs().all(|(other, _)| other != name));
         if kept || lost { Err(What::DirectoryTwice) } else { Ok(()) }
     }
 
@@ -323,14 +330,10 @@ impl<'a> Names<'a> {
     }
 }
 
-fn xattrs<'a>(file: &FileRef<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-    file.pax().filter_map(|(key, value)| Some((key.strip_prefix(XATTR)?, value)))
-}
-
 /// What unpacking cannot set as a single entry has it, or sets otherwise than the lazy mount shows it.
 fn attributes(file: &FileRef<'_>) -> Result<(), What> {
     let kind = file.file_type();
-    for (name, value) in xattrs(file) {
+    for (name, value) in file.xattrs() {
         let kept = match name {
             _ if name.len() > MAX_NAME || value.len() > MAX_ATTRIBUTE => false,
             // In this namespace only files and directories may have any.
@@ -386,9 +389,9 @@ fn link_attributes(file: &FileRef<'_>, link: &FileRef<'_>) -> Result<(), &'stati
     if file.mod_time() != link.mod_time() {
         return Err("modification time");
     }
-    let added = xattrs(link).any(|one| xattrs(file).all(|other| other != one));
+    let added = link.xattrs().any(|one| file.xattrs().all(|other| other != one));
     // A change of owner, even to the same one, takes capabilities away.
-    let capable = |file: &FileRef<'_>| xattrs(file).any(|(name, _)| name == CAPABILITY);
+    let capable = |file: &FileRef<'_>| file.xattrs().any(|(name, _)| name == CAPABILITY);
     if added || capable(file) && !capable(link) {
         return Err("set of extended attributes");
     }
@@ -398,17 +401,4 @@ fn link_attributes(file: &FileRef<'_>, link: &FileRef<'_>) -> Result<(), &'stati
 /// Whether the kernel takes it (`cap_convert_nscap`): revisions 2 and 3 with their lengths.
 fn is_capability(value: &[u8]) -> bool {
     matches!((value.get(3), value.len()), (Some(2), 20) | (Some(3), 24))
-}
-
-/// The components of a path, `..` taking the one before away.
-fn clean(path: &[u8]) -> Vec<&[u8]> {
-    let mut clean = Vec::new();
-    for name in path.split(|byte| *byte == b'/') {
-        match name {
-            b"" | b"." => {}
-            b".." => _ = clean.pop(),
-            name => clean.push(name),
-        }
-    }
-    clean
 }
