@@ -110,14 +110,7 @@ impl<'a> Side<'a> {
             &format!("passing {digest} {compression:?} {span_size} {build_tool_identifier:?}"),
             &[],
         );
-        let request = ScanRequest {
-            digest,
-            size,
-            compression,
-            span_size: *span_size,
-            build_tool_identifier,
-            second_thread: self.options.jobs.is_none_or(|jobs| jobs.get() > 1),
-        };
+        let request = self.options.scan_request((digest, size), compression);
         let result = self
             .steps
             .run(&step, || self.scan_one(&request, &mut reader, &path, &step, (&at, &key)));

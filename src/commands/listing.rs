@@ -5,13 +5,13 @@ use std::io::Read;
 use crate::error::Error;
 use crate::layer::list::Listing;
 use crate::layer::unpack::Codec;
-use crate::layer::{ScanObserver, content, list as headers};
+use crate::layer::{content, list as headers};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, is_zstd, layer_kind};
-use crate::progress::event::{Outcome, Step};
-use crate::progress::steps::Steps;
+use crate::progress::event::Outcome;
+use crate::progress::steps::{BlobProgress, Steps};
 
 /// How a layer of this media type is compressed, or why it cannot be read.
 pub(in crate::commands) fn codec(media_type: &str) -> Result<Codec, &'static str> {
@@ -45,7 +45,7 @@ pub(in crate::commands) fn list(
     let codec = headers::codec(&head, called);
     let step = steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
     steps.run(&step, || {
-        let observer = LayerProgress { steps, step: &step, size };
+        let observer = BlobProgress { steps, step: &step, size, failed: None };
         if codec == Codec::Plain && size == 0 {
             return Ok(((codec, Listing::default()), Outcome::Done));
         }
@@ -54,20 +54,4 @@ pub(in crate::commands) fn list(
             .map_err(|error| Error::scan(error, path(), digest, size))?;
         Ok(((codec, listed.map_err(unreadable)?), Outcome::Done))
     })
-}
-
-struct LayerProgress<'a> {
-    steps: &'a Steps<'a>,
-    step: &'a Step,
-    size: u64,
-}
-
-impl ScanObserver for LayerProgress<'_> {
-    fn progress(&self, bytes: u64) {
-        self.steps.progress(self.step, bytes, self.size);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.steps.cancelled()
-    }
 }

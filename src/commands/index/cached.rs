@@ -227,6 +227,7 @@ fn stage_again(
     digest: Digest,
 ) -> Result<Result<Option<StagedBlob>, EntryProblem>, Error> {
     let Ok(encoding) = ztoc.encoding() else { return Ok(Err(EntryProblem::Foreign)) };
-    let (found, staged) = stage::ztoc(job.layout, &encoding, job.like, job.second_thread())?;
+    let (found, staged) =
+        stage::ztoc(job.layout, &encoding, job.like, job.options.second_thread())?;
     Ok(if found == digest { Ok(staged) } else { Err(EntryProblem::Foreign) })
 }

@@ -7,7 +7,7 @@ use super::options::Options;
 use super::report::{LayerOutcome, LayerReport};
 use super::saving;
 use crate::error::Error;
-use crate::layer::{Scan, ScanObserver, ScanRequest, scan};
+use crate::layer::{Scan, ScanObserver, scan};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::oci::digest::Digest;
@@ -62,14 +62,7 @@ impl Foreseen<'_> {
         let referrer = || "an image manifest".to_owned();
         let missing = || Error::BlobMissing { digest, referrer: referrer() };
         let mut blob = self.layout.open_blob(&digest, size)?.ok_or_else(missing)?;
-        let request = ScanRequest {
-            digest,
-            size,
-            compression,
-            span_size: self.options.span_size,
-            build_tool_identifier: &self.options.build_tool_identifier,
-            second_thread: self.options.jobs.is_none_or(|jobs| jobs.get() > 1),
-        };
+        let request = self.options.scan_request((digest, size), compression);
         let scanned = scan(&mut blob, &request, &Cancelling(self.steps))
             .map_err(|error| Error::scan(error, self.layout.blob_path(&digest), digest, size))?;
         // What the run would leave eager.

@@ -14,7 +14,7 @@ use crate::commands::parents::{self, Attributes, Hidden, Seen, Stack, StackLayer
 use crate::error::Error;
 use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layout::Layout;
-use crate::layout::select::Selection;
+use crate::layout::select::{SelectedImage, Selection};
 use crate::oci::digest::Digest;
 use crate::progress::steps::Steps;
 
@@ -67,7 +67,7 @@ pub(super) fn leave_eager(
 
 /// The images in which a lazy layer implies directories above another layer. Only such layers count as lazy.
 fn stacks(selection: &Selection<'_>, scanned: &Scanned) -> Vec<Stack> {
-    let stack = |image: &crate::layout::select::SelectedImage<'_>| {
+    let stack = |image: &SelectedImage<'_>| {
         let layers = image.image.layers.iter().map(|layer| {
             let ready = layers::key(layer).and_then(|key| scanned.ztocs.get(&key));
             let ready = ready.filter(|ready| ready.implies_directories);

@@ -16,7 +16,7 @@ use crate::commands::index::report::{LayerOutcome, LayerReport, ReusedFrom, Ztoc
 use crate::commands::parents;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause, EagerReason};
-use crate::layer::{Scan, ScanRequest, fidelity, scan};
+use crate::layer::{Scan, fidelity, scan};
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
@@ -362,14 +362,7 @@ impl<'a> Layers<'a> {
             .layout
             .open_blob(&digest, size)?
             .ok_or_else(|| Error::BlobMissing { digest, referrer: layer.referrer.to_string() })?;
-        let request = ScanRequest {
-            digest,
-            size,
-            compression,
-            span_size: job.options.span_size,
-            build_tool_identifier: &job.options.build_tool_identifier,
-            second_thread: job.second_thread(),
-        };
+        let request = job.options.scan_request((digest, size), compression);
         let scanned = scan(&mut blob, &request, &job.blob(size))
             .map_err(|error| Error::scan(error, job.layout.blob_path(&digest), digest, size))?;
         let ztoc = match scanned {
@@ -469,11 +462,6 @@ impl Job<'_> {
 
     pub(super) fn warn(&self, message: &str) {
         self.steps.warn(self.step, message);
-    }
-
-    /// Whether a layer may have a second thread of its own.
-    pub(super) fn second_thread(&self) -> bool {
-        self.options.jobs.is_none_or(|jobs| jobs.get() > 1)
     }
 
     /// Whether the zTOCs that are there are taken without a look at their layers.

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::commands::layer_choice::LayerChoice;
+use crate::layer::ScanRequest;
 use crate::layout::select::ImageFilter;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
 use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
 use crate::soci::manifest::LayerTypes;
@@ -157,6 +160,27 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The scan of a layer of this digest and size in bytes.
+    pub(crate) fn scan_request(
+        &self,
+        (digest, size): (Digest, u64),
+        compression: Compression,
+    ) -> ScanRequest<'_> {
+        ScanRequest {
+            digest,
+            size,
+            compression,
+            span_size: self.span_size,
+            build_tool_identifier: &self.build_tool_identifier,
+            second_thread: self.second_thread(),
+        }
+    }
+
+    /// Whether a layer may have a second thread of its own.
+    pub(super) fn second_thread(&self) -> bool {
+        self.jobs.is_none_or(|jobs| jobs.get() > 1)
+    }
+
     /// All settings that decide what becomes of the documents, for the digest of that step. Which layers have a zTOC
     /// is decided before.
     pub(super) fn of_documents(&self) -> String {

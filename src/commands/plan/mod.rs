@@ -110,12 +110,8 @@ fn measured(
     limit: u64,
 ) -> Result<Sample, Error> {
     let request = ScanRequest {
-        digest: layer.digest,
-        size: layer.size,
-        compression: compression(layer),
-        span_size: options.span_size,
-        build_tool_identifier: &options.build_tool_identifier,
         second_thread: false,
+        ..options.scan_request((layer.digest, layer.size), compression(layer))
     };
     let mut blob = open(layout, &layer.digest, layer.size)?;
     sample(&mut blob, &request, limit).map_err(|error| Error::CorruptLayer {
