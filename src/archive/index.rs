@@ -17,7 +17,7 @@ use crate::commands::index::cached::CacheUse;
 use crate::commands::index::early::EarlyScans;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::Report;
-use crate::commands::index::{run_made, timed};
+use crate::commands::index::run::{run_made, timed};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;

@@ -15,7 +15,8 @@ use super::failure::{At, Failure};
 use super::pieces::{self, PieceReader, PieceSender};
 use crate::cache::CacheKey;
 use crate::commands::index::cached::{self, CacheUse};
-use crate::commands::index::early::{self, Early, EarlyScans, Keeper};
+use crate::commands::index::early::EarlyScans;
+use crate::commands::index::make::{Made, Target, make};
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layer::{ScanError, ScanRequest};
@@ -58,7 +59,7 @@ pub(super) struct Side<'a> {
 
 #[derive(Default)]
 struct State {
-    scans: BTreeMap<(Digest, Compression), Early>,
+    scans: BTreeMap<(Digest, Compression), Made>,
     failure: Option<Failure>,
 }
 
@@ -119,8 +120,8 @@ impl<'a> Side<'a> {
         drop(slot);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(Some(early)) => {
-                state.scans.insert((digest, compression), early);
+            Ok(Some(made)) => {
+                state.scans.insert((digest, compression), made);
             }
             Ok(None) | Err(Error::Cancelled) => {}
             Err(error) => Failure::first(&mut state.failure, at.failure(error)),
@@ -131,16 +132,16 @@ impl<'a> Side<'a> {
         &self,
         request: &ScanRequest<'_>,
         reader: &mut PieceReader,
-        like: &Path,
+        permissions_from: &Path,
         step: &Step,
         (at, key): (&At, &CacheKey),
-    ) -> Result<(Option<Early>, Outcome), Error> {
+    ) -> Result<(Option<Made>, Outcome), Error> {
         let watch = BlobProgress { steps: self.steps, step, size: request.size, failed: None };
         let warn = |message: &str| self.steps.warn(step, message);
-        let keeper = Keeper { cache: self.cache, key, warn: &warn };
-        let scanned = early::scan(self.layout, reader, request, like, &watch, &keeper)?;
-        let early = match scanned {
-            Ok(early) => early,
+        let Self { layout, cache, .. } = *self;
+        let target = Target { layout, permissions_from, cache, key, warn: &warn };
+        let made = match make(reader, request, &watch, &target)? {
+            Ok(made) => made,
             Err(ScanError::Digest { found }) => {
                 return Err(*at.corrupt(&found.to_string()).error);
             }
@@ -149,8 +150,8 @@ impl<'a> Side<'a> {
                 return Err(Error::Cancelled);
             }
         };
-        self.steps.log(step, early.to_string());
-        Ok((Some(early), Outcome::Done))
+        self.steps.log(step, made.to_string());
+        Ok((Some(made), Outcome::Done))
     }
 
     /// The first failure in the order of the archive.

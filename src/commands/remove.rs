@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::commands::index::assemble::stage_documents;
 use crate::commands::index::prune::{Pruned, prune};
 use crate::commands::index::report::RootReport;
 use crate::commands::index::roots::root_reports;
-use crate::commands::index::{model_blob, resolve, stage_documents};
+use crate::commands::index::run::{permissions_from, resolve};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
@@ -199,7 +200,7 @@ fn commit(
         layout.refuse_external_blobs()?;
     }
     let tree = resolve(layout, layout.path(), steps)?;
-    let like = model_blob(layout, &tree);
+    let permissions_from = permissions_from(layout, &tree);
     let RemoveOptions { images, index_version, .. } = options;
     let content = format!("undo {images:?} {index_version:?}");
     let step = steps.plan("[undo] manifests".to_owned(), &content, &[]);
@@ -207,8 +208,11 @@ fn commit(
         let removing = Removing::decide(layout, &tree, options)?;
         // A layout without any SOCI index stays untouched, whatever documents were looked at.
         let same = removing.rewritten.index_json == tree.index_json;
-        let staged =
-            if same { Vec::new() } else { stage_documents(layout, &removing.rewritten, &like)? };
+        let staged = if same {
+            Vec::new()
+        } else {
+            stage_documents(layout, &removing.rewritten, &permissions_from)?
+        };
         Ok(((removing, staged), if same { Outcome::Cached } else { Outcome::Done }))
     })?;
     let after = &removing.rewritten.index_json;

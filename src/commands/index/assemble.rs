@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::layers::{Scanned, key};
+use super::layers::key;
 use super::options::Options;
+use super::scanned::Scanned;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::commit::StagedBlob;
@@ -50,11 +51,11 @@ pub(super) fn assemble(
 pub(in crate::commands) fn stage_documents(
     layout: &LockedLayout,
     rewritten: &Rewrite,
-    like: &Path,
+    permissions_from: &Path,
 ) -> Result<Vec<StagedBlob>, Error> {
     let mut staged = Vec::new();
     for (digest, bytes) in &rewritten.blobs {
-        staged.extend(layout.stage(*digest, bytes, like)?);
+        staged.extend(layout.stage(*digest, bytes, permissions_from)?);
     }
     Ok(staged)
 }

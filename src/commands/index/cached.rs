@@ -1,6 +1,6 @@
 //! zTOCs from the cache, and new ones into it.
 //!
-//! One from the cache is held to what one of the layout is held to ([`super::reuse`]): it says itself that
+//! One from the cache passes the checks of one of the layout ([`super::reuse`]): it says itself that
 //! it is what this run would write, the layer's blob is read whole against its digest, the first and the last
 //! span are the layer's, and its bytes are those that this program writes. Its checksum is computed
 //! even under `trust_blobs`: that option is about the layout.
@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::layers::{Job, ReadyZtoc};
+use super::job::Job;
+use super::ready::ReadyZtoc;
 use super::{reuse, stage};
 use crate::cache::entry::EntryProblem;
 use crate::cache::{Cache, CacheKey, Found};
@@ -66,7 +67,7 @@ impl CacheUse {
         cache_use
     }
 
-    /// What the cache has for a layer, without a look at the layer: for saying what a run would do.
+    /// What the cache has for a layer, without reading the layer: for saying what a run would do.
     pub(super) fn foretell(
         &self,
         layer: &Descriptor,
@@ -171,7 +172,7 @@ impl CacheUse {
         }
     }
 
-    /// A layer was scanned before anybody asked the cache for its zTOC.
+    /// A layer was scanned before the cache was asked for its zTOC.
     pub(super) fn missed(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
@@ -228,6 +229,6 @@ fn stage_again(
 ) -> Result<Result<Option<StagedBlob>, EntryProblem>, Error> {
     let Ok(encoding) = ztoc.encoding() else { return Ok(Err(EntryProblem::Foreign)) };
     let (found, staged) =
-        stage::ztoc(job.layout, &encoding, job.like, job.options.second_thread())?;
+        stage::ztoc(job.layout, &encoding, job.permissions_from, job.options.second_thread())?;
     Ok(if found == digest { Ok(staged) } else { Err(EntryProblem::Foreign) })
 }

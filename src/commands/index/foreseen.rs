@@ -1,53 +1,89 @@
-//! The zTOCs that a run would give the layers, for saying beforehand what it would fetch ahead. What is not there is
-//! made in memory; nothing is written.
+//! What a run would do with each layer, and the zTOCs that it would make. What is not there is made in memory; nothing is
+//! written.
 
 use super::cached::CacheUse;
-use super::layers::{Layers, ReadyZtoc, numbers};
+use super::decide;
+use super::layers::{Layer, Layers, key};
 use super::options::Options;
-use super::report::{LayerOutcome, LayerReport};
+use super::ready::ReadyZtoc;
+use super::report::{LayerOutcome, LayerReport, ReusedFrom};
 use super::saving;
 use crate::error::Error;
 use crate::layer::{Scan, ScanObserver, scan};
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::oci::digest::Digest;
-use crate::oci::media_type::{Compression, LayerKind, layer_kind};
+use crate::oci::media_type::Compression;
 use crate::progress::steps::Steps;
 use crate::soci::find::FoundZtoc;
 use crate::ztoc::Ztoc;
 
-/// What [`Layers::planned`] found, and where it looked.
-pub(super) struct Foreseen<'a> {
+/// Where a dry run finds what there is.
+#[derive(Clone, Copy)]
+pub(super) struct Foresight<'a> {
     pub(super) layers: &'a Layers<'a>,
-    pub(super) reports: &'a [LayerReport],
     pub(super) layout: &'a Layout,
     pub(super) options: &'a Options,
     pub(super) cache: &'a CacheUse,
     pub(super) steps: &'a Steps<'a>,
 }
 
-impl Foreseen<'_> {
-    /// The zTOC that a layer would have, with its digest.
+impl Foresight<'_> {
+    /// What would become of each layer.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedLayer`] under [`Options::strict`]; [`Error::Io`].
+    pub(super) fn reports(&self) -> Result<Vec<LayerReport>, Error> {
+        let report = |layer: &Layer<'_>| {
+            let outcome = match (layer.unread(self.options), layer.key()) {
+                (None, Some((_, compression))) => self.outcome(layer.descriptor, compression)?,
+                (Some(outcome), _) => outcome?,
+                (None, None) => unreachable!("a layer without a key is not read"),
+            };
+            Ok(layer.report(outcome))
+        };
+        self.layers.layers.iter().map(report).collect()
+    }
+
+    fn outcome(&self, layer: &Descriptor, compression: Compression) -> Result<LayerOutcome, Error> {
+        let found = self.found(layer, compression)?;
+        let outcome = found.map_or(LayerOutcome::Pending, |(ready, ztoc, from)| {
+            LayerOutcome::Reused { ztoc: ready.report(&ztoc), from }
+        });
+        decide::by_ztoc(layer, outcome, self.options)
+    }
+
+    /// The zTOC that is there already.
+    fn found(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+    ) -> Result<Option<(ReadyZtoc, Ztoc, ReusedFrom)>, Error> {
+        let Self { layers, layout, options, cache, .. } = *self;
+        if let Some((ready, ztoc)) = layers.candidates.valid(layout, layer, compression, options)? {
+            return Ok(Some((ready, ztoc, ReusedFrom::Layout)));
+        }
+        let cached = cache.foretell(layer, compression, options);
+        Ok(cached.map(|(ready, ztoc)| (ready, ztoc, ReusedFrom::Cache)))
+    }
+
+    /// The zTOC that a layer would have by `reports`, with its digest.
     ///
     /// # Errors
     /// A layer that is not what its descriptor says; [`Error::Io`].
-    pub(super) fn ztoc(&self, layer: &Descriptor) -> Result<FoundZtoc, Error> {
-        let LayerKind::Indexable(compression) = layer_kind(&layer.media_type) else {
-            return Ok(None);
-        };
-        let same = |report: &&LayerReport| {
-            report.digest == layer.digest
-                && layer_kind(&report.media_type) == LayerKind::Indexable(compression)
-        };
-        let outcome = self.reports.iter().find(same).map(|report| &report.outcome);
-        let ztoc = match outcome {
+    pub(super) fn ztoc(
+        &self,
+        layer: &Descriptor,
+        reports: &[LayerReport],
+    ) -> Result<FoundZtoc, Error> {
+        let Some((_, compression)) = key(layer) else { return Ok(None) };
+        let mut known = self.layers.layers.iter().zip(reports);
+        let outcome = known.find(|(known, _)| known.key() == key(layer));
+        let ztoc = match outcome.map(|(_, report)| &report.outcome) {
             Some(LayerOutcome::Pending) => self.scanned(layer, compression)?,
-            Some(LayerOutcome::Reused { .. }) => self
-                .layers
-                .candidates
-                .valid(self.layout, layer, compression, self.options)?
-                .or_else(|| self.cache.foretell(layer, compression, self.options))
-                .map(|(ready, ztoc)| (ready.digest, ztoc)),
+            Some(LayerOutcome::Reused { .. }) => {
+                self.found(layer, compression)?.map(|(ready, ztoc, _)| (ready.digest, ztoc))
+            }
             _ => None,
         };
         Ok(ztoc.map(|(digest, ztoc)| (digest, Ok(ztoc))))
@@ -59,8 +95,7 @@ impl Foreseen<'_> {
         compression: Compression,
     ) -> Result<Option<(Digest, Ztoc)>, Error> {
         let Descriptor { digest, size, .. } = *layer;
-        let referrer = || "an image manifest".to_owned();
-        let missing = || Error::BlobMissing { digest, referrer: referrer() };
+        let missing = || Error::BlobMissing { digest, referrer: "an image manifest".to_owned() };
         let mut blob = self.layout.open_blob(&digest, size)?.ok_or_else(missing)?;
         let request = self.options.scan_request((digest, size), compression);
         let scanned = scan(&mut blob, &request, &Cancelling(self.steps))
@@ -69,7 +104,7 @@ impl Foreseen<'_> {
         let Scan::Indexed(ztoc) = scanned else { return Ok(None) };
         let Ok(bytes) = ztoc.encode() else { return Ok(None) };
         let ready = ReadyZtoc::new(Digest::of(&bytes), bytes.len() as u64, &ztoc);
-        let reason = saving::why_eager(size, &numbers(&ready, &ztoc), self.options);
+        let reason = saving::why_eager(size, &ready.report(&ztoc), self.options);
         Ok(reason.is_none().then_some((ready.digest, *ztoc)))
     }
 }

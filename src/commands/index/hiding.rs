@@ -7,8 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::layers::{self, Layers, Scanned};
+use super::layers;
 use super::options::Options;
+use super::scanned::Scanned;
 use crate::commands::listing::list;
 use crate::commands::parents::{self, Attributes, Hidden, Seen, Stack, StackLayer, Watched};
 use crate::error::Error;
@@ -25,7 +26,6 @@ use crate::progress::steps::Steps;
 pub(super) fn leave_eager(
     layout: &Layout,
     selection: &Selection<'_>,
-    layers: &Layers<'_>,
     scanned: &mut Scanned,
     options: &Options,
     steps: &Steps<'_>,
@@ -46,9 +46,7 @@ pub(super) fn leave_eager(
         let above = stacks.iter().flat_map(|stack| stack.layers.iter().skip(1));
         let lazy: BTreeSet<Digest> =
             above.filter(|layer| layer.ztoc.is_some()).map(|layer| layer.digest).collect();
-        return lazy
-            .into_iter()
-            .try_for_each(|layer| layers.leave_eager(layer, &reason, scanned, options));
+        return lazy.into_iter().try_for_each(|layer| scanned.leave_eager(layer, &reason, options));
     };
     let mut told = BTreeSet::new();
     for Hidden { layer, path, lower, attributes, .. } in found {
@@ -59,7 +57,7 @@ pub(super) fn leave_eager(
                  layer {lower}"
             );
             let reason = EagerReason::new(EagerCause::UnlikeUnpacked, text);
-            layers.leave_eager(layer, &reason, scanned, options)?;
+            scanned.leave_eager(layer, &reason, options)?;
         }
     }
     Ok(())

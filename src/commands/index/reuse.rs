@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 
-use super::layers::{Job, ReadyZtoc};
+use super::job::Job;
+use super::ready::ReadyZtoc;
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layer::{ScanObserver, pieces};
@@ -102,7 +103,7 @@ impl<'a> Candidates<'a> {
 /// # Errors
 /// A blob that is not what its descriptor says; [`Error::Io`].
 pub(super) fn belongs(layer: &Descriptor, ztoc: &Ztoc, job: &Job<'_>) -> Result<bool, Error> {
-    if job.trusts_blobs() {
+    if job.options.trust_blobs {
         return Ok(true);
     }
     let Descriptor { digest, size, .. } = *layer;
@@ -111,7 +112,7 @@ pub(super) fn belongs(layer: &Descriptor, ztoc: &Ztoc, job: &Job<'_>) -> Result<
         .open_blob(&digest, size)?
         .ok_or_else(|| Error::BlobMissing { digest, referrer: "an image manifest".to_owned() })?;
     let mut ends = end_spans(ztoc);
-    if job.blobs_are_whole() {
+    if job.blobs_are_whole {
         for span in &mut ends {
             span.read(&blob, size).map_err(Error::io("read", &job.layout.blob_path(&digest)))?;
         }

@@ -18,15 +18,15 @@ const SECOND_THREAD: u64 = 1 << 20;
 /// Parts that wait for being hashed.
 const WAITING: usize = 8;
 
-/// The zTOC's digest, and its blob unless the layout has it already. `like` is a file whose mode and owner
-/// the blob gets.
+/// The zTOC's digest, and its blob unless the layout has it already. The blob gets the mode and owner of
+/// `permissions_from`.
 pub(super) fn ztoc(
     layout: &LockedLayout,
     encoding: &Encoding<'_>,
-    like: &Path,
+    permissions_from: &Path,
     second_thread: bool,
 ) -> Result<(Digest, Option<StagedBlob>), Error> {
-    let mut writer = layout.stage_parts(like)?;
+    let mut writer = layout.stage_parts(permissions_from)?;
     let digest = if second_thread && encoding.size() >= SECOND_THREAD {
         together(encoding, &mut writer)?
     } else {

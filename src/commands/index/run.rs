@@ -1,0 +1,213 @@
+//! The run, stage by stage.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::assemble::{assemble, stage_documents};
+use super::attached;
+use super::cached::CacheUse;
+use super::early::EarlyScans;
+use super::foreseen::Foresight;
+use super::hiding;
+use super::images;
+use super::layers::Layers;
+use super::options::Options;
+use super::prefetch;
+use super::prune::prune;
+use super::report::Report;
+use super::roots::empty_report;
+use super::schedule;
+use super::settle::Sources;
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
+use crate::layout::lock::LockedLayout;
+use crate::layout::tree::{self, Tree};
+use crate::oci::digest::Digest;
+use crate::progress::event::{Observer, Outcome};
+use crate::progress::steps::Steps;
+use crate::soci::bind::NewImage;
+
+/// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
+/// [`Options::dry_run`] says.
+///
+/// # Errors
+/// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
+pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    let layout = Layout::open(path)?;
+    if options.dry_run { plan(&layout, options, observer) } else { run(&layout, options, observer) }
+}
+
+/// Says what [`run`] would do: which images and layers, what is reused, what is skipped and why.
+/// Nothing is locked, scanned or written.
+///
+/// # Errors
+/// Everything that makes the run fail before it scans.
+pub fn plan(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    timed(options, || plan_steps(layout, options, &Steps::new(observer)))
+}
+
+/// Indexes the images of a layout. Events go to `observer`, from several threads.
+///
+/// # Errors
+/// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
+pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    timed(options, || {
+        let layout = LockedLayout::new(layout.clone(), &|| observer.cancelled())?;
+        layout.remove_leftovers()?;
+        let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
+        run_made(&layout, layout.path(), (&early, &cache), options, &Steps::new(observer))
+    })
+}
+
+pub(crate) fn timed(
+    options: &Options,
+    work: impl FnOnce() -> Result<Report, Error>,
+) -> Result<Report, Error> {
+    check(options)?;
+    let start = Instant::now();
+    let mut report = work()?;
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn check(options: &Options) -> Result<(), Error> {
+    if options.span_size == 0 || i64::try_from(options.span_size).is_err() {
+        return Err(Error::Option {
+            option: "span size",
+            problem: format!("must be between 1 and {} bytes", i64::MAX),
+        });
+    }
+    Ok(())
+}
+
+/// `shown` is what people know the layout by.
+pub(in crate::commands) fn resolve(
+    layout: &Layout,
+    shown: &Path,
+    steps: &Steps<'_>,
+) -> Result<Tree, Error> {
+    let name = format!("[resolve] {}", shown.display());
+    let step = steps.plan(name, "resolve", &[]);
+    steps.run(&step, || {
+        let tree = tree::read(layout)?;
+        for warning in &tree.warnings {
+            steps.warn(&step, warning);
+        }
+        Ok((tree, Outcome::Done))
+    })
+}
+
+fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
+    let tree = resolve(layout, layout.path(), steps)?;
+    let selection = images::select(&tree, options, layout.path())?;
+    let layers = Layers::find(layout, &tree, &selection, options)?;
+    layers.check_present(layout)?;
+    let cache = CacheUse::begin(options);
+    let foresight = Foresight { layers: &layers, layout, options, cache: &cache, steps };
+    let reports = foresight.reports()?;
+    let mut report = empty_report(&tree, &selection);
+    report.cache = cache.report();
+    report.warnings.extend(cache.warnings());
+    for (image, selected) in report.images.iter_mut().zip(&selection.images) {
+        image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
+    }
+    let lazy: HashSet<Digest> =
+        reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
+    let indexed = |layer: &Digest| lazy.contains(layer);
+    attached::foreseen(&tree, &selection, options, &indexed).tell(&mut report);
+    let ztoc = |layer: &Descriptor| foresight.ztoc(layer, &reports);
+    let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc }.run(&selection, &[])?;
+    report.prefetch = prefetch.reports;
+    report.warnings.extend(prefetch.warnings);
+    report.changed = !lazy.is_empty();
+    report.dry_run = true;
+    report.layers = reports;
+    Ok(report)
+}
+
+/// Indexes a layout that is locked and holds no leftovers. `shown` is what people know it by, `early`
+/// the scans that were made already, `cache` what is used of the cache.
+pub(crate) fn run_made(
+    layout: &LockedLayout,
+    shown: &Path,
+    (early, cache): (&EarlyScans, &CacheUse),
+    options: &Options,
+    steps: &Steps<'_>,
+) -> Result<Report, Error> {
+    if options.prune && !options.external_blobs {
+        layout.refuse_external_blobs()?;
+    }
+    let tree = resolve(layout, shown, steps)?;
+    let selection = images::select(&tree, options, shown)?;
+    let layers = Layers::find(layout, &tree, &selection, options)?;
+    layers.check_present(layout)?;
+    let permissions_from = permissions_from(layout, &tree);
+    let sources = Sources { layers: &layers, cache, early };
+    let mut scanned = schedule::scan(layout, sources, options, steps, &permissions_from)?;
+    hiding::leave_eager(layout, &selection, &mut scanned, options, steps)?;
+    let ztoc = |layer: &Descriptor| scanned.ztoc(layout, layer);
+    let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc };
+    let prefetch = prefetch.run(&selection, &scanned.steps)?;
+
+    let step = steps.plan(
+        "[assemble] SOCI indexes and manifests".to_owned(),
+        &format!("assemble {}", options.of_documents()),
+        &scanned.steps,
+    );
+    let (rewritten, mut staged) = steps.run(&step, || {
+        let rewritten = assemble(layout, &tree, &selection, options, (&scanned, &prefetch.spans))?;
+        let staged = stage_documents(layout, &rewritten, &permissions_from)?;
+        let same = staged.is_empty() && rewritten.index_json == tree.index_json;
+        Ok(((rewritten, staged), if same { Outcome::Cached } else { Outcome::Done }))
+    })?;
+
+    let step = steps.plan("[commit] index.json".to_owned(), &rewritten.index_json, &[step.digest]);
+    let committed = steps.run(&step, || {
+        staged.extend(std::mem::take(&mut scanned.staged));
+        let committed = layout.commit(staged, &tree.index_json, &rewritten.index_json)?;
+        let same = committed.blobs == 0 && !committed.index_json;
+        Ok((committed, if same { Outcome::Cached } else { Outcome::Done }))
+    })?;
+
+    let mut report = empty_report(&tree, &selection);
+    report.cache = cache.report();
+    report.warnings.extend(cache.warnings());
+    if options.prune {
+        let pruned = prune(layout, &tree, &[&tree.index_json], &[&rewritten.index_json])?;
+        (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
+        report.warnings.extend(pruned.warning);
+    }
+    attached::orphaned(&tree, &rewritten).tell(&mut report);
+    report.changed = committed.index_json;
+    report.blobs_written = committed.blobs;
+    report.bytes_written = committed.bytes;
+    for (root, position) in report.roots.iter_mut().zip(selection.roots()) {
+        root.after = rewritten.roots[position].unwrap_or(root.before);
+        if let Some(name) = &options.name {
+            root.name = Some(name.clone());
+        }
+    }
+    let by_before: BTreeMap<Digest, &NewImage> =
+        rewritten.images.iter().map(|new| (new.before, new)).collect();
+    for image in &mut report.images {
+        if let Some(new) = by_before.get(&image.before) {
+            image.after = new.manifest.digest;
+            image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
+            image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
+        }
+    }
+    report.layers = scanned.reports;
+    report.prefetch = prefetch.reports;
+    report.warnings.extend(prefetch.warnings);
+    Ok(report)
+}
+
+/// The blob whose mode and owner new blobs get: the first root's, as it was written by whoever made
+/// the layout.
+pub(in crate::commands) fn permissions_from(layout: &Layout, tree: &Tree) -> PathBuf {
+    let first =
+        tree.roots.iter().filter_map(|root| root.known()).map(|d| layout.blob_path(&d.digest));
+    first.into_iter().find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
+}

@@ -1,0 +1,143 @@
+//! The work on one layer: its zTOC from a scan that was made early, from the layout, from the cache, or made anew.
+
+use super::cached::{self, CacheUse, Taken};
+use super::decide;
+use super::early::EarlyScans;
+use super::job::Job;
+use super::layers::{Layer, LayerKey, Layers};
+use super::make::{Made, Target, make};
+use super::ready::ReadyZtoc;
+use super::report::{LayerOutcome, ReusedFrom, ZtocReport};
+use super::reuse;
+use crate::error::Error;
+use crate::layout::commit::StagedBlob;
+use crate::progress::event::Outcome;
+use crate::ztoc::Ztoc;
+
+/// How one layer's work ended.
+pub(super) struct Settled {
+    pub(super) outcome: LayerOutcome,
+    pub(super) ztoc: Option<ReadyZtoc>,
+    pub(super) staged: Option<StagedBlob>,
+}
+
+/// Where zTOCs may be already.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) layers: &'a Layers<'a>,
+    pub(super) cache: &'a CacheUse,
+    pub(super) early: &'a EarlyScans,
+}
+
+/// Does the work on a layer that is to be indexed.
+///
+/// # Errors
+/// A blob that is not what its descriptor says; [`Error::UnsupportedLayer`] under `strict`; those of writing.
+pub(super) fn settle(
+    layer: &Layer<'_>,
+    sources: Sources<'_>,
+    job: &Job<'_>,
+) -> Result<(Settled, Outcome), Error> {
+    let (mut settled, mut step) = by_source(layer, sources, job)?;
+    settled.outcome = decide::by_ztoc(layer.descriptor, settled.outcome, job.options)?;
+    if let LayerOutcome::Skipped(reason) = &settled.outcome {
+        step = Outcome::Skipped { reason: reason.text.clone() };
+        (settled.ztoc, settled.staged) = (None, None);
+    }
+    Ok((settled, step))
+}
+
+fn by_source(
+    layer: &Layer<'_>,
+    Sources { layers, cache, early }: Sources<'_>,
+    job: &Job<'_>,
+) -> Result<(Settled, Outcome), Error> {
+    let Some(key) = layer.key() else { unreachable!("only layers that can be indexed are jobs") };
+    if let Some(made) = early.take(key) {
+        cache.missed();
+        return Ok((made_early(layer, layers, job, made)?, Outcome::Cached));
+    }
+    let candidate = layers.candidates.valid(job.layout, layer.descriptor, key.1, job.options)?;
+    if let Some((ready, ztoc)) = candidate {
+        if reuse::belongs(layer.descriptor, &ztoc, job)? {
+            let outcome = reused(&ready, &ztoc, ReusedFrom::Layout);
+            let settled = Settled { outcome, ztoc: Some(ready), staged: None };
+            return Ok((settled, Outcome::Cached));
+        }
+        let digest = ready.digest;
+        job.warn(&format!("zTOC {digest} does not belong to this layer; making a new one"));
+    }
+    if let Some(Taken { ready, ztoc, staged }) = cache.take(layer.descriptor, key.1, job)? {
+        let outcome = reused(&ready, &ztoc, ReusedFrom::Cache);
+        return Ok((Settled { outcome, ztoc: Some(ready), staged }, Outcome::Cached));
+    }
+    let made = made_now(layer, key, cache, job)?;
+    if let Made::Ztoc { .. } = &made {
+        job.steps.log(job.step, made.to_string());
+    }
+    let settled = settled(layer, made, job, |ztoc| LayerOutcome::Indexed { ztoc })?;
+    Ok((settled, Outcome::Done))
+}
+
+fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
+    LayerOutcome::Reused { ztoc: ready.report(ztoc), from }
+}
+
+fn settled(
+    layer: &Layer<'_>,
+    made: Made,
+    job: &Job<'_>,
+    outcome: impl FnOnce(ZtocReport) -> LayerOutcome,
+) -> Result<Settled, Error> {
+    Ok(match made {
+        Made::Ztoc { ready, report, staged } => {
+            Settled { outcome: outcome(report), ztoc: Some(ready), staged }
+        }
+        Made::Eager(reason) => {
+            let outcome = decide::eager(layer.descriptor.digest, reason, job.options)?;
+            Settled { outcome, ztoc: None, staged: None }
+        }
+    })
+}
+
+/// A layer that was scanned, and checked against its digest, before the run began.
+fn made_early(
+    layer: &Layer<'_>,
+    layers: &Layers<'_>,
+    job: &Job<'_>,
+    mut made: Made,
+) -> Result<Settled, Error> {
+    let mut there = false;
+    if let Made::Ztoc { ready, staged, .. } = &mut made {
+        // When it was staged, the blob that is there may not have been.
+        if staged.is_some() && job.layout.has_sound_blob(&ready.digest, ready.size)? {
+            *staged = None;
+        }
+        let named = layers.candidates.name(layer.descriptor.digest, ready.digest);
+        there = named && staged.is_none();
+    }
+    settled(layer, made, job, |ztoc| {
+        if there {
+            LayerOutcome::Reused { ztoc, from: ReusedFrom::Layout }
+        } else {
+            LayerOutcome::Indexed { ztoc }
+        }
+    })
+}
+
+fn made_now(
+    layer: &Layer<'_>,
+    (digest, compression): LayerKey,
+    cache: &CacheUse,
+    job: &Job<'_>,
+) -> Result<Made, Error> {
+    let Job { layout, options, permissions_from, .. } = *job;
+    let size = layer.descriptor.size;
+    let missing = || Error::BlobMissing { digest, referrer: layer.referrer.to_string() };
+    let mut blob = layout.open_blob(&digest, size)?.ok_or_else(missing)?;
+    let request = options.scan_request((digest, size), compression);
+    let key = &cached::key((digest, size), compression, options);
+    let target = Target { layout, permissions_from, cache, key, warn: &|text| job.warn(text) };
+    make(&mut blob, &request, &job.blob(size), &target)?
+        .map_err(|error| Error::scan(error, layout.blob_path(&digest), digest, size))
+}
