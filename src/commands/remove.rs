@@ -23,7 +23,8 @@ use crate::oci::digest::Digest;
 use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::{NewImage, Rewrite};
+use crate::soci::bind::Rewrite;
+use crate::soci::new_image::NewImage;
 use crate::soci::originals::Originals;
 use crate::soci::unbind::{Removal, undo};
 

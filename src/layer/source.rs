@@ -8,11 +8,14 @@ use super::ScanError;
 /// inflating and hashing.
 pub(crate) const CHUNK: usize = 256 << 10;
 
+/// Takes the next bytes and tells whether more are wanted.
+pub(crate) type Taker<'a> = dyn FnMut(&[u8]) -> bool + 'a;
+
 /// Hands out all that can be read, in large pieces, until `take` wants no more.
 ///
 /// # Errors
 /// Those of reading.
-pub(crate) fn pieces(input: &mut dyn Read, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+pub(crate) fn pieces(input: &mut dyn Read, take: &mut Taker<'_>) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
         match input.read(&mut buffer) {

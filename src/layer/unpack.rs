@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use super::gzip::{GzipError, GzipWalker};
-use super::source::pieces;
+use super::source::{Taker, pieces};
 use super::{ScanError, zstd};
 use crate::ztoc::zinfo::{Checkpoint, WINDOW_SIZE};
 
@@ -21,9 +21,6 @@ pub(crate) enum Codec {
     /// zstd with any number of frames.
     Zstd,
 }
-
-/// Takes the next uncompressed bytes and tells whether more are wanted.
-pub(crate) type Taker<'a> = dyn FnMut(&[u8]) -> bool + 'a;
 
 /// Unpacks a blob from its beginning, until `take` has enough or the blob ends.
 ///

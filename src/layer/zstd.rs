@@ -7,8 +7,8 @@ use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::ScanError;
+use super::source::Taker;
 use super::source::pieces;
-use super::unpack::Taker;
 
 /// Largest window in bytes, which is kept in memory: what `zstd --long` asks for.
 const MAX_WINDOW: u64 = 128 << 20;

@@ -5,5 +5,4 @@ pub mod digest;
 pub mod json;
 pub mod media_type;
 pub(crate) mod platform;
-pub(crate) mod sha256;
 pub(crate) mod soci_version;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::descriptors::{as_listed, media_type};
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{LayerTypes, annotate, strip};
+use super::new_image::{NewImage, SociBlob, V1Index};
 use super::originals::images_below;
 use super::prefetch::Prefetch;
 use super::superseded::Superseded;
@@ -21,45 +22,6 @@ use crate::layout::tree::{self, Content, Image, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::oci::soci_version::{IndexVersion, V1Shape};
-
-/// A SOCI index manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SociBlob {
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
-}
-
-/// The V1 index of an image and where it is put.
-#[derive(Clone, Debug)]
-pub(crate) struct V1Index {
-    pub(crate) blob: SociBlob,
-    pub(crate) shape: V1Shape,
-    /// The tool that made it, for its entry in a list.
-    pub(crate) tool: String,
-}
-
-/// What an image becomes.
-#[derive(Clone, Debug)]
-pub(crate) struct NewImage {
-    /// The manifest it had.
-    pub(crate) before: Digest,
-    /// The manifest it has now.
-    pub(crate) manifest: ManifestRef,
-    pub(crate) v2: Option<SociBlob>,
-    pub(crate) v1: Option<V1Index>,
-}
-
-impl NewImage {
-    /// The V1 index, when it is a child of the image index.
-    pub(super) fn nested_v1(&self) -> Option<&SociBlob> {
-        self.v1.as_ref().filter(|v1| v1.shape == V1Shape::Nested).map(|v1| &v1.blob)
-    }
-
-    /// The V1 index, when it stands in a list of its own.
-    pub(super) fn tagged_v1(&self) -> Option<&V1Index> {
-        self.v1.as_ref().filter(|v1| v1.shape == V1Shape::Tagged)
-    }
-}
 
 /// The result: documents to be written, nothing written yet.
 #[derive(Debug)]

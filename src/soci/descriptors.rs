@@ -1,8 +1,8 @@
 //! Descriptors led to other blobs, and the indexes that list them, as texts.
 
-use super::bind::NewImage;
 use super::index::ManifestRef;
 use super::manifest::{member, remove_annotation, set_annotation};
+use super::new_image::NewImage;
 use super::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use crate::layout::descriptor::Descriptor;
 use crate::oci::json::canonical::{self, INDEX};
@@ -72,7 +72,7 @@ pub(super) fn index_of(manifests: &[String]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bind::SociBlob;
+    use super::super::new_image::SociBlob;
     use super::*;
     use crate::oci::digest::Digest;
 

@@ -1,10 +1,11 @@
 //! The documents of a layout, written again for what became of their images: `index.json`, indexes, lists,
 //! attestations.
 
-use super::bind::{NewImage, Rewrite, Rewriter};
+use super::bind::{Rewrite, Rewriter};
 use super::descriptors::{index_of, is_bare, point_at, repoint_image};
 use super::index::ManifestRef;
 use super::manifest::{member, set_annotation};
+use super::new_image::NewImage;
 use super::order::{Listed, is_annotated, tail};
 use super::originals::has_soci;
 use super::{ADDED_PLATFORM, referrers};

@@ -7,6 +7,7 @@ mod documents;
 pub(crate) mod find;
 pub(crate) mod index;
 pub(crate) mod manifest;
+pub(crate) mod new_image;
 mod order;
 pub(crate) mod originals;
 pub(crate) mod prefetch;

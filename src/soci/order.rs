@@ -14,7 +14,7 @@ use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
 use crate::oci::media_type::OCI_MANIFEST;
 use crate::oci::soci_version::IndexVersion;
-use crate::soci::bind::{NewImage, SociBlob};
+use crate::soci::new_image::{NewImage, SociBlob};
 
 /// `BuildKit`'s mark of what is not an image, for V1 (a V1 index is found by its subject alone).
 const UNKNOWN_PLATFORM: &str = r#"{"architecture":"unknown","os":"unknown"}"#;

@@ -17,8 +17,9 @@ use crate::oci::json::edit::{Edit, set_member};
 use crate::oci::json::write_string;
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::oci::soci_version::IndexVersion;
-use crate::soci::bind::{NewImage, Rewriter, V1Index};
+use crate::soci::bind::Rewriter;
 use crate::soci::descriptors::{index_of, point_at};
+use crate::soci::new_image::{NewImage, V1Index};
 
 /// Brings the lists of all rewritten images up to date: changes the `edits` of the roots and returns the
 /// entries to be appended.

@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::bind::{NewImage, Rewriter};
+use super::bind::Rewriter;
 use super::descriptors::{as_listed, media_type, point_at};
 use super::index::ManifestRef;
 use super::manifest::{member, remove_annotation};
+use super::new_image::NewImage;
 use super::originals::{has_soci, images_below};
 use super::{ADDED_PLATFORM, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bind::{NewImage, Rewrite, Rewriter, SociBlob, V1Index, images, readable};
+use super::bind::{Rewrite, Rewriter, images, readable};
 use super::descriptors::as_listed;
 use super::index::{ManifestRef, head};
 use super::manifest::member;
+use super::new_image::{NewImage, SociBlob, V1Index};
 use super::superseded::Superseded;
 use super::{BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;

@@ -7,6 +7,7 @@ mod archive;
 mod cache;
 mod cache_commands;
 mod cat;
+mod circles;
 mod cli;
 mod concurrent;
 mod context;

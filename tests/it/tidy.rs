@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     let mut todo = vec![root.clone()];
@@ -24,7 +24,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 /// Lines of `text` that are code, with their numbers.
-fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
     lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
@@ -165,7 +165,7 @@ fn rooms_do_not_know_the_world_outside() {
 }
 
 /// `mod.rs` files that hold logic, with the most lines they may have. The list only gets shorter, and so do they.
-const LOGIC_IN_MOD: [(&str, usize); 7] = [
+const LOGIC_IN_MOD: [(&str, usize); 6] = [
     ("cli/args/mod.rs", 97),
     ("commands/diff/mod.rs", 347),
     ("commands/inspect/mod.rs", 130),

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::case::Case;
 use super::entries::visit;
 use super::findings::Findings;
 use super::report::{Kind, Place};
-use super::run::Case;
 use crate::commands::index::attached::{WAY_OUT, tagged_subject};
 use crate::commands::inspect::{Content, Image, SociVersion};
 use crate::oci::digest::Digest;

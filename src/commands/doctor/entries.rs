@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::case::Case;
 use super::findings::Findings;
 use super::remedy::PLATFORMS;
 use super::report::{Kind, Place, Target};
-use super::run::Case;
 use crate::commands::inspect::{Content, Entry, Problem};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::DOCKER_MANIFEST;

@@ -1,44 +1,15 @@
 //! What keeps an image as a whole from starting lazily.
 
+use super::case::{Case, Prospect};
 use super::findings::Findings;
 use super::layers;
 use super::remedy::{OCI_TYPES, SPLIT, WORTHWHILE};
 use super::report::{Kind, Place, Target};
-use super::run::Case;
-use crate::commands::index::report::LayerOutcome;
 use crate::commands::inspect::{Image, Layer, SociVersion};
 use crate::oci::media_type::oci_layer_type;
 
 /// Percent of an image that make a layer hardly less than the whole.
 const NEARLY_ALL: u128 = 90;
-
-/// What would become of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prospect {
-    /// It is lazy.
-    Lazy,
-    /// It would be, after an indexing run.
-    Possible,
-    /// It is left out for its size.
-    Small,
-    /// It would stay eager.
-    Eager,
-}
-
-impl Prospect {
-    fn of(case: &Case<'_>, layer: &Layer) -> Self {
-        if layer.lazy {
-            return Self::Lazy;
-        }
-        let Some(planned) = &case.planned else { return Self::Eager };
-        match planned.layer(&layer.digest).map(|report| &report.outcome) {
-            Some(LayerOutcome::Small) => Self::Small,
-            Some(LayerOutcome::Skipped(_)) | None => Self::Eager,
-            Some(_) if planned.doubt(&layer.digest).is_some() => Self::Eager,
-            Some(_) => Self::Possible,
-        }
-    }
-}
 
 /// The place of an image.
 pub(super) fn place(image: &Image) -> Place {

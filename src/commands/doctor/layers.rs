@@ -1,10 +1,9 @@
 //! What keeps a layer from loading lazily.
 
+use super::case::{Case, Prospect};
 use super::findings::Findings;
-use super::images::Prospect;
 use super::remedy::of_reason;
 use super::report::{Kind, Place};
-use super::run::Case;
 use crate::commands::index::report::LayerOutcome;
 use crate::commands::inspect::{Eager, Layer};
 use crate::layer::eager::{EagerCause, EagerReason};

@@ -4,6 +4,7 @@
 //! indexing run would do with the rest. The doctor puts the two side by side and adds what to do.
 
 mod attachments;
+mod case;
 mod entries;
 mod findings;
 mod images;

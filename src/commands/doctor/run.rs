@@ -1,22 +1,19 @@
 //! The examination: an inspection and an estimate, put side by side.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::attachments;
+use super::case::{Case, Planned};
 use super::entries;
 use super::findings::Findings;
 use super::images;
 use super::remedy::Commands;
 use super::report::{DIAGNOSIS_VERSION, Diagnosis, Examined, Kind, Place, Target};
 use crate::commands::index::options::{DEFAULT_MIN_LAYER_SIZE, Options};
-use crate::commands::index::report::LayerReport;
-use crate::commands::inspect::{InspectOptions, Inspection, inspect};
-use crate::commands::plan::{Estimate, LayerEstimate, estimate};
+use crate::commands::inspect::{InspectOptions, inspect};
+use crate::commands::plan::estimate;
 use crate::error::Error;
-use crate::layer::eager::EagerReason;
 use crate::layout::select::ImageFilter;
-use crate::oci::digest::Digest;
 use crate::progress::event::Observer;
 
 /// What to examine.
@@ -88,49 +85,4 @@ pub fn doctor(
     let images = images.collect();
     let (findings, more) = findings.finish();
     Ok(Diagnosis { version: DIAGNOSIS_VERSION, target: options.target, images, findings, more })
-}
-
-/// What is known before the examination.
-pub(super) struct Case<'a> {
-    pub(super) inspection: &'a Inspection,
-    /// None when the layout cannot be indexed.
-    pub(super) planned: Option<Planned<'a>>,
-    docker: HashSet<Digest>,
-    pub(super) min_layer_size: u64,
-    pub(super) commands: Commands,
-}
-
-impl Case<'_> {
-    /// Whether an image's manifest is Docker's.
-    pub(super) fn is_docker(&self, image: Digest) -> bool {
-        self.docker.contains(&image)
-    }
-}
-
-/// What an indexing run would do.
-pub(super) struct Planned<'a> {
-    pub(super) estimate: &'a Estimate,
-    layers: HashMap<Digest, &'a LayerReport>,
-    doubts: HashMap<Digest, EagerReason>,
-}
-
-impl<'a> Planned<'a> {
-    fn new(estimate: &'a Estimate) -> Self {
-        // Of two reports on one blob (two media types) the first counts.
-        let layers = estimate.plan.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
-        let doubt = |layer: &LayerEstimate| {
-            let (text, cause) = (layer.doubt.clone()?, layer.doubt_cause?);
-            Some((layer.digest, EagerReason { cause, text }))
-        };
-        Self { estimate, layers, doubts: estimate.layers.iter().filter_map(doubt).collect() }
-    }
-
-    pub(super) fn layer(&self, digest: &Digest) -> Option<&'a LayerReport> {
-        self.layers.get(digest).copied()
-    }
-
-    /// Why no zTOC will come of a layer that would be scanned.
-    pub(super) fn doubt(&self, digest: &Digest) -> Option<&EagerReason> {
-        self.doubts.get(digest)
-    }
 }

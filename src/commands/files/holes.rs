@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::ops::Range;
 
-use super::read::ReadError;
+use super::delivery::ReadError;
 use crate::error::Error;
 use crate::layer::tar::SparseMap;
 use crate::progress::event::Observer;

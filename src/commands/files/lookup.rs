@@ -1,27 +1,9 @@
 //! Paths to files: symbolic links are followed inside the root, never out of it.
 
-use super::tree::{NodeId, Trees};
+use super::tree::{LookupError, NodeId, Trees};
 use crate::limits::MAX_PATH;
 use crate::ztoc::paths::components;
 use crate::ztoc::toc::FileType;
-
-/// Why a path leads nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LookupError {
-    /// A component does not exist.
-    #[error("no such file or directory")]
-    NotFound,
-    /// A component that is not the last one is no directory.
-    #[error("not a directory")]
-    NotADirectory,
-    /// Symbolic links that lead to each other, or too many of them.
-    #[error("too many levels of symbolic links")]
-    Loop,
-    /// The layers name more files than this program keeps.
-    #[error("the image has too many files and directories")]
-    TooMany,
-}
 
 /// Most symbolic links that are followed for one path, the limit of Linux (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;

@@ -13,6 +13,7 @@
 //! The layers are put together by the rules of the OCI image specification (`layer.md`, "Applying
 //! Changesets"): [`merge`] has them in full.
 
+mod delivery;
 mod header;
 mod holes;
 mod lookup;
@@ -27,10 +28,10 @@ mod tree;
 mod view;
 
 pub use super::layer_choice::LayerChoice;
-pub use lookup::LookupError;
+pub use delivery::ReadError;
 pub use open::{FilesOptions, ImageFiles, LayerFiles};
 pub(super) use open::{Loader, ZtocOf};
 pub(super) use place::{ContentPlace, LayerTable};
-pub use read::{ReadError, ReadReport};
-pub use tree::NodeId;
+pub use read::ReadReport;
+pub use tree::{LookupError, NodeId};
 pub use view::{Entry, EntryKind, Root};

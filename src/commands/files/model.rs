@@ -9,8 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::lookup::LookupError;
-use super::tree::{BadEntry, IMPLIED, NodeId, Trees};
+use super::tree::{BadEntry, IMPLIED, LookupError, NodeId, Trees};
 use crate::ztoc::toc::{Entry, FileType, Toc};
 
 /// Name, kind, link target.

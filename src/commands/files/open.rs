@@ -6,8 +6,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::tree::{BadEntry, Trees};
-use super::view::Root;
 use crate::commands::layer_choice::LayerChoice;
 use crate::commands::listing::{codec, list};
 use crate::error::Error;
@@ -18,7 +16,6 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::select::{ImageFilter, SelectedImage, select};
 use crate::layout::tree;
 use crate::oci::digest::Digest;
-use crate::oci::json::excerpt;
 use crate::oci::media_type::{LayerKind, layer_kind};
 use crate::oci::platform::Platform;
 use crate::progress::event::Observer;
@@ -47,12 +44,12 @@ pub struct ImageFiles {
     pub(super) layout: Layout,
     names: Vec<String>,
     platform: Platform,
-    digest: Digest,
+    pub(super) digest: Digest,
     pub(super) layers: Vec<LayerFiles>,
     /// The layer that was chosen, by its position.
-    chosen: Option<usize>,
+    pub(super) chosen: Option<usize>,
     left_out: Vec<String>,
-    none: Toc,
+    pub(super) none: Toc,
 }
 
 /// A layer of an image.
@@ -82,7 +79,7 @@ pub(super) enum Index {
 }
 
 impl Index {
-    fn toc(&self) -> &Toc {
+    pub(super) fn toc(&self) -> &Toc {
         match self {
             Self::Ztoc(_, ztoc) => &ztoc.toc,
             Self::Scanned(listing) => &listing.toc,
@@ -160,33 +157,6 @@ impl ImageFiles {
             .iter()
             .filter(|layer| layer.loaded.is_some())
             .filter(|layer| self.chosen.is_none_or(|chosen| layer.number == chosen + 1))
-    }
-
-    /// The root file system of the image; when a layer was chosen, the entries of that layer as they are.
-    ///
-    /// # Errors
-    /// [`Error::CorruptLayer`] for a layer that no runtime could unpack.
-    pub fn root(&self) -> Result<Root<'_>, Error> {
-        let tables = self
-            .layers
-            .iter()
-            .map(|layer| layer.loaded.as_ref().map_or(&self.none, |index| index.toc()));
-        let mut trees = Trees::new(tables.collect());
-        let root = match self.chosen {
-            Some(position) => trees.layer(position, None, true).map_err(|bad| (position, bad)),
-            None => trees.merged(),
-        };
-        let raw = self.chosen.is_some();
-        match root {
-            Ok(root) => Ok(Root { image: self, trees, top: root, raw }),
-            Err((position, BadEntry { name, offset, problem })) => Err(Error::UnreadableLayer {
-                digest: self.layers.get(position).map_or(self.digest, |layer| layer.digest),
-                reason: format!(
-                    "entry {} (at byte {offset} of the archive): {problem}",
-                    excerpt(&name.escape_ascii().to_string())
-                ),
-            }),
-        }
     }
 
     pub(super) fn open_blob(&self, layer: &LayerFiles) -> Result<File, Error> {

@@ -1,9 +1,8 @@
 //! Where the content of a file lies: in which layer, and where in its uncompressed archive.
 
 use super::header;
-use super::lookup::LookupError;
 use super::open::{ImageFiles, Index};
-use super::tree::{IMPLIED, NodeId};
+use super::tree::{IMPLIED, LookupError, NodeId};
 use super::view::Root;
 use crate::oci::digest::Digest;
 use crate::ztoc::Ztoc;

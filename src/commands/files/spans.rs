@@ -7,7 +7,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use super::read::{Delivery, ReadError, Source};
+use super::delivery::{Delivery, ReadError, Source};
 use crate::error::Error;
 use crate::layer::{ScanError, pieces, unpack};
 use crate::oci::digest::{Digest, Hasher};

@@ -8,10 +8,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::lookup::LookupError;
 use crate::limits::{MAX_IMPLIED_NODES, MAX_LINK_STEPS, MAX_NODES, MAX_PATH};
 use crate::ztoc::paths::{Whiteout, clean, components, is_name, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
+
+/// Why a path leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// A component does not exist.
+    #[error("no such file or directory")]
+    NotFound,
+    /// A component that is not the last one is no directory.
+    #[error("not a directory")]
+    NotADirectory,
+    /// Symbolic links that lead to each other, or too many of them.
+    #[error("too many levels of symbolic links")]
+    Loop,
+    /// The layers name more files than this program keeps.
+    #[error("the image has too many files and directories")]
+    TooMany,
+}
 
 /// A file or directory of a [`super::Root`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

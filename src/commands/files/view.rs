@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::lookup::LookupError;
 use super::open::{ImageFiles, LayerFiles};
-use super::tree::{IMPLIED, NodeId, Trees};
+use super::tree::{BadEntry, IMPLIED, LookupError, NodeId, Trees};
+use crate::error::Error;
+use crate::oci::json::excerpt;
 use crate::ztoc::paths::{Whiteout, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, ModTime};
 
@@ -53,6 +54,35 @@ pub struct Entry<'a> {
     attributes: Option<FileRef<'a>>,
     kind: EntryKind,
     layer: Option<&'a LayerFiles>,
+}
+
+impl ImageFiles {
+    /// The root file system of the image; when a layer was chosen, the entries of that layer as they are.
+    ///
+    /// # Errors
+    /// [`Error::CorruptLayer`] for a layer that no runtime could unpack.
+    pub fn root(&self) -> Result<Root<'_>, Error> {
+        let tables = self
+            .layers
+            .iter()
+            .map(|layer| layer.loaded.as_ref().map_or(&self.none, |index| index.toc()));
+        let mut trees = Trees::new(tables.collect());
+        let root = match self.chosen {
+            Some(position) => trees.layer(position, None, true).map_err(|bad| (position, bad)),
+            None => trees.merged(),
+        };
+        let raw = self.chosen.is_some();
+        match root {
+            Ok(root) => Ok(Root { image: self, trees, top: root, raw }),
+            Err((position, BadEntry { name, offset, problem })) => Err(Error::UnreadableLayer {
+                digest: self.layers.get(position).map_or(self.digest, |layer| layer.digest),
+                reason: format!(
+                    "entry {} (at byte {offset} of the archive): {problem}",
+                    excerpt(&name.escape_ascii().to_string())
+                ),
+            }),
+        }
+    }
 }
 
 impl<'a> Root<'a> {

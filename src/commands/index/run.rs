@@ -27,7 +27,7 @@ use crate::layout::tree::{self, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::bind::NewImage;
+use crate::soci::new_image::NewImage;
 
 /// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
 /// [`Options::dry_run`] says.

@@ -7,7 +7,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::oci::json::excerpt;
-pub use crate::oci::sha256::Hasher;
 
 /// The digest of a blob.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,14 +36,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 impl Digest {
-    /// The digest of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new();
-        hasher.update(bytes);
-        hasher.finish()
-    }
-
     /// The 64 hexadecimal digits without the algorithm: the blob's file name.
     #[must_use]
     pub fn hex(&self) -> String {

@@ -7,7 +7,7 @@
 
 use sha2::block_api::compress256;
 
-use crate::oci::digest::Digest;
+use super::value::Digest;
 
 const BLOCK: usize = 64;
 
@@ -112,6 +112,16 @@ impl Hasher {
     fn keep(&mut self, tail: &[u8]) {
         self.partial[self.partial_len..][..tail.len()].copy_from_slice(tail);
         self.partial_len += tail.len();
+    }
+}
+
+impl Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(bytes);
+        hasher.finish()
     }
 }
 

@@ -1,0 +1,8 @@
+//! Digests of blobs: how they are written, and how they are computed.
+
+mod hasher;
+mod value;
+
+pub use hasher::Hasher;
+pub(crate) use value::hex;
+pub use value::{Digest, ParseDigestError};
