@@ -187,7 +187,9 @@ cargo_deny() {
     say "cargo-deny: left out as asked"
   elif have cargo; then
     say "cargo-deny: building $CARGO_DENY (some minutes)"
-    cargo install --quiet --locked --root "$work" --target-dir "$work/cargo-deny-target" "cargo-deny@$CARGO_DENY"
+    # Unoptimised: it is built for seconds of work.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+      cargo install --quiet --locked --root "$work" --target-dir "$work/cargo-deny-target" "cargo-deny@$CARGO_DENY"
     rm -rf "$work/cargo-deny-target"
   fi
 }
