@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-static STATE: Mutex<State> =
-    Mutex::new(State { next: 0, paths: BTreeMap::new(), committed: false });
+static MARKS: Mutex<Marks> =
+    Mutex::new(Marks { next: 0, paths: BTreeMap::new(), committed: false });
 
-struct State {
+struct Marks {
     next: u64,
     /// In the order in which they were made.
     paths: BTreeMap<u64, PathBuf>,
@@ -22,8 +22,8 @@ struct State {
     committed: bool,
 }
 
-fn lock() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Marks> {
+    MARKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Something that is on the disk for now. Its owner removes it or gives it another name, then drops the mark.

@@ -10,7 +10,7 @@ use super::feed::{Feed, Watch};
 use super::input::Input;
 use super::members::{Ended, Walk};
 use super::output::Output;
-use super::place::{Form, Place, Workplace};
+use super::place::{Destination, Form, Workplace};
 use super::side::Side;
 use super::{decode, disk, pack};
 use crate::commands::index::cached::CacheUse;
@@ -45,10 +45,10 @@ pub fn index(
     timed(options, || {
         let place = match &output {
             Output::Directory { path, force } => {
-                Some(Place { path: path.clone(), form: Form::Directory, force: *force })
+                Some(Destination { path: path.clone(), form: Form::Directory, force: *force })
             }
             Output::Archive { path, force } => {
-                Some(Place { path: path.clone(), form: Form::File, force: *force })
+                Some(Destination { path: path.clone(), form: Form::File, force: *force })
             }
             Output::Stream { .. } => None,
         };
@@ -56,7 +56,7 @@ pub fn index(
             place.check()?;
         }
         let temporary = std::env::temp_dir();
-        let work = Workplace::new(place.as_ref().map_or(&*temporary, Place::parent))?;
+        let work = Workplace::new(place.as_ref().map_or(&*temporary, Destination::parent))?;
         let path = work.join("layout");
         let durable = matches!(output, Output::Directory { .. });
         let name = PathBuf::from(&input.name);
@@ -165,7 +165,7 @@ fn take_in(
 fn deliver(
     made: &Path,
     output: Output<'_>,
-    place: Option<&Place>,
+    place: Option<&Destination>,
     work: &Workplace,
     steps: &Steps<'_>,
 ) -> Result<(), Error> {

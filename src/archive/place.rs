@@ -96,15 +96,15 @@ pub(super) enum Form {
     File,
 }
 
-/// A place for a result.
+/// Where a result goes.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Destination {
     pub(super) path: PathBuf,
     pub(super) form: Form,
     pub(super) force: bool,
 }
 
-impl Place {
+impl Destination {
     /// The directory it is in.
     pub(super) fn parent(&self) -> &Path {
         match self.path.parent() {
@@ -219,8 +219,8 @@ fn move_aside(made: &Path, path: &Path, aside: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    fn place(path: PathBuf, form: Form, force: bool) -> Place {
-        Place { path, form, force }
+    fn place(path: PathBuf, form: Form, force: bool) -> Destination {
+        Destination { path, form, force }
     }
 
     fn layout(path: &Path, content: &str) {

@@ -54,11 +54,11 @@ pub(super) struct Side<'a> {
     steps: &'a Steps<'a>,
     cache: &'a CacheUse,
     slots: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<Outcomes>,
 }
 
 #[derive(Default)]
-struct State {
+struct Outcomes {
     scans: BTreeMap<(Digest, Compression), Made>,
     failure: Option<Failure>,
 }

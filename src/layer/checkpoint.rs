@@ -39,7 +39,7 @@ impl SpanRule {
 
     /// How many more bytes can be inflated past `out` before a candidate could be taken. Zero means
     /// that the next candidate counts, so block ends must be watched.
-    pub(crate) fn quiet(&self, out: u64) -> u64 {
+    pub(crate) fn bytes_until_next(&self, out: u64) -> u64 {
         match self.last {
             None => 0,
             Some(last) => (last.saturating_add(self.span_size)).saturating_sub(out),
@@ -49,46 +49,46 @@ impl SpanRule {
 
 /// Checkpoints that a zTOC claims, and which of them are candidates of the layer.
 ///
-/// A claim that is met has been proven: inflating went through exactly this place, at the same bit, and so
+/// One that inflating came to is proven: it went through exactly this place, at the same bit, and so
 /// inflating from it goes on in the same way, provided that the window is the same too.
 #[derive(Clone, Debug)]
-pub(crate) struct Claims {
+pub(crate) struct ClaimedCheckpoints {
     /// In order of their uncompressed offsets.
     places: Vec<Checkpoint>,
-    met: Vec<bool>,
-    /// The first that may still be met.
+    proven: Vec<bool>,
+    /// The first that may still be proven.
     next: usize,
 }
 
-impl Claims {
+impl ClaimedCheckpoints {
     pub(crate) fn new(places: Vec<Checkpoint>) -> Self {
-        Self { met: vec![false; places.len()], places, next: 0 }
+        Self { proven: vec![false; places.len()], places, next: 0 }
     }
 
     /// Takes note of a candidate.
-    pub(crate) fn meet(&mut self, candidate: &Checkpoint) {
+    pub(crate) fn record(&mut self, candidate: &Checkpoint) {
         self.pass(candidate.uncompressed_offset);
         // Several candidates can have the same uncompressed offset (empty blocks), and one may be meant.
         if self.places.get(self.next) == Some(candidate) {
-            self.met[self.next] = true;
+            self.proven[self.next] = true;
             self.next += 1;
         }
     }
 
-    /// As [`SpanRule::quiet`]. Block ends are watched from the byte before a claim on: an inflater that is not
+    /// As [`SpanRule::bytes_until_next`]. Block ends are watched from the byte before a claim on: an inflater that is not
     /// asked to stop at them goes through all that gives no more output.
-    pub(crate) fn quiet(&mut self, out: u64) -> u64 {
+    pub(crate) fn bytes_until_next(&mut self, out: u64) -> u64 {
         self.pass(out);
         let next = self.places.get(self.next);
         next.map_or(u64::MAX, |claim| (claim.uncompressed_offset - out).saturating_sub(1))
     }
 
-    /// For each claim whether it was met.
-    pub(crate) fn met(&self) -> &[bool] {
-        &self.met
+    /// For each claim whether it is proven.
+    pub(crate) fn proven(&self) -> &[bool] {
+        &self.proven
     }
 
-    /// Claims in front of `out` are not met any more.
+    /// Claims in front of `out` are not proven any more.
     fn pass(&mut self, out: u64) {
         while self.places.get(self.next).is_some_and(|claim| claim.uncompressed_offset < out) {
             self.next += 1;
@@ -101,30 +101,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claims_are_met_at_their_bit_only() {
+    fn claims_are_proven_at_their_bit_only() {
         let place = |compressed_offset, uncompressed_offset, bits| Checkpoint {
             compressed_offset,
             uncompressed_offset,
             bits,
         };
-        let mut claims = Claims::new(vec![
+        let mut claims = ClaimedCheckpoints::new(vec![
             place(10, 0, 0),
             place(50, 100, 3),
             place(60, 200, 0),
             place(90, 300, 1),
         ]);
-        assert_eq!(claims.quiet(0), 0);
-        claims.meet(&place(10, 0, 0));
-        assert_eq!(claims.quiet(40), 59);
+        assert_eq!(claims.bytes_until_next(0), 0);
+        claims.record(&place(10, 0, 0));
+        assert_eq!(claims.bytes_until_next(40), 59);
         // Two empty blocks; the second one is meant.
-        claims.meet(&place(48, 100, 3));
-        assert_eq!(claims.quiet(100), 0);
-        claims.meet(&place(50, 100, 3));
-        assert_eq!(claims.quiet(100), 99);
-        claims.meet(&place(60, 201, 0));
-        claims.meet(&place(90, 300, 2));
-        assert_eq!(claims.quiet(301), u64::MAX);
-        assert_eq!(claims.met(), [true, true, false, false]);
+        claims.record(&place(48, 100, 3));
+        assert_eq!(claims.bytes_until_next(100), 0);
+        claims.record(&place(50, 100, 3));
+        assert_eq!(claims.bytes_until_next(100), 99);
+        claims.record(&place(60, 201, 0));
+        claims.record(&place(90, 300, 2));
+        assert_eq!(claims.bytes_until_next(301), u64::MAX);
+        assert_eq!(claims.proven(), [true, true, false, false]);
     }
 
     #[test]
@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn quiet_until_a_candidate_can_count() {
+    fn bytes_until_a_candidate_can_count() {
         let mut rule = SpanRule::new(100);
-        assert_eq!(rule.quiet(0), 0);
+        assert_eq!(rule.bytes_until_next(0), 0);
         assert!(rule.take(0));
-        assert_eq!(rule.quiet(0), 100);
-        assert_eq!(rule.quiet(99), 1);
-        assert_eq!(rule.quiet(100), 0);
-        assert_eq!(rule.quiet(1000), 0);
+        assert_eq!(rule.bytes_until_next(0), 100);
+        assert_eq!(rule.bytes_until_next(99), 1);
+        assert_eq!(rule.bytes_until_next(100), 0);
+        assert_eq!(rule.bytes_until_next(1000), 0);
     }
 }

@@ -39,14 +39,14 @@ pub(crate) struct Truth {
     /// Digest of each span that begins inside the blob.
     pub(crate) spans: Vec<Digest>,
     /// For each checkpoint that lies inside the content.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<CheckpointTruth>,
 }
 
 /// What is true at a checkpoint's uncompressed offset.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct CheckpointTruth {
     /// Whether inflating went through this very place, with no bit of difference.
-    pub(crate) met: bool,
+    pub(crate) proven: bool,
     /// Where the stored window first differs from the content before it: position in the window, what is
     /// there, what should be.
     pub(crate) window: Option<(usize, u8, u8)>,
@@ -72,7 +72,7 @@ struct Content<'a> {
     /// The last bytes, at most [`WINDOW_SIZE`].
     tail: Vec<u8>,
     claims: Vec<(u64, &'a [u8])>,
-    places: Vec<Place>,
+    places: Vec<CheckpointTruth>,
     crc: crc32fast::Hasher,
 }
 
@@ -93,7 +93,7 @@ impl Content<'_> {
             from = at;
             self.close();
             let differs = self.compare(&bytes[..at], window);
-            self.places.push(Place { met: false, window: differs, crc: 0, length: 0 });
+            self.places.push(CheckpointTruth { proven: false, window: differs, crc: 0, length: 0 });
         }
         self.advance(&bytes[from..]);
         self.position += bytes.len() as u64;
@@ -134,7 +134,7 @@ impl Content<'_> {
 
 /// A layer's blob and what is said of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Claimed<'a> {
+pub(crate) struct ProbedLayer<'a> {
     /// Bytes of the blob.
     pub(crate) size: u64,
     /// By the layer's media type.
@@ -150,12 +150,12 @@ pub(crate) struct Claimed<'a> {
 /// [`ScanError::Read`], [`ScanError::Cancelled`], [`ScanError::Size`]. All else is in the [`Truth`].
 pub(crate) fn straight(
     blob: &mut (dyn Read + Send),
-    claimed: &Claimed<'_>,
+    layer: &ProbedLayer<'_>,
     observer: &dyn ScanObserver,
 ) -> Result<Truth, ScanError> {
-    let starts = claimed.ztoc.map_or_else(Vec::new, |ztoc| span_starts(ztoc, claimed.size));
+    let starts = layer.ztoc.map_or_else(Vec::new, |ztoc| span_starts(ztoc, layer.size));
     let mut starts = starts.as_slice();
-    let gzip = match claimed.ztoc.map(|ztoc| &ztoc.zinfo) {
+    let gzip = match layer.ztoc.map(|ztoc| &ztoc.zinfo) {
         Some(Zinfo::Gzip(gzip)) => Some(gzip),
         Some(Zinfo::Tar(_)) | None => None,
     };
@@ -175,7 +175,7 @@ pub(crate) fn straight(
     };
     // A checkpoint at the beginning is one of empty content, too.
     content.take(&[]);
-    let mut walker = GzipWalker::judge(checkpoints);
+    let mut walker = GzipWalker::proving(checkpoints);
     let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
     let (mut head, mut inner) = (Head::default(), Head::default());
     let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
@@ -184,7 +184,7 @@ pub(crate) fn straight(
         let (here, later) = starts.split_at(starts.partition_point(|start| start.offset <= read));
         begun.extend_from_slice(here);
         starts = later;
-        match claimed.compression {
+        match layer.compression {
             Compression::None => content.take(chunk),
             Compression::Gzip if broken.is_none() => {
                 let output = |bytes: &[u8]| {
@@ -196,8 +196,8 @@ pub(crate) fn straight(
             Compression::Gzip => {}
         }
     };
-    let mut source = Source::new(blob, claimed.size);
-    let hasher = if claimed.second_thread {
+    let mut source = Source::new(blob, layer.size);
+    let hasher = if layer.second_thread {
         // Nothing is read ahead: the claims are about what the walk comes through.
         let (division, splitter) = (threads::DIVISION, Splitter::new(threads::DIVISION.split));
         threads::together(&mut source, walk, observer, division, &splitter)?
@@ -206,10 +206,10 @@ pub(crate) fn straight(
     };
     content.close();
     let header = walker.header();
-    for (place, met) in content.places.iter_mut().zip(walker.met()) {
-        place.met = *met;
+    for (place, proven) in content.places.iter_mut().zip(walker.proven()) {
+        place.proven = *proven;
     }
-    if claimed.compression == Compression::Gzip && broken.is_none() {
+    if layer.compression == Compression::Gzip && broken.is_none() {
         broken = walker.finish().err();
     }
     let (blob, spans) = hasher.finish();
@@ -221,7 +221,7 @@ pub(crate) fn straight(
         (None, None) => content.tar.finish().map_err(EagerReason::from),
     };
     let tar = tar.map_err(|reason| {
-        content::explain(reason, claimed.compression, head.content(), inner.content())
+        content::explain(reason, layer.compression, head.content(), inner.content())
     });
     let (output, places, diff_id) = (content.position, content.places, content.diff_id.finish());
     Ok(Truth { blob, diff_id, output, whole, tar, header, spans, places })

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Where a member begins is a guess (bytes that look like the headers seen so far), so what is read ahead
-//! stays aside until the walker comes to exactly that place; it then takes over all of it, be it the
-//! middle of a member, and goes on. It never waits for more than the piece in work. A place that it
+//! stays aside until the walker comes to exactly that candidate; it then takes over all of it, be it the
+//! middle of a member, and goes on. It never waits for more than the piece in work. A candidate that it
 //! passes was no member's start, and what was read there is dropped. So the outcome is that of the walk
 //! alone, whoever is faster.
 
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::gzip::{Ahead, Look, ReadAhead};
+use super::gzip::{Ahead, HeaderPattern, ReadAhead};
 use super::source::Chunk;
 
 /// How a layer is split.
@@ -25,7 +25,7 @@ use super::source::Chunk;
 pub(super) struct Split {
     /// Bytes of the blob from the walker to where reading ahead begins.
     pub(super) gap: u64,
-    /// Most bytes of output that are read ahead from one place.
+    /// Most bytes of output that are read ahead from one candidate.
     pub(super) output: usize,
     /// Splitting begins when so many bytes of the blob held [`DENSE`] members.
     pub(super) dense: u64,
@@ -41,42 +41,42 @@ pub(super) const SPLIT: Split =
 const DENSE: usize = 4;
 /// Places that are read ahead from or wait for the walker, at most.
 const MOST: usize = 3;
-/// Places passed by, beyond those met, after which no more are looked for.
+/// Places passed by, beyond those taken over, after which no more are looked for.
 const MISSES: u64 = 8;
 
 /// What the threads share.
 #[derive(Debug)]
 pub(super) struct Splitter {
     split: Split,
-    state: Mutex<State>,
+    state: Mutex<Shared>,
     changed: Condvar,
     /// Whether members are dense enough.
     wanted: AtomicBool,
-    /// Where the first place begins; the walker need not ask before.
+    /// Where the first candidate begins; the walker need not ask before.
     next: AtomicU64,
     /// Where the walker is, at least.
     walker: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct Shared {
     /// Those read and not yet walked, with their offsets.
     chunks: VecDeque<(u64, Arc<Chunk>)>,
-    look: Option<Look>,
+    pattern: Option<HeaderPattern>,
     /// No member is looked for in front of this offset.
     searched: u64,
     /// In the order of the blob.
-    places: VecDeque<Place>,
+    candidates: VecDeque<Candidate>,
     /// Not in use; in boxes, as they come and go.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Ahead>>,
-    met: u64,
+    taken_over: u64,
     passed: u64,
     closed: bool,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Candidate {
     start: u64,
     /// What was read; nothing while a piece is in work.
     read: Option<Box<Ahead>>,
@@ -102,13 +102,13 @@ fn chunk(chunks: &VecDeque<(u64, Arc<Chunk>)>, offset: u64) -> Option<(Arc<Chunk
 
 impl Splitter {
     pub(super) fn new(split: Split) -> Self {
-        let state = State {
+        let state = Shared {
             chunks: VecDeque::new(),
-            look: None,
+            pattern: None,
             searched: 0,
-            places: VecDeque::new(),
+            candidates: VecDeque::new(),
             spare: Vec::new(),
-            met: 0,
+            taken_over: 0,
             passed: 0,
             closed: false,
         };
@@ -155,7 +155,7 @@ impl Splitter {
     pub(super) fn read_piece(&self) -> bool {
         let Some(work) = self.take() else { return false };
         let Work { start, mut ahead, chunk, skip } = work;
-        let claimed = Claimed { splitter: self, start };
+        let claimed = InWork { splitter: self, start };
         let rest = &chunk.bytes()[skip..];
         let more = ahead.feed(&rest[..rest.len().min(self.split.piece)]);
         drop(chunk);
@@ -163,34 +163,34 @@ impl Splitter {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update_next(&self, state: &State) {
-        let next = state.places.front().map_or(u64::MAX, |place| place.start);
+    fn update_next(&self, state: &Shared) {
+        let next = state.candidates.front().map_or(u64::MAX, |candidate| candidate.start);
         self.next.store(next, Ordering::Release);
     }
 
-    /// What is to be read next: the first place of which there is more, or else a new one.
+    /// What is to be read next: the first candidate of which there is more, or else a new one.
     fn take(&self) -> Option<Work> {
         let mut state = self.lock();
-        let State { chunks, places, .. } = &mut *state;
-        for place in places {
-            if !place.done
-                && let Some(ahead) = &place.read
+        let Shared { chunks, candidates, .. } = &mut *state;
+        for candidate in candidates {
+            if !candidate.done
+                && let Some(ahead) = &candidate.read
                 && let Some((chunk, skip)) = chunk(chunks, ahead.position())
             {
-                let ahead = place.read.take()?;
-                return Some(Work { start: place.start, ahead, chunk, skip });
+                let ahead = candidate.read.take()?;
+                return Some(Work { start: candidate.start, ahead, chunk, skip });
             }
         }
-        if state.places.len() == MOST || state.passed > state.met + MISSES {
+        if state.candidates.len() == MOST || state.passed > state.taken_over + MISSES {
             return None;
         }
         let start = self.search(&mut state)?;
         let (chunk, skip) = chunk(&state.chunks, start)?;
-        state.places.push_back(Place { start, read: None, done: false });
+        state.candidates.push_back(Candidate { start, read: None, done: false });
         self.update_next(&state);
         let spare = state.spare.pop();
         drop(state);
@@ -199,13 +199,13 @@ impl Splitter {
         Some(Work { start, ahead, chunk, skip })
     }
 
-    /// Where a member seems to begin, far enough in front of the walker and behind all other places.
-    fn search(&self, state: &mut State) -> Option<u64> {
+    /// Where a member seems to begin, far enough in front of the walker and behind all other candidates.
+    fn search(&self, state: &mut Shared) -> Option<u64> {
         let walker = self.walker.load(Ordering::Relaxed) + self.split.gap;
-        let target = match state.places.back() {
+        let target = match state.candidates.back() {
             // The walker will go on from its end.
-            Some(Place { read: Some(ahead), .. }) if !ahead.is_bad() => ahead.position(),
-            Some(place) => walker.max(place.start + 1),
+            Some(Candidate { read: Some(ahead), .. }) if !ahead.is_bad() => ahead.position(),
+            Some(candidate) => walker.max(candidate.start + 1),
             None => walker,
         };
         state.search(target)
@@ -215,19 +215,21 @@ impl Splitter {
     fn arrive(&self, offset: u64) -> Option<Box<Ahead>> {
         let mut state = self.lock();
         let found = loop {
-            let Some(place) = state.places.front_mut().filter(|place| place.start <= offset) else {
+            let Some(candidate) =
+                state.candidates.front_mut().filter(|candidate| candidate.start <= offset)
+            else {
                 break None;
             };
-            let here = place.start == offset;
-            let read = place.read.take();
+            let here = candidate.start == offset;
+            let read = candidate.read.take();
             if here && read.is_none() {
                 // A piece of it is in work.
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            state.places.pop_front();
+            state.candidates.pop_front();
             if here && read.as_ref().is_some_and(|read| !read.is_bad()) {
-                state.met += 1;
+                state.taken_over += 1;
                 break read;
             }
             state.passed += 1;
@@ -241,10 +243,10 @@ impl Splitter {
     }
 }
 
-impl State {
+impl Shared {
     /// Where in the chunks the first member seems to begin at or behind `target`.
     fn search(&mut self, target: u64) -> Option<u64> {
-        let look = self.look?;
+        let pattern = self.pattern?;
         let mut from = target.max(self.searched);
         for (index, (offset, chunk)) in self.chunks.iter().enumerate() {
             let bytes = chunk.bytes();
@@ -254,13 +256,13 @@ impl State {
             }
             from = from.max(*offset);
             let rest = &bytes[(from - offset) as usize..];
-            let mut found = look.find(rest);
+            let mut found = pattern.find(rest);
             if found.is_none() {
                 // A header may lie in two chunks.
-                let edge = rest.len().saturating_sub(Look::LENGTH - 1);
+                let edge = rest.len().saturating_sub(HeaderPattern::LENGTH - 1);
                 let behind = self.chunks.get(index + 1).map_or(&[][..], |(_, next)| next.bytes());
-                let behind = &behind[..behind.len().min(Look::LENGTH - 1)];
-                found = look.find(&[&rest[edge..], behind].concat()).map(|at| edge + at);
+                let behind = &behind[..behind.len().min(HeaderPattern::LENGTH - 1)];
+                found = pattern.find(&[&rest[edge..], behind].concat()).map(|at| edge + at);
                 if found.is_none() {
                     // Without the next chunk the end is looked at again.
                     from = if behind.is_empty() { from + edge as u64 } else { end };
@@ -278,28 +280,30 @@ impl State {
     }
 }
 
-/// A place of which a piece is in work. If reading it panics, the place is given up, so that the walker does
+/// A candidate of which a piece is in work. If reading it panics, the candidate is given up, so that the walker does
 /// not wait for it.
-struct Claimed<'a> {
+struct InWork<'a> {
     splitter: &'a Splitter,
     start: u64,
 }
 
-impl Claimed<'_> {
+impl InWork<'_> {
     fn done(self, ahead: Box<Ahead>, done: bool) {
         let mut state = self.splitter.lock();
-        match state.places.iter_mut().find(|place| place.start == self.start) {
-            Some(place) => (place.read, place.done) = (Some(ahead), done),
+        match state.candidates.iter_mut().find(|candidate| candidate.start == self.start) {
+            Some(candidate) => (candidate.read, candidate.done) = (Some(ahead), done),
             // The walker has passed it.
             None => state.spare.push(ahead),
         }
     }
 }
 
-impl Drop for Claimed<'_> {
+impl Drop for InWork<'_> {
     fn drop(&mut self) {
         let mut state = self.splitter.lock();
-        state.places.retain(|place| place.start != self.start || place.read.is_some());
+        state
+            .candidates
+            .retain(|candidate| candidate.start != self.start || candidate.read.is_some());
         self.splitter.update_next(&state);
         self.splitter.changed.notify_all();
     }
@@ -308,7 +312,7 @@ impl Drop for Claimed<'_> {
 #[cfg(test)]
 impl Splitter {
     /// Walks a blob in chunks on this thread, reading ahead as far as possible before each; how often the
-    /// walker met what was read.
+    /// walker took over what was read.
     pub(super) fn rehearse(&self, blob: &[u8], size: usize, handle: Handle) -> u64 {
         let mut walker = super::gzip::GzipWalker::new(1000);
         walker.set_ahead(Box::new(handle));
@@ -322,7 +326,7 @@ impl Splitter {
             self.walked((number * size + bytes.len()) as u64);
         }
         walker.finish().expect("complete");
-        self.lock().met
+        self.lock().taken_over
     }
 }
 
@@ -333,21 +337,21 @@ pub(super) struct Handle {
     /// Where members ended, the last ones, as a ring.
     ends: [u64; DENSE],
     members: usize,
-    look: Option<Look>,
+    pattern: Option<HeaderPattern>,
 }
 
 impl Handle {
     pub(super) fn new(splitter: Arc<Splitter>) -> Self {
-        Self { splitter, ends: [0; DENSE], members: 0, look: None }
+        Self { splitter, ends: [0; DENSE], members: 0, pattern: None }
     }
 }
 
 impl ReadAhead for Handle {
-    fn arrive(&mut self, offset: u64, look: Look) -> Option<Box<Ahead>> {
+    fn arrive(&mut self, offset: u64, pattern: HeaderPattern) -> Option<Box<Ahead>> {
         let splitter = &*self.splitter;
-        if self.look != Some(look) {
-            self.look = Some(look);
-            splitter.lock().look = Some(look);
+        if self.pattern != Some(pattern) {
+            self.pattern = Some(pattern);
+            splitter.lock().pattern = Some(pattern);
         }
         let before = std::mem::replace(&mut self.ends[self.members % DENSE], offset);
         self.members += 1;

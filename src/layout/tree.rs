@@ -276,13 +276,13 @@ struct Reader<'a> {
 }
 
 /// One entry of an index.
-enum Entry {
+enum IndexEntry {
     Known(AnyDescriptor),
     /// One whose descriptor cannot be read. Boxed: there may be a million entries of the other kind.
     Unreadable(Box<Node>),
 }
 
-impl Entry {
+impl IndexEntry {
     fn parse(text: &str, at: usize, place: &str, tolerant: bool) -> Result<Self, Error> {
         match AnyDescriptor::parse(text, at, place) {
             Err(error) if tolerant => Ok(Self::Unreadable(Box::new(Node {
@@ -319,13 +319,13 @@ impl<'a> Reader<'a> {
     fn children(&mut self, text: &str, place: &str, depth: usize) -> Result<Vec<Node>, Error> {
         let entries = self.entries(text, place)?;
         let follow = |entry| match entry {
-            Entry::Known(any) => self.node(any, place, depth),
-            Entry::Unreadable(node) => Ok(*node),
+            IndexEntry::Known(any) => self.node(any, place, depth),
+            IndexEntry::Unreadable(node) => Ok(*node),
         };
         entries.into_iter().map(follow).collect()
     }
 
-    fn entries(&mut self, text: &str, place: &str) -> Result<Vec<Entry>, Error> {
+    fn entries(&mut self, text: &str, place: &str) -> Result<Vec<IndexEntry>, Error> {
         schema::check(text, 0, &INDEX, Some("manifests")).map_err(Error::mistake(place))?;
         let object = members(text).map_err(Error::json(place))?;
         let Some(member) = object.iter().find(|member| member.name == "manifests") else {
@@ -349,7 +349,7 @@ impl<'a> Reader<'a> {
         }
         let parse = |element: &Element<'_>| {
             let at = member.range.start + element.range.start;
-            Entry::parse(element.value, at, place, self.tolerant)
+            IndexEntry::parse(element.value, at, place, self.tolerant)
         };
         list.iter().map(parse).collect()
     }

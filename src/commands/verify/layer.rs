@@ -10,7 +10,7 @@ use crate::commands::parents::{Seen, Watched};
 use crate::error::Error;
 use crate::layer::content;
 use crate::layer::eager::{EagerCause, EagerReason};
-use crate::layer::probe::{self, Claimed, Truth};
+use crate::layer::probe::{self, ProbedLayer, Truth};
 use crate::layer::{ScanError, ScanObserver, fidelity};
 use crate::layout::Layout;
 use crate::layout::blob::Part;
@@ -95,8 +95,8 @@ pub(super) fn verify(
     };
     let ztoc = subject.ztoc.map(|(_, ztoc)| ztoc);
     let second_thread = subject.threads > 1;
-    let claimed = Claimed { size, compression: subject.compression, ztoc, second_thread };
-    let truth = match probe::straight(&mut blob, &claimed, observer) {
+    let probed = ProbedLayer { size, compression: subject.compression, ztoc, second_thread };
+    let truth = match probe::straight(&mut blob, &probed, observer) {
         Ok(truth) => truth,
         Err(ScanError::Cancelled) => return Err(Error::Cancelled),
         Err(ScanError::Read(source)) => {
@@ -279,12 +279,12 @@ impl Spans<'_> {
     fn checkpoints(&self, threads: usize, findings: &mut Findings) {
         let proven = |number: usize| {
             let place = self.truth.places.get(number);
-            place.is_some_and(|place| place.met && place.window.is_none())
+            place.is_some_and(|place| place.proven && place.window.is_none())
         };
         // A span ends where the next one begins.
         let ends = |number: usize| {
             number + 1 == self.gzip.len()
-                || self.truth.places.get(number + 1).is_some_and(|next| next.met)
+                || self.truth.places.get(number + 1).is_some_and(|next| next.proven)
         };
         let doubtful: Vec<usize> =
             (0..self.gzip.len()).filter(|number| !proven(*number) || !ends(*number)).collect();

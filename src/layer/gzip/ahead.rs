@@ -14,14 +14,14 @@ const MAX_CANDIDATES: usize = 1 << 14;
 /// What members look like here, learned from those the walker has passed: the fixed part of their headers
 /// without the time. Content that holds gzip files of its own is seldom written by the same program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct HeaderPattern {
     /// Magic, method, flags.
     begin: [u8; 4],
     /// Extra flags, operating system.
     end: [u8; 2],
 }
 
-impl Look {
+impl HeaderPattern {
     /// Bytes that are looked at.
     pub(crate) const LENGTH: usize = FIXED;
 

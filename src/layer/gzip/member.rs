@@ -152,10 +152,10 @@ impl Members {
     }
 
     /// Goes on as far as possible, but not past a candidate, the end of a member or the end of the window's
-    /// room. Block ends within the next `quiet` bytes of output are passed over.
-    pub(super) fn step(&mut self, input: &[u8], window: &mut OutputWindow, quiet: u64) -> Step {
+    /// room. Block ends within the next `unwatched` bytes of output are passed over.
+    pub(super) fn step(&mut self, input: &[u8], window: &mut OutputWindow, unwatched: u64) -> Step {
         if self.phase == Phase::Body {
-            return self.body(input, window, quiet);
+            return self.body(input, window, unwatched);
         }
         let Some(&byte) = input.first() else {
             return Step { taken: 0, produced: 0, event: Event::None };
@@ -175,10 +175,10 @@ impl Members {
     }
 
     /// Inflates.
-    fn body(&mut self, input: &[u8], window: &mut OutputWindow, quiet: u64) -> Step {
+    fn body(&mut self, input: &[u8], window: &mut OutputWindow, unwatched: u64) -> Step {
         // Stopping at block ends costs time, so it is asked for only where one can count.
-        let watch = quiet == 0;
-        let (buffer, room) = window.room(if watch { u64::MAX } else { quiet });
+        let watch = unwatched == 0;
+        let (buffer, room) = window.room(if watch { u64::MAX } else { unwatched });
         let limit = room.len();
         let step = self.inflater.inflate(input, buffer, room, watch);
         let (taken, produced) = (step.consumed, step.produced);

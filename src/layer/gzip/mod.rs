@@ -13,6 +13,6 @@ mod error;
 mod member;
 mod walker;
 
-pub(crate) use ahead::{Ahead, Look};
+pub(crate) use ahead::{Ahead, HeaderPattern};
 pub(crate) use error::GzipError;
 pub(crate) use walker::{GzipWalker, ReadAhead};

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::ahead::{Ahead, Look};
+use super::ahead::{Ahead, HeaderPattern};
 use super::error::{GzipError, GzipErrorKind};
 use super::member::{Event, Members};
-use crate::layer::checkpoint::{Claims, SpanRule};
+use crate::layer::checkpoint::{ClaimedCheckpoints, SpanRule};
 use crate::layer::window::{self, OutputWindow};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, MAX_CHECKPOINTS, WINDOW_SIZE};
 
@@ -13,7 +13,7 @@ use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, MAX_CHECKPOINTS, WINDOW_SIZE};
 pub(crate) trait ReadAhead: std::fmt::Debug + Send {
     /// The walker is at a member's start, at this offset of the blob, and has passed a member that looked like this:
     /// what was read ahead from exactly here, if anything.
-    fn arrive(&mut self, offset: u64, look: Look) -> Option<Box<Ahead>>;
+    fn arrive(&mut self, offset: u64, pattern: HeaderPattern) -> Option<Box<Ahead>>;
 
     /// Takes back what [`Self::arrive`] gave.
     fn give_back(&mut self, ahead: Box<Ahead>);
@@ -25,7 +25,7 @@ enum Wanted {
     /// Checkpoints by the span rule, with their windows.
     Spans(SpanRule, GzipZinfo),
     /// To hold claims against them.
-    Claims(Claims),
+    Claims(ClaimedCheckpoints),
 }
 
 /// The walker: fed with the blob's bytes in order, it hands out the uncompressed bytes.
@@ -52,8 +52,8 @@ impl GzipWalker {
     }
 
     /// A walker at the start of a blob that makes no checkpoints, but looks which of `claims` are some.
-    pub(crate) fn judge(claims: Vec<Checkpoint>) -> Self {
-        Self::start(Wanted::Claims(Claims::new(claims)))
+    pub(crate) fn proving(claims: Vec<Checkpoint>) -> Self {
+        Self::start(Wanted::Claims(ClaimedCheckpoints::new(claims)))
     }
 
     fn start(wanted: Wanted) -> Self {
@@ -72,7 +72,7 @@ impl GzipWalker {
     /// A walker at a checkpoint inside a blob: what it is fed with next are the bytes from the checkpoint's
     /// `compressed_offset` on, and `byte` is the one before them.
     pub(crate) fn resume(checkpoint: &Checkpoint, byte: u8, window: &[u8; WINDOW_SIZE]) -> Self {
-        let mut walker = Self::judge(Vec::new());
+        let mut walker = Self::proving(Vec::new());
         walker.members.resume(checkpoint.compressed_offset, byte, checkpoint.bits);
         walker.window.set_history(window);
         walker.fed = checkpoint.compressed_offset;
@@ -123,11 +123,11 @@ impl GzipWalker {
             if done > chunk.len() || done == chunk.len() && !self.pending {
                 return Ok(());
             }
-            let quiet = match &mut self.wanted {
-                Wanted::Spans(rule, _) => rule.quiet(self.members.total_out),
-                Wanted::Claims(claims) => claims.quiet(self.members.total_out),
+            let unwatched = match &mut self.wanted {
+                Wanted::Spans(rule, _) => rule.bytes_until_next(self.members.total_out),
+                Wanted::Claims(claims) => claims.bytes_until_next(self.members.total_out),
             };
-            let step = self.members.step(&chunk[done..], &mut self.window, quiet);
+            let step = self.members.step(&chunk[done..], &mut self.window, unwatched);
             if step.produced > 0 {
                 output(self.window.last(step.produced));
             }
@@ -153,8 +153,8 @@ impl GzipWalker {
     /// Takes over what was read ahead from this member's start, if anything.
     fn arrive(&mut self, output: &mut impl FnMut(&[u8])) -> Result<(), GzipError> {
         let Some(ahead) = &mut self.ahead else { return Ok(()) };
-        let look = Look::of(self.members.last_header());
-        let Some(mut found) = ahead.arrive(self.members.total_in, look) else { return Ok(()) };
+        let pattern = HeaderPattern::of(self.members.last_header());
+        let Some(mut found) = ahead.arrive(self.members.total_in, pattern) else { return Ok(()) };
         if !found.is_bad() {
             self.take_over(&mut found, output)?;
         }
@@ -210,16 +210,16 @@ impl GzipWalker {
                     self.later.push_back(checkpoint);
                 }
             }
-            Wanted::Claims(claims) => claims.meet(&checkpoint),
+            Wanted::Claims(claims) => claims.record(&checkpoint),
         }
         Ok(())
     }
 
-    /// For each claim whether it was met; none for a walker that has no claims.
-    pub(crate) fn met(&self) -> &[bool] {
+    /// For each claim whether it is proven; none for a walker that has no claims.
+    pub(crate) fn proven(&self) -> &[bool] {
         match &self.wanted {
             Wanted::Spans(..) => &[],
-            Wanted::Claims(claims) => claims.met(),
+            Wanted::Claims(claims) => claims.proven(),
         }
     }
 

@@ -97,7 +97,7 @@ impl Output<'_> {
 
 /// What comes next in the stream.
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum Stage {
     BlockHead,
     StoredLength,
     Stored { left: usize },
@@ -110,7 +110,7 @@ enum State {
 
 /// A raw inflate stream.
 pub(crate) struct Inflater {
-    state: State,
+    state: Stage,
     /// Whether the current block is the stream's last.
     last: bool,
     /// Bits taken from the input but not used, all of one symbol that is not all there or of one byte.
@@ -132,7 +132,7 @@ impl Inflater {
     /// A stream at its beginning.
     pub(crate) fn new() -> Self {
         Self {
-            state: State::BlockHead,
+            state: Stage::BlockHead,
             last: false,
             word: 0,
             count: 0,
@@ -144,7 +144,7 @@ impl Inflater {
 
     /// Goes back to the beginning of a stream: history from before cannot be referred to.
     pub(crate) fn reset(&mut self) {
-        self.state = State::BlockHead;
+        self.state = Stage::BlockHead;
         self.last = false;
         self.word = 0;
         self.count = 0;
@@ -183,7 +183,7 @@ impl Inflater {
         let stop = match self.run(&mut reader, &mut out, stop_at_block) {
             Ok(stop) => stop,
             Err(error) => {
-                self.state = State::Bad(error);
+                self.state = Stage::Bad(error);
                 Stop::Bad { error, unread: u64::from(reader.count.div_ceil(8)) }
             }
         };
@@ -201,7 +201,7 @@ impl Inflater {
     ) -> Result<Stop, DataError> {
         loop {
             let ended = match self.state {
-                State::BlockHead => {
+                Stage::BlockHead => {
                     if !reader.has(3) {
                         return Ok(Stop::Buffer);
                     }
@@ -209,18 +209,18 @@ impl Inflater {
                     self.state = match reader.take(2) {
                         0 => {
                             reader.align();
-                            State::StoredLength
+                            Stage::StoredLength
                         }
-                        1 => State::Codes { fixed: true },
+                        1 => Stage::Codes { fixed: true },
                         2 => {
                             self.header.restart();
-                            State::Header
+                            Stage::Header
                         }
                         _ => return data_error("invalid block type"),
                     };
                     false
                 }
-                State::StoredLength => {
+                Stage::StoredLength => {
                     if !reader.has(32) {
                         return Ok(Stop::Buffer);
                     }
@@ -230,11 +230,11 @@ impl Inflater {
                     }
                     // Behind the header come bytes, read past the bits.
                     reader.give_back();
-                    self.state = State::Stored { left: length as usize };
+                    self.state = Stage::Stored { left: length as usize };
                     false
                 }
-                State::Stored { left: 0 } => true,
-                State::Stored { left } => {
+                Stage::Stored { left: 0 } => true,
+                Stage::Stored { left } => {
                     let input = &reader.input[reader.at..];
                     let now = left.min(input.len()).min(out.end - out.at);
                     if now == 0 {
@@ -243,32 +243,32 @@ impl Inflater {
                     out.buffer[out.at..out.at + now].copy_from_slice(&input[..now]);
                     reader.at += now;
                     out.at += now;
-                    self.state = State::Stored { left: left - now };
+                    self.state = Stage::Stored { left: left - now };
                     false
                 }
-                State::Header => {
+                Stage::Header => {
                     if !self.header.read(reader, &mut self.tables)? {
                         return Ok(Stop::Buffer);
                     }
-                    self.state = State::Codes { fixed: false };
+                    self.state = Stage::Codes { fixed: false };
                     false
                 }
-                State::Match { length, distance, fixed } => {
+                Stage::Match { length, distance, fixed } => {
                     let length = out.copy_match(length, distance);
                     if length > 0 {
-                        self.state = State::Match { length, distance, fixed };
+                        self.state = Stage::Match { length, distance, fixed };
                         reader.give_back();
                         return Ok(Stop::Buffer);
                     }
-                    self.state = State::Codes { fixed };
+                    self.state = Stage::Codes { fixed };
                     false
                 }
-                State::Codes { fixed } => {
+                Stage::Codes { fixed } => {
                     let tables = if fixed { &FIXED } else { &self.tables };
                     match decode(tables, reader, out)? {
                         Pause::BlockEnd => true,
                         Pause::Partial { length, distance } => {
-                            self.state = State::Match { length, distance, fixed };
+                            self.state = Stage::Match { length, distance, fixed };
                             reader.give_back();
                             return Ok(Stop::Buffer);
                         }
@@ -279,8 +279,8 @@ impl Inflater {
                         Pause::Input | Pause::Margins => return Ok(Stop::Buffer),
                     }
                 }
-                State::Ended => return Ok(Stop::StreamEnd),
-                State::Bad(error) => return Err(error),
+                Stage::Ended => return Ok(Stop::StreamEnd),
+                Stage::Bad(error) => return Err(error),
             };
             if !ended {
                 continue;
@@ -288,10 +288,10 @@ impl Inflater {
             if self.last {
                 reader.give_back();
                 reader.align();
-                self.state = State::Ended;
+                self.state = Stage::Ended;
                 return Ok(Stop::StreamEnd);
             }
-            self.state = State::BlockHead;
+            self.state = Stage::BlockHead;
             if stop_at_block {
                 reader.give_back();
                 return Ok(Stop::BlockEnd { bits: reader.count as u8 });

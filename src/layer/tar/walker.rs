@@ -38,7 +38,7 @@ pub struct TarWalker {
     position: u64,
     /// Offset of the header block being dealt with.
     header_offset: u64,
-    state: State,
+    state: Phase,
     /// First `filled` bytes of a block that came in pieces.
     partial: Box<Block>,
     filled: usize,
@@ -58,7 +58,7 @@ pub struct TarWalker {
 }
 
 #[derive(Debug)]
-enum State {
+enum Phase {
     /// A header block is next.
     Header,
     /// One zero block was seen.
@@ -121,7 +121,7 @@ impl TarWalker {
         Self {
             position: 0,
             header_offset: 0,
-            state: State::Header,
+            state: Phase::Header,
             partial: Box::new([0; BLOCK_SIZE]),
             filled: 0,
             pending: Pending::default(),
@@ -163,19 +163,19 @@ impl TarWalker {
     pub fn feed(&mut self, mut data: &[u8]) -> Result<(), TarError> {
         while !data.is_empty() {
             match &mut self.state {
-                State::End => return Ok(()),
-                State::Failed(error) => return Err((**error).clone()),
-                State::Skip { left, .. } => {
+                Phase::End => return Ok(()),
+                Phase::Failed(error) => return Err((**error).clone()),
+                Phase::Skip { left, .. } => {
                     let taken =
                         usize::try_from(*left).map_or(data.len(), |left| left.min(data.len()));
                     *left -= taken as u64;
                     if *left == 0 {
-                        self.state = State::Header;
+                        self.state = Phase::Header;
                     }
                     data = &data[taken..];
                     self.advance(taken)?;
                 }
-                State::Meta { kind, left, padding } => {
+                Phase::Meta { kind, left, padding } => {
                     let (taken, rest) = data.split_at(data.len().min(*left));
                     *left -= taken.len();
                     kind.payload(&mut self.pending).extend_from_slice(taken);
@@ -186,10 +186,10 @@ impl TarWalker {
                         self.meta_complete(kind, padding)?;
                     }
                 }
-                State::Header
-                | State::ZeroBlock
-                | State::OldSparse(_)
-                | State::SparseData { .. } => data = self.block_bytes(data)?,
+                Phase::Header
+                | Phase::ZeroBlock
+                | Phase::OldSparse(_)
+                | Phase::SparseData { .. } => data = self.block_bytes(data)?,
             }
         }
         Ok(())
@@ -198,7 +198,7 @@ impl TarWalker {
     /// Whether the end of the archive was seen: two zero blocks.
     #[must_use]
     pub const fn at_end(&self) -> bool {
-        matches!(self.state, State::End)
+        matches!(self.state, Phase::End)
     }
 
     /// How many of the next bytes the walker would pass over without looking at them: the rest of file data
@@ -206,8 +206,8 @@ impl TarWalker {
     #[must_use]
     pub const fn skippable(&self) -> u64 {
         match self.state {
-            State::Skip { left, .. } => left,
-            State::End => u64::MAX,
+            Phase::Skip { left, .. } => left,
+            Phase::End => u64::MAX,
             _ => 0,
         }
     }
@@ -224,21 +224,21 @@ impl TarWalker {
     /// data or the end of archive marker. Missing padding and a missing marker are not errors.
     pub fn finish(mut self) -> Result<TarSummary, TarError> {
         let (what, name) = match &self.state {
-            State::Failed(error) => return Err((**error).clone()),
-            State::Header if self.filled > 0 => {
+            Phase::Failed(error) => return Err((**error).clone()),
+            Phase::Header if self.filled > 0 => {
                 self.header_offset = self.position - self.filled as u64;
                 ("a header", self.pending.name())
             }
-            State::ZeroBlock if self.filled > 0 => ("the end of archive marker", &[][..]),
-            State::Skip { left, padding } if left > padding => (
+            Phase::ZeroBlock if self.filled > 0 => ("the end of archive marker", &[][..]),
+            Phase::Skip { left, padding } if left > padding => (
                 "the data of a file",
                 self.toc.iter().next_back().map_or(&[][..], |entry| entry.name()),
             ),
-            State::Meta { .. } => ("an extended header", &self.open_name[..]),
-            State::OldSparse(_) | State::SparseData { .. } => {
+            Phase::Meta { .. } => ("an extended header", &self.open_name[..]),
+            Phase::OldSparse(_) | Phase::SparseData { .. } => {
                 ("a sparse file map", &self.open_name[..])
             }
-            State::Header | State::ZeroBlock | State::Skip { .. } | State::End => {
+            Phase::Header | Phase::ZeroBlock | Phase::Skip { .. } | Phase::End => {
                 let (toc, archive_size, sparse) = (self.toc, self.position, self.sparse);
                 return Ok(TarSummary { toc, archive_size, sparse });
             }
@@ -283,23 +283,23 @@ impl TarWalker {
     /// Enters the failed state.
     fn fail(&mut self, kind: TarErrorKind, entry: Vec<u8>) -> TarError {
         let error = TarError { offset: self.header_offset, entry, kind };
-        self.state = State::Failed(Box::new(error.clone()));
+        self.state = Phase::Failed(Box::new(error.clone()));
         error
     }
 
     /// Takes one whole block in a state that is about blocks.
     fn block(&mut self, block: &Block) -> Result<(), TarError> {
         let complete = match &mut self.state {
-            State::Header => return self.header_block(block),
-            State::ZeroBlock if header::is_zero(block) => {
-                self.state = State::End;
+            Phase::Header => return self.header_block(block),
+            Phase::ZeroBlock if header::is_zero(block) => {
+                self.state = Phase::End;
                 return Ok(());
             }
-            State::ZeroBlock => return Err(self.fail(TarErrorKind::LoneZeroBlock, Vec::new())),
-            State::OldSparse(map) => {
+            Phase::ZeroBlock => return Err(self.fail(TarErrorKind::LoneZeroBlock, Vec::new())),
+            Phase::OldSparse(map) => {
                 map.block(block).map(|complete| complete.then_some(TarErrorKind::OldGnuSparse))
             }
-            State::SparseData { map, left, .. } => {
+            Phase::SparseData { map, left, .. } => {
                 *left -= BLOCK_SIZE as u64;
                 let too_short = *left < BLOCK_SIZE as u64;
                 map.block(block).and_then(|complete| match complete {
@@ -308,7 +308,7 @@ impl TarWalker {
                     false => Ok(None),
                 })
             }
-            State::Skip { .. } | State::Meta { .. } | State::End | State::Failed(_) => Ok(None),
+            Phase::Skip { .. } | Phase::Meta { .. } | Phase::End | Phase::Failed(_) => Ok(None),
         };
         match complete {
             Ok(None) => Ok(()),
@@ -323,7 +323,7 @@ impl TarWalker {
     fn header_block(&mut self, block: &Block) -> Result<(), TarError> {
         self.header_offset = self.position - BLOCK_SIZE as u64;
         if header::is_zero(block) {
-            self.state = State::ZeroBlock;
+            self.state = Phase::ZeroBlock;
             return Ok(());
         }
         let header = match Header::parse(block) {
@@ -356,7 +356,7 @@ impl TarWalker {
         let mut pending = mem::take(&mut self.pending);
         let result = self.entry(header, name, &pending, block);
         // A map in front of the data comes first.
-        if !matches!(result, Err(_) | Ok(State::SparseData { .. })) {
+        if !matches!(result, Err(_) | Ok(Phase::SparseData { .. })) {
             pending.reset();
         }
         self.pending = pending;
@@ -395,7 +395,7 @@ impl TarWalker {
         if left == 0 {
             return self.meta_complete(kind, padding);
         }
-        self.state = State::Meta { kind, left, padding };
+        self.state = Phase::Meta { kind, left, padding };
         Ok(())
     }
 
@@ -431,7 +431,7 @@ impl TarWalker {
         name: &[u8],
         pending: &Pending,
         block: &Block,
-    ) -> Result<State, TarErrorKind> {
+    ) -> Result<Phase, TarErrorKind> {
         let merged = Merged::new(header, name, pending)?;
         let header = &merged.header;
         let state = match sparse::find(header, pending.records(), block)? {
@@ -443,10 +443,10 @@ impl TarWalker {
                 return self.sparse_entry(merged, pending, fragments);
             }
             Some(Sparse::Known(_)) => return Err(TarErrorKind::PaxSparse),
-            Some(Sparse::Old(map)) => State::OldSparse(map),
+            Some(Sparse::Old(map)) => Phase::OldSparse(map),
             Some(Sparse::Ahead(map)) => {
                 let left = header.size.cast_unsigned();
-                State::SparseData { map, left, header: Box::new(*block) }
+                Phase::SparseData { map, left, header: Box::new(*block) }
             }
         };
         self.open_name.clear();
@@ -456,7 +456,7 @@ impl TarWalker {
 
     /// The map in front of the data of a sparse file is complete.
     fn sparse_mapped(&mut self) -> Result<(), TarError> {
-        let State::SparseData { map, left, header } = mem::replace(&mut self.state, State::Header)
+        let Phase::SparseData { map, left, header } = mem::replace(&mut self.state, Phase::Header)
         else {
             return Ok(());
         };
@@ -486,7 +486,7 @@ impl TarWalker {
         mut merged: Merged<'b>,
         pending: &'b Pending,
         fragments: Fragments,
-    ) -> Result<State, TarErrorKind> {
+    ) -> Result<Phase, TarErrorKind> {
         let data = merged.header.size.cast_unsigned();
         merged.header.size = fragments.size();
         if let Some(name) = pending.records().map(|records| records.get(SPARSE_NAME))
@@ -551,10 +551,10 @@ const fn padding(size: u64) -> u64 {
 }
 
 /// `size` is at most `i64::MAX` and `padding` below a block, so the sum fits.
-const fn skip(size: u64, padding: u64) -> State {
+const fn skip(size: u64, padding: u64) -> Phase {
     match size + padding {
-        0 => State::Header,
-        left => State::Skip { left, padding },
+        0 => Phase::Header,
+        left => Phase::Skip { left, padding },
     }
 }
 
