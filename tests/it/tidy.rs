@@ -30,7 +30,8 @@ pub(crate) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 #[test]
-fn unsafe_stands_in_one_file_and_each_use_says_why() {
+fn unsafe_stands_in_two_files_and_each_use_says_why() {
+    let files = ["layer/inflate/fast.rs", "oci/digest/interleaved.rs"].map(Path::new);
     for (path, text) in sources() {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in code(&text) {
@@ -45,7 +46,7 @@ fn unsafe_stands_in_one_file_and_each_use_says_why() {
             if !used {
                 continue;
             }
-            assert_eq!(path, Path::new("layer/inflate/fast.rs"), "{}:{number}", path.display());
+            assert!(files.contains(&path.as_path()), "{}:{number}", path.display());
             assert!(above("// SAFETY: "), "{}:{number} has no SAFETY line", path.display());
         }
     }

@@ -1,6 +1,7 @@
 //! Digests of blobs: how they are written, and how they are computed.
 
 mod hasher;
+mod interleaved;
 mod value;
 
 pub use hasher::Hasher;
