@@ -12,6 +12,32 @@ pub(crate) fn wanted(asked: Option<NonZeroUsize>) -> usize {
     asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
+/// The threads that a run may use, and how many layers are in work.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    threads: usize,
+    running: AtomicUsize,
+}
+
+impl Slots {
+    pub(crate) fn new(threads: usize) -> Self {
+        Self { threads, running: AtomicUsize::new(0) }
+    }
+
+    /// Does the work on a layer.
+    pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let result = work();
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    /// Whether the threads suffice for two on each layer in work, of which one has time to spare.
+    pub(crate) fn has_idle(&self) -> bool {
+        2 * self.running.load(Ordering::Relaxed) <= self.threads
+    }
+}
+
 /// Starts a thread that ends before the scope does.
 ///
 /// # Errors

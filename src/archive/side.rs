@@ -136,7 +136,8 @@ impl<'a> Side<'a> {
         step: &Step,
         (at, key): (&At, &CacheKey),
     ) -> Result<(Option<Made>, Outcome), Error> {
-        let watch = BlobProgress { steps: self.steps, step, size: request.size, failed: None };
+        let watch =
+            BlobProgress { steps: self.steps, step, size: request.size, failed: None, slots: None };
         let warn = |message: &str| self.steps.warn(step, message);
         let Self { layout, cache, .. } = *self;
         let target = Target { layout, permissions_from, cache, key, warn: &warn };

@@ -45,7 +45,7 @@ pub(in crate::commands) fn list(
     let codec = headers::codec(&head, called);
     let step = steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
     steps.run(&step, || {
-        let observer = BlobProgress { steps, step: &step, size, failed: None };
+        let observer = BlobProgress { steps, step: &step, size, failed: None, slots: None };
         if codec == Codec::Plain && size == 0 {
             return Ok(((codec, Listing::default()), Outcome::Done));
         }

@@ -199,7 +199,8 @@ pub(crate) fn straight(
     let mut source = Source::new(blob, layer.size);
     let hasher = if layer.second_thread {
         // Nothing is read ahead: the claims are about what the walk comes through.
-        let (division, splitter) = (threads::DIVISION, Splitter::new(threads::DIVISION.split));
+        let (division, splitter) =
+            (threads::DIVISION, Splitter::new(threads::DIVISION.split, false));
         threads::together(&mut source, walk, observer, division, &splitter)?
     } else {
         threads::alone(&mut source, walk, observer)?

@@ -27,7 +27,8 @@ pub struct ScanRequest<'a> {
     pub span_size: u64,
     /// Text that goes into the zTOC.
     pub build_tool_identifier: &'a str,
-    /// Whether a second thread may read and hash, and inflate members ahead in a layer of many.
+    /// Whether a second thread may read and hash, and inflate ahead: members in a layer of many, and parts of members
+    /// as long as the observer says that there is an idle thread.
     pub second_thread: bool,
 }
 
@@ -79,6 +80,11 @@ pub trait ScanObserver: Sync {
     fn progress(&self, bytes: u64);
     /// Whether to give up.
     fn cancelled(&self) -> bool;
+    /// Whether a thread has nothing to do now, besides those that scans have. It may be given guesses that are
+    /// sometimes wrong.
+    fn has_idle_thread(&self) -> bool {
+        false
+    }
 }
 
 /// Scans one layer from its blob.
@@ -109,7 +115,8 @@ pub(super) fn divided(
         )));
     }
     let mut source = Source::new(blob, request.size);
-    let splitter = Arc::new(Splitter::new(division.split));
+    let gzip = request.compression == Compression::Gzip;
+    let splitter = Arc::new(Splitter::new(division.split, gzip));
     let mut walker = LayerWalker::new(request);
     if request.second_thread {
         walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));

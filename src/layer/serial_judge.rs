@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
 
+use super::inflate::{Finder, Start};
 use super::splitter::{Handle, Split, Splitter};
 use super::threads::Division;
 use super::{Scan, ScanObserver, ScanRequest, divided};
@@ -15,15 +16,45 @@ const SMALL: Division = Division {
     chunk: 1024,
     chunks: 3,
     more_chunks: 9,
-    split: Split { gap: 2048, output: 20_000, dense: u64::MAX, piece: 300 },
+    split: Split {
+        gap: 2048,
+        output: 20_000,
+        dense: u64::MAX,
+        piece: 300,
+        block_gap: 3000,
+        block_output: 150_000,
+        find: Finder::find,
+        pause: 10_000,
+    },
 };
 /// Chunks that hold no whole member, and room for less than one.
 const TINY: Division = Division {
     chunk: 31,
     chunks: 2,
     more_chunks: 90,
-    split: Split { gap: 50, output: 700, dense: u64::MAX, piece: 5 },
+    split: Split {
+        gap: 50,
+        output: 700,
+        piece: 5,
+        block_gap: 50,
+        block_output: 1400,
+        ..SMALL.split
+    },
 };
+/// Members are never dense enough, so that blocks are read ahead in all layers.
+const BLOCKS: Division =
+    Division { chunks: 10, more_chunks: 90, split: Split { dense: 0, ..SMALL.split }, ..SMALL };
+/// Every other start that is found is none.
+const FALSE: Division = Division { split: Split { find: false_starts, ..BLOCKS.split }, ..BLOCKS };
+
+fn false_starts(finder: &mut Finder, bytes: &[u8]) -> Option<Start> {
+    let [first, second, third, ..] = *bytes else { return None };
+    match first % 4 {
+        0 => Some(Start::Header { byte: 2, bits: third % 8, before: second }),
+        1 => Some(Start::Stored { byte: 2, before: [first, second] }),
+        _ => finder.find(bytes),
+    }
+}
 
 struct Quiet;
 
@@ -31,6 +62,9 @@ impl ScanObserver for Quiet {
     fn progress(&self, _: u64) {}
     fn cancelled(&self) -> bool {
         false
+    }
+    fn has_idle_thread(&self) -> bool {
+        true
     }
 }
 
@@ -53,7 +87,7 @@ fn outcome(blob: &[u8], span_size: u64, division: Option<Division>) -> Result<Ve
 
 fn compare(blob: &[u8], span_size: u64) -> Result<Vec<u8>, String> {
     let judge = outcome(blob, span_size, None);
-    for division in [SMALL, TINY] {
+    for division in [SMALL, TINY, BLOCKS, FALSE] {
         let split = outcome(blob, span_size, Some(division));
         assert!(split == judge, "{:?} instead of {:?}", split.err(), judge.err());
     }
@@ -242,18 +276,149 @@ fn a_bad_tar_in_good_members() {
     assert!(compare(&blob, 3000).is_err_and(|error| error.contains("tar archive")));
 }
 
+/// The walk with all read ahead that can be, against the one with nothing; how often it met what was read.
+fn rehearse(name: &str, blob: &[u8], division: Division, blocks: bool) -> u64 {
+    let walk = |ahead: bool| {
+        let splitter = std::sync::Arc::new(Splitter::new(division.split, true));
+        splitter.allow_blocks(blocks && ahead);
+        let handle = ahead.then(|| Handle::new(splitter.clone()));
+        splitter.rehearse(blob, division.chunk, 1000, handle)
+    };
+    let (_, output, judge) = walk(false);
+    let (met, found, end) = walk(true);
+    match (end, judge) {
+        (Ok((zinfo, length)), Ok((right, right_length))) => {
+            assert!(found == output, "{name}: other output");
+            assert!(length == right_length && zinfo.len() == right.len(), "{name}");
+            for number in 0..right.len() {
+                assert_eq!(zinfo.checkpoint(number), right.checkpoint(number), "{name}");
+                assert!(zinfo.window(number) == right.window(number), "{name}: {number}");
+            }
+        }
+        (Err(error), Err(right)) => {
+            assert_eq!(error, right, "{name}");
+            assert!(found == output, "{name}: other output");
+        }
+        (end, judge) => panic!("{name}: {:?} instead of {:?}", end.err(), judge.err()),
+    }
+    met
+}
+
 /// Without this the other tests could pass with nothing read ahead.
 #[test]
 fn the_walker_meets_what_was_read() {
     for (name, blob) in corpus() {
         for division in [SMALL, TINY] {
-            let splitter = std::sync::Arc::new(Splitter::new(division.split));
-            let met = splitter.rehearse(&blob, division.chunk, Handle::new(splitter.clone()));
+            let met = rehearse(name, &blob, division, false);
             let many = !matches!(name, "few" | "one");
             assert!(met > 0 || !many, "{name}: {met}");
             assert!(met == 0 || name != "one");
         }
     }
+}
+
+/// One member with blocks of all kinds: with codes of their own, stored, fixed, empty.
+fn long_member() -> Vec<u8> {
+    let mut archive = Vec::new();
+    for number in 0..40 {
+        member(&mut archive, Style::Plain, 6, &text(number, 3000));
+    }
+    let entries = [
+        entry("text", &text(1, 150_000)),
+        entry("noise", &noise(2, 90_000)),
+        entry("zeros", &vec![0; 300_000]),
+        entry("archive.gz", &archive),
+        entry("more", &text(9, 250_000)),
+        vec![0; 1024],
+    ];
+    let content = entries.concat();
+    let mut deflate = Deflate::new(6, false, 15);
+    let mut body = vec![0; content.len() + 100_000];
+    let mut pieces = content.chunks(7000).enumerate().peekable();
+    while let Some((number, piece)) = pieces.next() {
+        let flush = match number % 9 {
+            _ if pieces.peek().is_none() => DeflateFlush::Finish,
+            1 => DeflateFlush::SyncFlush,
+            2 => DeflateFlush::FullFlush,
+            3 | 5 => DeflateFlush::Block,
+            4 => DeflateFlush::PartialFlush,
+            _ => DeflateFlush::NoFlush,
+        };
+        let done = deflate.total_out() as usize;
+        deflate.compress(piece, &mut body[done..], flush).expect("room enough");
+    }
+    body.truncate(deflate.total_out() as usize);
+    let mut blob = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    blob.extend(body);
+    blob.extend(crc32fast::hash(&content).to_le_bytes());
+    blob.extend((content.len() as u32).to_le_bytes());
+    blob
+}
+
+#[test]
+fn the_walker_meets_blocks_inside_of_a_member() {
+    let blob = long_member();
+    for division in [BLOCKS, FALSE, TINY] {
+        let met = rehearse("long member", &blob, division, true);
+        assert!(met > 3, "{met}");
+    }
+    for span_size in [1, 3000, 1 << 20] {
+        assert!(compare(&blob, span_size).is_ok());
+    }
+    for (name, blob) in corpus() {
+        rehearse(name, &blob, BLOCKS, true);
+        rehearse(name, &blob, FALSE, true);
+    }
+}
+
+#[test]
+fn damage_inside_of_a_member() {
+    let blob = long_member();
+    let stride = blob.len() / 60 + 1;
+    for at in (11..blob.len()).step_by(stride) {
+        let mut damaged = blob.clone();
+        damaged[at] ^= 1 << (at % 8);
+        rehearse("damaged", &damaged, BLOCKS, true);
+        rehearse("damaged", &damaged, FALSE, true);
+        rehearse("truncated", &blob[..at], BLOCKS, true);
+        rehearse("truncated", &blob[..at], TINY, true);
+    }
+    for at in blob.len() - 40..blob.len() {
+        rehearse("truncated", &blob[..at], BLOCKS, true);
+    }
+}
+
+/// A distance in front of a member's first byte is seen by nobody who does not know where that is.
+#[test]
+fn a_distance_in_front_of_the_member() {
+    // The stream is whole with its first part, which is then left out.
+    let parts = [&text(3, 20_000)[..], &text(4, 9000), &text(3, 20_000), &text(4, 60_000)].concat();
+    let mut deflate = Deflate::new(6, false, 15);
+    let mut stream = vec![0; 200_000];
+    deflate.compress(&parts[..20_000], &mut stream, DeflateFlush::SyncFlush).expect("room");
+    let begin = deflate.total_out() as usize;
+    for (from, to) in [(20_000, 29_000), (29_000, 40_000)] {
+        let at = deflate.total_out() as usize;
+        let flush = DeflateFlush::SyncFlush;
+        deflate.compress(&parts[from..to], &mut stream[at..], flush).expect("room");
+    }
+    let at = deflate.total_out() as usize;
+    let flush = DeflateFlush::Finish;
+    deflate.compress(&parts[40_000..], &mut stream[at..], flush).expect("room");
+    let end = deflate.total_out() as usize;
+    // Another member, so that the window holds bytes that such a distance could find.
+    let mut blob = Vec::new();
+    let all = entry("all", &[&noise(8, 40_000), &parts[20_000..]].concat());
+    member(&mut blob, Style::Plain, 6, &all[..512 + 40_000]);
+    blob.extend(b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
+    blob.extend(&stream[begin..end]);
+    blob.extend(crc32fast::hash(&parts[20_000..]).to_le_bytes());
+    blob.extend(((parts.len() - 20_000) as u32).to_le_bytes());
+    for gap in [100, 1000, 2000, 3000, 4000] {
+        let split = Split { block_gap: gap, ..BLOCKS.split };
+        rehearse("too far", &blob, Division { chunk: 200, split, ..BLOCKS }, true);
+    }
+    assert!(compare(&blob, 1000).is_err_and(|error| error.contains("too far back")));
 }
 
 proptest! {

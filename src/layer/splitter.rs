@@ -1,23 +1,28 @@
-//! Splits a layer of many gzip members among two threads: while one walks, the other, which reads and hashes,
-//! uses its spare time to read members ahead.
+//! Splits a gzip layer among two threads: while one walks, the other, which reads and hashes, uses its spare time to
+//! read ahead.
 //!
 //! ```text
-//! blob   ──[member][member][member][member][member][member]──►
-//! walker ──────────►│        ▲
-//!                   └─ gap ──┴─ read ahead ──►│
+//! blob   ──[block][block][block][block][block][block]──►
+//! walker ────────►│       ▲
+//!                 └─ gap ─┴─ read ahead ──►│
 //! ```
 //!
-//! Where a member begins is a guess (bytes that look like the headers seen so far), so what is read ahead
-//! stays aside until the walker comes to exactly that candidate; it then takes over all of it, be it the
-//! middle of a member, and goes on. It never waits for more than the piece in work. A candidate that it
-//! passes was no member's start, and what was read there is dropped. So the outcome is that of the walk
-//! alone, whoever is faster.
+//! In a layer of many members a place to read ahead from is the start of one, in others it is the start of a block.
+//! Either is a guess (bytes that look like the members' headers seen so far, or like a block's), so what is read ahead
+//! stays aside until the walker comes to exactly that place; it then takes over all of it, be it the
+//! middle of a member, and goes on. It never waits for more than the piece in work. A place that it
+//! passes was no start, and what was read there is dropped; so is what cannot be read on. So the outcome is that of
+//! the walk alone, whoever is faster.
+//!
+//! Reading ahead in a member costs some processor time more than walking it, and all of it when the guess was wrong. So
+//! that is done only while the machine has a thread to spare, within bounds, and not for a while where guesses fail.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::gzip::{Ahead, HeaderPattern, ReadAhead};
+use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
+use super::inflate::{Finder, Start};
 use super::source::Chunk;
 
 /// How a layer is split.
@@ -25,35 +30,62 @@ use super::source::Chunk;
 pub(super) struct Split {
     /// Bytes of the blob from the walker to where reading ahead begins.
     pub(super) gap: u64,
-    /// Most bytes of output that are read ahead from one candidate.
+    /// Most bytes of output that are read ahead from one place.
     pub(super) output: usize,
     /// Splitting begins when so many bytes of the blob held [`DENSE`] members.
     pub(super) dense: u64,
     /// Bytes that are read ahead before looking whether to stop.
     pub(super) piece: usize,
+    /// As [`Self::gap`], for places inside of members, of which more is read.
+    pub(super) block_gap: u64,
+    /// As [`Self::output`], the same.
+    pub(super) block_output: usize,
+    /// How a block is looked for.
+    pub(super) find: fn(&mut Finder, &[u8]) -> Option<Start>,
+    /// Bytes of the blob for which nothing is read ahead after too many wrong guesses.
+    pub(super) pause: u64,
 }
 
 /// For layers as they are: a member of bgzip has 64 KiB of output, one of eStargz at most 4 MiB.
-pub(super) const SPLIT: Split =
-    Split { gap: 768 << 10, output: 1536 << 10, dense: 8 << 20, piece: 32 << 10 };
+pub(super) const SPLIT: Split = Split {
+    gap: 768 << 10,
+    output: 1536 << 10,
+    dense: 8 << 20,
+    piece: 32 << 10,
+    block_gap: 2 << 20,
+    block_output: 4 << 20,
+    find: Finder::find,
+    pause: 16 << 20,
+};
 
 /// See [`Split::dense`].
 const DENSE: usize = 4;
 /// Places that are read ahead from or wait for the walker, at most.
 const MOST: usize = 3;
-/// Places passed by, beyond those taken over, after which no more are looked for.
+/// Wrong guesses, beyond one for each [`HITS`] right ones, after which no more are made for a while.
 const MISSES: u64 = 8;
+/// See [`MISSES`].
+const HITS: u64 = 4;
+/// Bytes in which a block is looked for at a time.
+const SEARCH: usize = 16 << 10;
+/// Bytes in which a block is looked for before the place is given up.
+const MOST_SEARCHED: usize = 128 << 10;
 
 /// What the threads share.
 #[derive(Debug)]
 pub(super) struct Splitter {
     split: Split,
+    gzip: bool,
     state: Mutex<Shared>,
     changed: Condvar,
     /// Whether members are dense enough.
-    wanted: AtomicBool,
-    /// Where the first candidate begins; the walker need not ask before.
+    dense: AtomicBool,
+    /// Whether blocks may be read ahead.
+    blocks: AtomicBool,
+    /// Where the first place begins; the walker need not ask before.
     next: AtomicU64,
+    /// The same if that is inside of a member.
+    next_block: AtomicU64,
     /// Where the walker is, at least.
     walker: AtomicU64,
 }
@@ -63,21 +95,29 @@ struct Shared {
     /// Those read and not yet walked, with their offsets.
     chunks: VecDeque<(u64, Arc<Chunk>)>,
     pattern: Option<HeaderPattern>,
-    /// No member is looked for in front of this offset.
+    /// No member and no block is looked for in front of this offset.
     searched: u64,
+    /// Bytes searched for a block since there was one.
+    in_vain: usize,
     /// In the order of the blob.
-    candidates: VecDeque<Candidate>,
+    readings: VecDeque<Reading>,
+    finder: Option<Box<Finder>>,
     /// Not in use; in boxes, as they come and go.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Ahead>>,
     taken_over: u64,
     passed: u64,
+    /// Met or passed since the last pause.
+    recent: (u64, u64),
+    /// Nothing is looked for before the walker is here.
+    paused: u64,
     closed: bool,
 }
 
+/// A place that is read ahead from.
 #[derive(Debug)]
-struct Candidate {
-    start: u64,
+struct Reading {
+    origin: Origin,
     /// What was read; nothing while a piece is in work.
     read: Option<Box<Ahead>>,
     /// Whether there is no more to be read.
@@ -86,7 +126,7 @@ struct Candidate {
 
 /// A piece to be read, and from which chunk.
 struct Work {
-    start: u64,
+    origin: Origin,
     ahead: Box<Ahead>,
     chunk: Arc<Chunk>,
     skip: usize,
@@ -101,30 +141,43 @@ fn chunk(chunks: &VecDeque<(u64, Arc<Chunk>)>, offset: u64) -> Option<(Arc<Chunk
 }
 
 impl Splitter {
-    pub(super) fn new(split: Split) -> Self {
+    /// For a layer of gzip members, or for one that there is nothing to split in.
+    pub(super) fn new(split: Split, gzip: bool) -> Self {
         let state = Shared {
             chunks: VecDeque::new(),
             pattern: None,
             searched: 0,
-            candidates: VecDeque::new(),
+            in_vain: 0,
+            readings: VecDeque::new(),
+            finder: None,
             spare: Vec::new(),
             taken_over: 0,
             passed: 0,
+            recent: (0, 0),
+            paused: 0,
             closed: false,
         };
         Self {
             split,
+            gzip,
             state: Mutex::new(state),
             changed: Condvar::new(),
-            wanted: AtomicBool::new(false),
+            dense: AtomicBool::new(false),
+            blocks: AtomicBool::new(false),
             next: AtomicU64::new(u64::MAX),
+            next_block: AtomicU64::new(u64::MAX),
             walker: AtomicU64::new(0),
         }
     }
 
-    /// Whether members are so dense that they should be read ahead.
+    /// Whether anything is to be read ahead.
     pub(super) fn wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        self.dense.load(Ordering::Relaxed) || self.blocks.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a thread to spare for guesses inside of members.
+    pub(super) fn allow_blocks(&self, allowed: bool) {
+        self.blocks.store(allowed && self.gzip, Ordering::Relaxed);
     }
 
     /// A chunk was read, which begins at this offset.
@@ -151,11 +204,15 @@ impl Splitter {
         state.chunks.clear();
     }
 
-    /// Reads a piece ahead; false when there is none to be read now.
+    /// Reads a piece ahead; false when there is none to be read now. Called by one thread.
     pub(super) fn read_piece(&self) -> bool {
-        let Some(work) = self.take() else { return false };
-        let Work { start, mut ahead, chunk, skip } = work;
-        let claimed = InWork { splitter: self, start };
+        let work = match self.take() {
+            Next::Work(work) => work,
+            Next::Search(from) => return self.search_block(from),
+            Next::Nothing => return false,
+        };
+        let Work { origin, mut ahead, chunk, skip } = work;
+        let claimed = InWork { splitter: self, origin };
         let rest = &chunk.bytes()[skip..];
         let more = ahead.feed(&rest[..rest.len().min(self.split.piece)]);
         drop(chunk);
@@ -168,71 +225,166 @@ impl Splitter {
     }
 
     fn update_next(&self, state: &Shared) {
-        let next = state.candidates.front().map_or(u64::MAX, |candidate| candidate.start);
-        self.next.store(next, Ordering::Release);
+        let first = state.readings.front().map(|reading| reading.origin);
+        let block = first.filter(|origin| matches!(origin, Origin::Block(_)));
+        self.next_block.store(block.map_or(u64::MAX, Origin::byte), Ordering::Release);
+        self.next.store(first.map_or(u64::MAX, Origin::byte), Ordering::Release);
     }
 
-    /// What is to be read next: the first candidate of which there is more, or else a new one.
-    fn take(&self) -> Option<Work> {
+    /// What is to be read next: the first place of which there is more, or else a new one.
+    fn take(&self) -> Next {
         let mut state = self.lock();
-        let Shared { chunks, candidates, .. } = &mut *state;
-        for candidate in candidates {
-            if !candidate.done
-                && let Some(ahead) = &candidate.read
+        let Shared { chunks, readings, .. } = &mut *state;
+        for reading in readings {
+            if !reading.done
+                && let Some(ahead) = &reading.read
                 && let Some((chunk, skip)) = chunk(chunks, ahead.position())
+                && let Some(ahead) = reading.read.take()
             {
-                let ahead = candidate.read.take()?;
-                return Some(Work { start: candidate.start, ahead, chunk, skip });
+                return Next::Work(Work { origin: reading.origin, ahead, chunk, skip });
             }
         }
-        if state.candidates.len() == MOST || state.passed > state.taken_over + MISSES {
-            return None;
+        let walker = self.walker.load(Ordering::Relaxed);
+        if state.closed || state.readings.len() == MOST || walker < state.paused {
+            return Next::Nothing;
         }
-        let start = self.search(&mut state)?;
-        let (chunk, skip) = chunk(&state.chunks, start)?;
-        state.candidates.push_back(Candidate { start, read: None, done: false });
-        self.update_next(&state);
-        let spare = state.spare.pop();
-        drop(state);
-        let mut ahead = spare.unwrap_or_else(|| Box::new(Ahead::new(self.split.output)));
-        ahead.restart(start);
-        Some(Work { start, ahead, chunk, skip })
-    }
-
-    /// Where a member seems to begin, far enough in front of the walker and behind all other candidates.
-    fn search(&self, state: &mut Shared) -> Option<u64> {
-        let walker = self.walker.load(Ordering::Relaxed) + self.split.gap;
-        let target = match state.candidates.back() {
+        let dense = self.dense.load(Ordering::Relaxed);
+        let gap = if dense { self.split.gap } else { self.split.block_gap };
+        let target = match state.readings.back() {
             // The walker will go on from its end.
-            Some(Candidate { read: Some(ahead), .. }) if !ahead.is_bad() => ahead.position(),
-            Some(candidate) => walker.max(candidate.start + 1),
-            None => walker,
+            Some(Reading { read: Some(ahead), .. }) if !ahead.is_bad() => ahead.position(),
+            Some(reading) => (walker + gap).max(reading.origin.byte() + 1),
+            None => walker + gap,
         };
-        state.search(target)
+        if !dense {
+            let allowed = self.blocks.load(Ordering::Relaxed);
+            return if allowed { Next::Search(target.max(state.searched)) } else { Next::Nothing };
+        }
+        match state.search(target) {
+            Some(start) => {
+                self.begin(state, Origin::Member(start)).map_or(Next::Nothing, Next::Work)
+            }
+            None => Next::Nothing,
+        }
     }
 
-    /// The walker is at a member's start: what was read from exactly here.
-    fn arrive(&self, offset: u64) -> Option<Box<Ahead>> {
+    /// Begins to read from a place behind all others.
+    fn begin(&self, mut state: MutexGuard<'_, Shared>, origin: Origin) -> Option<Work> {
+        let (chunk, skip) = chunk(&state.chunks, origin.byte())?;
+        state.readings.push_back(Reading { origin, read: None, done: false });
+        self.update_next(&state);
+        let size = match origin {
+            Origin::Member(_) => self.split.output,
+            Origin::Block(_) => self.split.block_output,
+        };
+        let fits = state.spare.iter().position(|ahead| ahead.size() == size);
+        let spare = fits.map(|fits| state.spare.swap_remove(fits));
+        if spare.is_none() {
+            // A layer that goes from one kind to the other does not keep room for both.
+            state.spare.clear();
+        }
+        drop(state);
+        let mut ahead = spare.unwrap_or_else(|| Box::new(Ahead::new(size)));
+        ahead.restart(origin);
+        Some(Work { origin, ahead, chunk, skip })
+    }
+
+    /// Looks for a block in the next bytes and makes a place of it; false when they are not there.
+    fn search_block(&self, from: u64) -> bool {
+        let mut state = self.lock();
+        // Two bytes in front, see [`Finder::find`].
+        let begin = from.max(2) - 2;
+        let length = SEARCH + Finder::MARGIN;
+        let mut chunks = Vec::new();
+        let mut there = 0;
+        while there < length
+            && let Some((chunk, skip)) = chunk(&state.chunks, begin + there as u64)
+        {
+            there += chunk.bytes().len() - skip;
+            chunks.push((chunk, skip));
+        }
+        if there <= Finder::MARGIN {
+            return false;
+        }
+        let mut finder = state.finder.take().unwrap_or_else(|| Box::new(Finder::new()));
+        drop(state);
+        let mut bytes = Vec::with_capacity(length);
+        for (chunk, skip) in &chunks {
+            let rest = &chunk.bytes()[*skip..];
+            bytes.extend_from_slice(&rest[..rest.len().min(length - bytes.len())]);
+        }
+        drop(chunks);
+        let found = (self.split.find)(&mut finder, &bytes).map(|start| start.moved(begin));
+        let mut state = self.lock();
+        state.finder = Some(finder);
+        let end = begin + (bytes.len() - Finder::MARGIN) as u64;
+        let Some(start) = found.filter(|start| start.byte() >= from) else {
+            state.in_vain += (end - begin) as usize;
+            state.searched = end.max(from + 1);
+            if state.in_vain >= MOST_SEARCHED {
+                state.in_vain = 0;
+                state.searched += self.split.block_gap;
+                self.count(&mut state, false);
+            }
+            return true;
+        };
+        state.in_vain = 0;
+        state.searched = start.byte() + 1;
+        let Some(work) = self.begin(state, Origin::Block(start)) else { return false };
+        // The next piece of it is read as any other.
+        let claimed = InWork { splitter: self, origin: work.origin };
+        claimed.done(work.ahead, false);
+        true
+    }
+
+    /// Notes whether a guess was right.
+    fn count(&self, state: &mut Shared, met: bool) {
+        if met {
+            state.taken_over += 1;
+            state.recent.0 += 1;
+        } else {
+            state.passed += 1;
+            state.recent.1 += 1;
+        }
+        if state.recent.1 * HITS > state.recent.0 + MISSES * HITS {
+            state.recent = (0, 0);
+            state.paused = self.walker.load(Ordering::Relaxed) + self.split.pause;
+        }
+    }
+
+    /// Gives up a first place that is a block here.
+    fn drop_block(&self, offset: u64) {
+        let mut state = self.lock();
+        while let Some(Reading { origin: Origin::Block(start), .. }) = state.readings.front()
+            && start.byte() <= offset
+        {
+            let read = state.readings.pop_front().and_then(|reading| reading.read);
+            state.spare.extend(read);
+            self.count(&mut state, false);
+        }
+        self.update_next(&state);
+    }
+
+    /// What was read from the first place that is `here`, after those in front of `offset` are given up.
+    fn meet(&self, offset: u64, here: impl Fn(Origin) -> bool) -> Option<Box<Ahead>> {
         let mut state = self.lock();
         let found = loop {
-            let Some(candidate) =
-                state.candidates.front_mut().filter(|candidate| candidate.start <= offset)
-            else {
+            let Some(first) = state.readings.front_mut() else { break None };
+            let is_here = here(first.origin);
+            if !is_here && first.origin.byte() >= offset {
                 break None;
-            };
-            let here = candidate.start == offset;
-            let read = candidate.read.take();
-            if here && read.is_none() {
+            }
+            let read = first.read.take();
+            if is_here && read.is_none() {
                 // A piece of it is in work.
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            state.candidates.pop_front();
-            if here && read.as_ref().is_some_and(|read| !read.is_bad()) {
-                state.taken_over += 1;
+            state.readings.pop_front();
+            if is_here && read.as_ref().is_some_and(|read| !read.is_bad()) {
                 break read;
             }
-            state.passed += 1;
+            self.count(&mut state, false);
             state.spare.extend(read);
         };
         if let Some(ahead) = &found {
@@ -241,6 +393,14 @@ impl Splitter {
         self.update_next(&state);
         found
     }
+}
+
+/// What to do next.
+enum Next {
+    Work(Work),
+    /// Look for a block from this offset on.
+    Search(u64),
+    Nothing,
 }
 
 impl Shared {
@@ -280,18 +440,28 @@ impl Shared {
     }
 }
 
-/// A candidate of which a piece is in work. If reading it panics, the candidate is given up, so that the walker does
+/// A place of which a piece is in work. If reading it panics, the place is given up, so that the walker does
 /// not wait for it.
 struct InWork<'a> {
     splitter: &'a Splitter,
-    start: u64,
+    origin: Origin,
 }
 
 impl InWork<'_> {
     fn done(self, ahead: Box<Ahead>, done: bool) {
         let mut state = self.splitter.lock();
-        match state.candidates.iter_mut().find(|candidate| candidate.start == self.start) {
-            Some(candidate) => (candidate.read, candidate.done) = (Some(ahead), done),
+        let found = state.readings.iter().position(|reading| reading.origin == self.origin);
+        match found {
+            // The next guess need not wait until the walker has passed this one.
+            Some(index) if ahead.is_bad() => {
+                state.readings.remove(index);
+                state.spare.push(ahead);
+                self.splitter.count(&mut state, false);
+            }
+            Some(index) => {
+                let reading = &mut state.readings[index];
+                (reading.read, reading.done) = (Some(ahead), done);
+            }
             // The walker has passed it.
             None => state.spare.push(ahead),
         }
@@ -301,32 +471,45 @@ impl InWork<'_> {
 impl Drop for InWork<'_> {
     fn drop(&mut self) {
         let mut state = self.splitter.lock();
-        state
-            .candidates
-            .retain(|candidate| candidate.start != self.start || candidate.read.is_some());
+        state.readings.retain(|reading| reading.origin != self.origin || reading.read.is_some());
         self.splitter.update_next(&state);
         self.splitter.changed.notify_all();
     }
 }
 
+/// What a walk gave: how often it met what was read ahead; output, checkpoints and the length of all output.
+#[cfg(test)]
+pub(super) type Rehearsal =
+    (u64, Vec<u8>, Result<(crate::ztoc::zinfo::GzipZinfo, u64), super::gzip::GzipError>);
+
 #[cfg(test)]
 impl Splitter {
-    /// Walks a blob in chunks on this thread, reading ahead as far as possible before each; how often the
-    /// walker took over what was read.
-    pub(super) fn rehearse(&self, blob: &[u8], size: usize, handle: Handle) -> u64 {
-        let mut walker = super::gzip::GzipWalker::new(1000);
-        walker.set_ahead(Box::new(handle));
+    /// Walks a blob in chunks on this thread, reading ahead as far as possible before each.
+    pub(super) fn rehearse(
+        &self,
+        blob: &[u8],
+        size: usize,
+        span: u64,
+        handle: Option<Handle>,
+    ) -> Rehearsal {
+        let mut walker = super::gzip::GzipWalker::new(span);
+        if let Some(handle) = handle {
+            walker.set_ahead(Box::new(handle));
+        }
         let chunks: Vec<_> = blob.chunks(size).map(|bytes| Arc::new(Chunk::of(bytes))).collect();
         for (number, chunk) in chunks.iter().enumerate() {
             self.read((number * size) as u64, chunk);
         }
+        let mut output = Vec::new();
         for (number, bytes) in blob.chunks(size).enumerate() {
             while self.wanted() && self.read_piece() {}
-            walker.feed(bytes, |_| (), &mut Vec::new()).expect("sound");
+            let walked = walker.feed(bytes, |bytes| output.extend(bytes), &mut Vec::new());
+            if let Err(error) = walked {
+                return (self.lock().taken_over, output, Err(error));
+            }
             self.walked((number * size + bytes.len()) as u64);
         }
-        walker.finish().expect("complete");
-        self.lock().taken_over
+        (self.lock().taken_over, output, walker.finish())
     }
 }
 
@@ -355,16 +538,40 @@ impl ReadAhead for Handle {
         }
         let before = std::mem::replace(&mut self.ends[self.members % DENSE], offset);
         self.members += 1;
-        if !splitter.wanted() {
+        if !splitter.dense.load(Ordering::Relaxed) {
             let dense = self.members > DENSE && offset - before <= splitter.split.dense;
-            splitter.wanted.store(dense, Ordering::Relaxed);
+            splitter.dense.store(dense, Ordering::Relaxed);
             return None;
         }
         splitter.walker.fetch_max(offset, Ordering::Relaxed);
-        if offset < splitter.next.load(Ordering::Acquire) { None } else { splitter.arrive(offset) }
+        if offset < splitter.next.load(Ordering::Acquire) {
+            return None;
+        }
+        splitter.meet(offset, |origin| origin == Origin::Member(offset))
     }
 
-    fn give_back(&mut self, ahead: Box<Ahead>) {
-        self.splitter.lock().spare.push(ahead);
+    fn next_block(&self) -> u64 {
+        self.splitter.next_block.load(Ordering::Acquire)
+    }
+
+    fn arrive_at_block(&mut self, offset: u64, bits: u8) -> Option<Box<Ahead>> {
+        // The length of a stored block may stand a byte behind its header.
+        if offset + 1 < self.next_block() {
+            return None;
+        }
+        let is_here = |origin| matches!(origin, Origin::Block(start) if start.is_at(offset, bits));
+        self.splitter.meet(offset, is_here)
+    }
+
+    fn pass(&mut self, offset: u64) {
+        // A member may begin here.
+        self.splitter.meet(offset, |_| false);
+        self.splitter.drop_block(offset);
+    }
+
+    fn give_back(&mut self, ahead: Box<Ahead>, used: bool) {
+        let mut state = self.splitter.lock();
+        self.splitter.count(&mut state, used);
+        state.spare.push(ahead);
     }
 }

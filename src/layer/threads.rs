@@ -21,7 +21,7 @@ pub(super) struct Division {
     pub(super) chunk: usize,
     /// Chunks under way.
     pub(super) chunks: usize,
-    /// As many more when members are read ahead.
+    /// As many more when something is read ahead.
     pub(super) more_chunks: usize,
     /// How members are read ahead.
     pub(super) split: Split,
@@ -29,7 +29,7 @@ pub(super) struct Division {
 
 /// For layers as they are.
 pub(super) const DIVISION: Division =
-    Division { chunk: CHUNK, chunks: 8, more_chunks: 16, split: SPLIT };
+    Division { chunk: CHUNK, chunks: 8, more_chunks: 24, split: SPLIT };
 
 /// Walks and hashes on this thread alone. `walk` takes each piece of the blob, and adds the spans that
 /// begin in it.
@@ -112,6 +112,7 @@ impl ReadAndHash<'_, '_> {
         let (mut to_walker, mut split) = (Some(to_walker), false);
         let (mut hasher, mut read) = (BlobHasher::default(), 0);
         loop {
+            self.splitter.allow_blocks(self.observer.has_idle_thread());
             if !split && self.splitter.wanted() {
                 split = true;
                 self.supply(&mut free, self.division.more_chunks);

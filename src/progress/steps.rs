@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::layer::ScanObserver;
 use crate::oci::digest::Digest;
 use crate::progress::event::{Event, Observer, Outcome, Step};
+use crate::threads::Slots;
 
 /// The steps of one run.
 pub(crate) struct Steps<'a> {
@@ -83,6 +84,8 @@ pub(crate) struct BlobProgress<'a> {
     pub(crate) size: u64,
     /// Whether other work failed, so that this is in vain.
     pub(crate) failed: Option<&'a AtomicBool>,
+    /// The threads that all layers share; where there are none to be shared, no thread is idle.
+    pub(crate) slots: Option<&'a Slots>,
 }
 
 impl ScanObserver for BlobProgress<'_> {
@@ -92,5 +95,9 @@ impl ScanObserver for BlobProgress<'_> {
 
     fn cancelled(&self) -> bool {
         self.failed.is_some_and(|failed| failed.load(Ordering::Relaxed)) || self.steps.cancelled()
+    }
+
+    fn has_idle_thread(&self) -> bool {
+        self.slots.is_some_and(Slots::has_idle)
     }
 }

@@ -17,7 +17,7 @@ use crate::layout::lock::LockedLayout;
 use crate::oci::digest::Digest;
 use crate::progress::event::Step;
 use crate::progress::steps::Steps;
-use crate::threads::{each, wanted};
+use crate::threads::{Slots, each, wanted};
 
 /// Does the work on all layers, on up to [`Options::jobs`] threads. New blobs get the mode and owner of
 /// `permissions_from`.
@@ -38,14 +38,24 @@ pub(super) fn scan(
     jobs.sort_by_key(|(position, _)| Reverse(layers[*position].descriptor.size));
     let cancelled = &AtomicBool::new(false);
     let blobs_are_whole = sources.early.blobs_are_whole();
-    let results = each(wanted(options.jobs), jobs.len(), |number| {
+    let threads = wanted(options.jobs);
+    let slots = &Slots::new(threads);
+    let results = each(threads, jobs.len(), |number| {
         let (position, step) = &jobs[number];
         if cancelled.load(Ordering::Relaxed) {
             return None;
         }
-        let job =
-            Job { layout, options, steps, step, cancelled, permissions_from, blobs_are_whole };
-        let result = steps.run(step, || settle(&layers[*position], sources, &job));
+        let job = Job {
+            layout,
+            options,
+            steps,
+            step,
+            cancelled,
+            slots,
+            permissions_from,
+            blobs_are_whole,
+        };
+        let result = slots.run(|| steps.run(step, || settle(&layers[*position], sources, &job)));
         cancelled.fetch_or(result.is_err(), Ordering::Relaxed);
         Some((*position, result))
     });

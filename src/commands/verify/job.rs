@@ -252,7 +252,7 @@ impl Worker<'_> {
         let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
         let Work { layout, watched, .. } = *self.work;
         let (steps, step, failed) = (self.work.steps, self.step, Some(self.failed));
-        let progress = BlobProgress { steps, step, size, failed };
+        let progress = BlobProgress { steps, step, size, failed, slots: None };
         let mut compared = Compared::default();
         // Such layers stay with their owner; a layout need not have them.
         if is_nondistributable(media_type) && layout.blob_size(&digest)?.is_none() {

@@ -1,60 +1,38 @@
-//! Reads members from a place where one seems to begin, ahead of the walker.
+//! Reads on from a place ahead of the walker: from where a member seems to begin, or a block inside of one.
 //!
-//! A member's first block has no history, so all of it can be inflated without knowing what stands before.
-//! Nothing that is found here counts until the walker comes to the same place by itself: only then it is a
-//! member's start and not bytes that look like one.
+//! A member's first block has no history, so all of it can be inflated without knowing what stands before. A later
+//! block has one that is not known yet: its output is *wide* at first, bytes and references to that history
+//! ([`crate::layer::inflate`]), until 32 KiB without a reference came; from there on it is bytes. Nothing that is found
+//! here counts until the walker comes to the same place by itself: only then it is a start and not bytes
+//! that look like one.
 
-use super::member::{Event, FIXED, Members};
+use super::member::{Event, Members};
+use crate::layer::inflate::{Resolver, Start, behind_references, reaches_too_far, unknown};
 use crate::layer::window::OutputWindow;
+use crate::ztoc::zinfo::WINDOW_SIZE;
 
 /// Most candidates kept, so that blocks of a single byte do not fill the memory. The field's writers give one for
 /// each 10 KiB of output or more, and one for each member.
 const MAX_CANDIDATES: usize = 1 << 14;
+/// Wide symbols between two looks at whether there are references among the last.
+const WIDE_PIECE: u64 = 32 << 10;
 
-/// What members look like here, learned from those the walker has passed: the fixed part of their headers
-/// without the time. Content that holds gzip files of its own is seldom written by the same program.
+/// Where to read ahead from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeaderPattern {
-    /// Magic, method, flags.
-    begin: [u8; 4],
-    /// Extra flags, operating system.
-    end: [u8; 2],
+pub(crate) enum Origin {
+    /// The first byte of a member.
+    Member(u64),
+    /// A block inside of one.
+    Block(Start),
 }
 
-impl HeaderPattern {
-    /// Bytes that are looked at.
-    pub(crate) const LENGTH: usize = FIXED;
-
-    pub(super) fn of(header: &[u8; FIXED]) -> Self {
-        let [magic, sign, method, flags, .., extra_flags, system] = *header;
-        Self { begin: [magic, sign, method, flags], end: [extra_flags, system] }
-    }
-
-    /// Where in `bytes` the first such header begins that ends in them.
-    pub(crate) fn find(self, bytes: &[u8]) -> Option<usize> {
-        /// Bytes that are passed over at once when the magic begins at none of them.
-        const BLOCK: usize = 64;
-        let last = bytes.len().checked_sub(FIXED - 1)?;
-        let [first, second, ..] = self.begin;
-        let mut at = 0;
-        while at < last {
-            let end = last.min(at + BLOCK);
-            let pairs = bytes[at..end].iter().zip(&bytes[at + 1..=end]);
-            // Without a way out of the loop the compiler makes it one of wide comparisons.
-            let both = |(&a, &b)| u8::from(a == first) & u8::from(b == second);
-            if pairs.map(both).fold(0, |seen, pair| seen | pair) != 0 {
-                let is_here = |at: &usize| self.is_here(&bytes[*at..*at + FIXED]);
-                if let Some(found) = (at..end).find(is_here) {
-                    return Some(found);
-                }
-            }
-            at = end;
+impl Origin {
+    /// Where the first byte stands that the walker has not read when it is here.
+    pub(crate) fn byte(self) -> u64 {
+        match self {
+            Self::Member(byte) => byte,
+            Self::Block(start) => start.byte(),
         }
-        None
-    }
-
-    fn is_here(self, header: &[u8]) -> bool {
-        header[..4] == self.begin && header[8..] == self.end
     }
 }
 
@@ -67,12 +45,31 @@ pub(super) struct Candidate {
     pub(super) output: usize,
 }
 
-/// Members read ahead.
+/// Output with references to an unknown history.
+#[derive(Debug)]
+struct Wide {
+    symbols: OutputWindow<u16>,
+    /// How many symbols behind the last reference.
+    clean: usize,
+    resolver: Resolver,
+}
+
+/// What was read ahead.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     pub(super) members: Members,
     pub(super) window: OutputWindow,
     pub(super) candidates: Vec<Candidate>,
+    /// There once a block was begun in.
+    wide: Option<Box<Wide>>,
+    /// Symbols of `wide` that count, and whether more come.
+    wide_len: usize,
+    is_wide: bool,
+    /// Whether it began inside of a member, and ends with it.
+    is_part: bool,
+    /// With a block's end as the last thing found, its bits.
+    edge: Option<u8>,
+    size: usize,
     failed: bool,
 }
 
@@ -83,16 +80,44 @@ impl Ahead {
             members: Members::new(),
             window: OutputWindow::new(size),
             candidates: Vec::new(),
+            wide: None,
+            wide_len: 0,
+            is_wide: false,
+            is_part: false,
+            edge: None,
+            size,
             failed: false,
         }
     }
 
-    /// Goes to this offset in the blob; what was found is forgotten.
-    pub(crate) fn restart(&mut self, offset: u64) {
-        self.members.restart(offset);
+    /// Goes to this place; what was found is forgotten.
+    pub(crate) fn restart(&mut self, place: Origin) {
         self.window.restart();
         self.candidates.clear();
-        self.failed = false;
+        (self.failed, self.edge, self.wide_len) = (false, None, 0);
+        self.is_part = matches!(place, Origin::Block(_));
+        self.is_wide = self.is_part;
+        match place {
+            Origin::Member(offset) => self.members.restart(offset),
+            Origin::Block(start) => {
+                self.members.start(start);
+                // Half of the room: what is never free of references is not worth more.
+                let size = (self.size / 2).max(1);
+                let wide = self.wide.get_or_insert_with(|| {
+                    let mut symbols = OutputWindow::new(size);
+                    let history: Box<[u16]> = unknown().collect();
+                    symbols.put_before(history.first_chunk().expect("a reference to each byte"));
+                    Box::new(Wide { symbols, clean: 0, resolver: Resolver::new() })
+                });
+                wide.symbols.restart();
+                wide.clean = 0;
+            }
+        }
+    }
+
+    /// Room for output.
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     /// Offset in the blob of the next byte to be fed with.
@@ -105,21 +130,58 @@ impl Ahead {
         self.failed
     }
 
+    /// Whether it began inside of a member.
+    pub(super) fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    /// With the end of a block as the last thing found, its bits.
+    pub(super) fn edge(&self) -> Option<u8> {
+        self.edge
+    }
+
     /// Takes the next bytes of the blob. False when there is no more to be done, because as much is kept as may be,
-    /// or these are no members.
+    /// or the member that was begun inside of has ended, or these are no members.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> bool {
         let (mut rest, mut again) = (bytes, false);
         while again || !rest.is_empty() {
-            if self.window.is_full() || self.candidates.len() == MAX_CANDIDATES {
+            let ended = self.is_part && !self.members.in_body();
+            let full = match &self.wide {
+                Some(wide) if self.is_wide => wide.symbols.is_full(),
+                _ => self.window.is_full(),
+            };
+            if ended || full || self.candidates.len() == MAX_CANDIDATES {
                 return false;
             }
-            let step = self.members.step(rest, &mut self.window, 0);
+            let step = match &mut self.wide {
+                Some(wide) if self.is_wide => {
+                    let step = self.members.body(rest, &mut wide.symbols, WIDE_PIECE, true);
+                    self.wide_len += step.produced;
+                    match behind_references(wide.symbols.last(step.produced)) {
+                        0 => wide.clean += step.produced,
+                        behind => wide.clean = step.produced - behind,
+                    }
+                    if wide.clean >= WINDOW_SIZE {
+                        self.is_wide = false;
+                        let clean = wide.symbols.history().map(|symbol| symbol as u8);
+                        self.window.skip(self.wide_len, &clean);
+                    }
+                    step
+                }
+                _ => self.members.step(rest, &mut self.window, 0),
+            };
             rest = &rest[step.taken..];
+            if step.taken > 0 || step.produced > 0 {
+                self.edge = None;
+            }
             again = match step.event {
                 Event::None | Event::MemberEnd => false,
                 Event::Room => true,
                 Event::Candidate { bits } => {
-                    self.candidate(bits);
+                    let compressed_offset = self.members.total_in;
+                    let output = self.members.total_out as usize;
+                    self.candidates.push(Candidate { compressed_offset, bits, output });
+                    self.edge = Some(bits);
                     true
                 }
                 Event::Failed(_) => {
@@ -132,12 +194,20 @@ impl Ahead {
         true
     }
 
-    fn candidate(&mut self, bits: u8) {
-        let output = self.window.output().len();
-        // Of candidates with the same output in front of them only the first can count.
-        if self.candidates.last().is_none_or(|last| last.output < output) {
-            let compressed_offset = self.members.total_in;
-            self.candidates.push(Candidate { compressed_offset, bits, output });
+    /// Puts the history in front, of which so many bytes are the member's own, and makes bytes of all output. Returns
+    /// how many of them no checksum was made of; none if a distance reaches in front of the member.
+    pub(super) fn resolve(&mut self, history: &[u8; WINDOW_SIZE], own: usize) -> Option<usize> {
+        self.window.put_before(history);
+        if let Some(wide) = &mut self.wide
+            && self.is_part
+        {
+            let symbols = wide.symbols.output();
+            if reaches_too_far(symbols, own) {
+                return None;
+            }
+            let to = self.window.first_mut(symbols.len());
+            wide.resolver.resolve(symbols, history, to);
         }
+        Some(self.wide_len)
     }
 }

@@ -1,7 +1,7 @@
 //! From byte to byte through gzip members (RFC 1952): the state that all who read members share.
 
 use super::error::{GzipError, GzipErrorKind};
-use crate::layer::inflate::{Inflater, Stop};
+use crate::layer::inflate::{Inflater, Start, Stop, Symbol};
 use crate::layer::window::OutputWindow;
 
 /// Header and trailer fields, in the order in which they stand.
@@ -130,6 +130,46 @@ impl Members {
         self.total_in = offset;
     }
 
+    /// Goes into the middle of a member, to where a block seems to begin. The checksum is that of what is put into
+    /// windows of bytes from here on.
+    pub(super) fn start(&mut self, start: Start) {
+        match start {
+            Start::Header { byte, bits, before } => self.resume(byte, before, bits),
+            Start::Stored { byte, .. } => {
+                self.resume(byte, 0, 0);
+                self.inflater.resume_stored();
+            }
+        }
+        self.body_crc.reset();
+        (self.body_len, self.field_len, self.total_out) = (0, 0, 0);
+    }
+
+    /// Whether this is the inside of compressed data.
+    pub(super) fn in_body(&self) -> bool {
+        self.phase == Phase::Body
+    }
+
+    /// How far back distances may reach from here.
+    pub(super) fn history(&self) -> usize {
+        self.inflater.history()
+    }
+
+    /// Goes to where `part` is, which began at this very place in the middle of a member; `before` is the part of its
+    /// output that is not in its checksum, which comes first. False, and nothing done, if it is in a match that begins in
+    /// front of the member.
+    pub(super) fn continue_as(&mut self, part: &mut Self, before: &[u8]) -> bool {
+        if !self.inflater.continue_as(&mut part.inflater, part.total_out as usize) {
+            return false;
+        }
+        self.body_crc.update(before);
+        self.body_crc.combine(&part.body_crc);
+        self.body_len = self.body_len.wrapping_add(part.body_len);
+        (self.phase, self.field_len) = (part.phase, 0);
+        self.total_in = part.total_in;
+        self.total_out += part.total_out;
+        true
+    }
+
     /// Whether nothing is read of the next member, and there was one before it.
     pub(super) fn between(&self) -> bool {
         self.any && self.field_len == 0 && self.phase == Phase::Header(Field::Fixed)
@@ -155,7 +195,9 @@ impl Members {
     /// room. Block ends within the next `unwatched` bytes of output are passed over.
     pub(super) fn step(&mut self, input: &[u8], window: &mut OutputWindow, unwatched: u64) -> Step {
         if self.phase == Phase::Body {
-            return self.body(input, window, unwatched);
+            // Stopping at block ends costs time, so it is asked for only where one can count.
+            let watch = unwatched == 0;
+            return self.body(input, window, if watch { u64::MAX } else { unwatched }, watch);
         }
         let Some(&byte) = input.first() else {
             return Step { taken: 0, produced: 0, event: Event::None };
@@ -174,17 +216,23 @@ impl Members {
         Step { taken: 1, produced: 0, event }
     }
 
-    /// Inflates.
-    fn body(&mut self, input: &[u8], window: &mut OutputWindow, unwatched: u64) -> Step {
-        // Stopping at block ends costs time, so it is asked for only where one can count.
-        let watch = unwatched == 0;
-        let (buffer, room) = window.room(if watch { u64::MAX } else { unwatched });
+    /// Inflates at most so many bytes, and up to the end of a block if it is to be watched for.
+    pub(super) fn body<S: Symbol>(
+        &mut self,
+        input: &[u8],
+        window: &mut OutputWindow<S>,
+        most: u64,
+        watch: bool,
+    ) -> Step {
+        let (buffer, room) = window.room(most);
         let limit = room.len();
         let step = self.inflater.inflate(input, buffer, room, watch);
         let (taken, produced) = (step.consumed, step.produced);
         self.total_in += taken as u64;
         if produced > 0 {
-            self.body_crc.update(window.commit(produced));
+            if let Some(bytes) = S::bytes(window.commit(produced)) {
+                self.body_crc.update(bytes);
+            }
             self.body_len = self.body_len.wrapping_add(produced as u32);
             self.total_out += produced as u64;
         }

@@ -2,21 +2,32 @@
 
 use std::collections::VecDeque;
 
-use super::ahead::{Ahead, HeaderPattern};
+use super::ahead::Ahead;
 use super::error::{GzipError, GzipErrorKind};
 use super::member::{Event, Members};
+use super::pattern::HeaderPattern;
 use crate::layer::checkpoint::{ClaimedCheckpoints, SpanRule};
 use crate::layer::window::{self, OutputWindow};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, MAX_CHECKPOINTS, WINDOW_SIZE};
 
-/// Who reads members ahead of the walker.
+/// Who reads ahead of the walker.
 pub(crate) trait ReadAhead: std::fmt::Debug + Send {
     /// The walker is at a member's start, at this offset of the blob, and has passed a member that looked like this:
     /// what was read ahead from exactly here, if anything.
     fn arrive(&mut self, offset: u64, pattern: HeaderPattern) -> Option<Box<Ahead>>;
 
-    /// Takes back what [`Self::arrive`] gave.
-    fn give_back(&mut self, ahead: Box<Ahead>);
+    /// The byte of the next place inside of a member. The walker gives none behind it to the inflater before it has
+    /// passed or met it.
+    fn next_block(&self) -> u64;
+
+    /// The walker is at a block's end, `bits` bits in front of this offset: what was read ahead from exactly here.
+    fn arrive_at_block(&mut self, offset: u64, bits: u8) -> Option<Box<Ahead>>;
+
+    /// The walker has passed this offset: what was read from places up to here is of no use.
+    fn pass(&mut self, offset: u64);
+
+    /// Takes back what was given, and whether it was of use.
+    fn give_back(&mut self, ahead: Box<Ahead>, used: bool);
 }
 
 /// What block ends are looked at for.
@@ -119,15 +130,19 @@ impl GzipWalker {
             if self.members.total_in < self.fed && self.members.between() {
                 self.arrive(output)?;
             }
-            let done = (self.members.total_in - start) as usize;
-            if done > chunk.len() || done == chunk.len() && !self.pending {
+            let place = self.next_block();
+            let here = self.members.total_in;
+            if here > self.fed || here == self.fed && !self.pending {
                 return Ok(());
             }
             let unwatched = match &mut self.wanted {
+                // Here the end of a block may be a place that was read ahead from.
+                _ if place <= self.fed => 0,
                 Wanted::Spans(rule, _) => rule.bytes_until_next(self.members.total_out),
                 Wanted::Claims(claims) => claims.bytes_until_next(self.members.total_out),
             };
-            let step = self.members.step(&chunk[done..], &mut self.window, unwatched);
+            let piece = (here - start) as usize..(place.min(self.fed) - start) as usize;
+            let step = self.members.step(&chunk[piece], &mut self.window, unwatched);
             if step.produced > 0 {
                 output(self.window.last(step.produced));
             }
@@ -143,6 +158,7 @@ impl GzipWalker {
                     // The blob's first candidate is the end of its first header.
                     self.header.get_or_insert(self.members.total_in);
                     self.candidate(checkpoint, None)?;
+                    self.arrive_at_block(bits, output)?;
                     true
                 }
                 Event::Failed(error) => return Err(error),
@@ -154,23 +170,87 @@ impl GzipWalker {
     fn arrive(&mut self, output: &mut impl FnMut(&[u8])) -> Result<(), GzipError> {
         let Some(ahead) = &mut self.ahead else { return Ok(()) };
         let pattern = HeaderPattern::of(self.members.last_header());
-        let Some(mut found) = ahead.arrive(self.members.total_in, pattern) else { return Ok(()) };
-        if !found.is_bad() {
-            self.take_over(&mut found, output)?;
-        }
-        if let Some(ahead) = &mut self.ahead {
-            ahead.give_back(found);
-        }
+        let Some(found) = ahead.arrive(self.members.total_in, pattern) else { return Ok(()) };
+        self.take_over(found, output)?;
         Ok(())
     }
 
-    fn take_over(
+    /// Takes over what was read ahead from this block's end, if anything, and from where that ended.
+    fn arrive_at_block(
         &mut self,
-        ahead: &mut Ahead,
+        mut bits: u8,
         output: &mut impl FnMut(&[u8]),
     ) -> Result<(), GzipError> {
-        ahead.window.put_before(self.window.history());
-        let (before, mut done) = (self.members.total_out, 0);
+        loop {
+            let Some(ahead) = &mut self.ahead else { return Ok(()) };
+            let here = self.members.total_in;
+            let Some(found) = ahead.arrive_at_block(here, bits) else { return Ok(()) };
+            match self.take_over(found, output)? {
+                Some(edge) => bits = edge,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The byte of the next place inside of a member that was read ahead from, not behind this one.
+    fn next_block(&mut self) -> u64 {
+        let here = self.members.total_in;
+        let Some(ahead) = &mut self.ahead else { return u64::MAX };
+        let next = ahead.next_block();
+        // With all that was fed inflated, no block's end is left in front of this byte.
+        if next > here || next == here && self.pending {
+            return next;
+        }
+        ahead.pass(here);
+        ahead.next_block().max(here)
+    }
+
+    /// Takes over what was read ahead from exactly here, unless it is of no use; the bits of a block's end if it
+    /// ends with one.
+    fn take_over(
+        &mut self,
+        mut found: Box<Ahead>,
+        output: &mut impl FnMut(&[u8]),
+    ) -> Result<Option<u8>, GzipError> {
+        let before = self.members.total_out;
+        let used = !found.is_bad() && self.go_to_the_end_of(&mut found);
+        let edge = found.edge().filter(|_| used);
+        if used {
+            self.pass_on(&found, before, output)?;
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.give_back(found, used);
+        }
+        Ok(edge)
+    }
+
+    /// False, and nothing done, where what was read ahead refers to what is in front of the member.
+    fn go_to_the_end_of(&mut self, ahead: &mut Ahead) -> bool {
+        let resolved = ahead.resolve(self.window.history(), self.members.history());
+        let Some(wide) = resolved else { return false };
+        if ahead.is_part() {
+            let wide = &ahead.window.output()[..wide];
+            if !self.members.continue_as(&mut ahead.members, wide) {
+                return false;
+            }
+        } else {
+            let before = self.members.total_out;
+            std::mem::swap(&mut self.members, &mut ahead.members);
+            self.members.total_out += before;
+        }
+        self.window.set_history(ahead.window.history());
+        self.pending = true;
+        true
+    }
+
+    /// The output of what was taken over, and its checkpoints; `before` is the length of all output in front.
+    fn pass_on(
+        &mut self,
+        ahead: &Ahead,
+        before: u64,
+        output: &mut impl FnMut(&[u8]),
+    ) -> Result<(), GzipError> {
+        let mut done = 0;
         for candidate in &ahead.candidates {
             if candidate.output > done {
                 output(&ahead.window.output()[done..candidate.output]);
@@ -186,10 +266,6 @@ impl GzipWalker {
         if ahead.window.output().len() > done {
             output(&ahead.window.output()[done..]);
         }
-        std::mem::swap(&mut self.members, &mut ahead.members);
-        self.members.total_out += before;
-        self.window.set_history(ahead.window.history());
-        self.pending = true;
         Ok(())
     }
 

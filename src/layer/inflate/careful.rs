@@ -3,7 +3,7 @@
 
 use super::bits::BitReader;
 use super::tables::Tables;
-use super::{DataError, Output, data_error};
+use super::{DataError, Output, Symbol, data_error};
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub(super) enum Pause {
 }
 
 /// Decodes until something stops it.
-pub(super) fn decode(
+pub(super) fn decode<S: Symbol>(
     tables: &Tables,
     reader: &mut BitReader<'_>,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, S>,
 ) -> Result<Pause, DataError> {
     loop {
         if super::fast::has_margins(reader, out) {
@@ -53,7 +53,7 @@ pub(super) fn decode(
             if out.at == out.end {
                 return Ok(Pause::Room);
             }
-            out.buffer[out.at] = entry.payload() as u8;
+            out.buffer[out.at] = S::of(entry.payload() as u8);
             out.at += 1;
             (reader.word, reader.count) = (word >> entry.bits(), count - entry.bits());
             continue;

@@ -1,6 +1,6 @@
 //! The fast loop: decodes while input and room are so plenty that neither is checked within a symbol.
 //!
-//! The only file of the crate with `unsafe`: unchecked loads of eight input bytes, unchecked stores of
+//! Almost all of the crate's `unsafe`: unchecked loads of eight input bytes, unchecked stores of
 //! output, and the call of a function compiled for a CPU feature. All of it rests on the margins that
 //! are compared once per round, see [`IN_MARGIN`] and [`OUT_MARGIN`].
 
@@ -12,9 +12,9 @@ use std::ptr;
 
 use super::bits::BitReader;
 use super::tables::{Entry, Tables};
-use super::{DataError, Output, data_error};
+use super::{DataError, Output, Symbol, data_error};
 
-/// Bytes copied at once.
+/// Symbols copied at once.
 const BLOCK: usize = 16;
 /// Input that a round must find: it refills the word at most twice, and the first one once more before
 /// it begins. Each refill reads eight bytes and goes on by at most seven.
@@ -25,7 +25,7 @@ const OUT_MARGIN: usize = 3 + 258 + BLOCK;
 
 /// Whether at least one round can be made.
 #[inline]
-pub(super) fn has_margins(reader: &BitReader<'_>, out: &Output<'_>) -> bool {
+pub(super) fn has_margins<S>(reader: &BitReader<'_>, out: &Output<'_, S>) -> bool {
     reader.input.len() - reader.at >= IN_MARGIN && out.end - out.at >= OUT_MARGIN
 }
 
@@ -33,10 +33,10 @@ pub(super) fn has_margins(reader: &BitReader<'_>, out: &Output<'_>) -> bool {
 ///
 /// # Panics
 /// Without margins, see [`has_margins`].
-pub(super) fn decode(
+pub(super) fn decode<S: Symbol>(
     tables: &Tables,
     reader: &mut BitReader<'_>,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, S>,
 ) -> Result<bool, DataError> {
     assert!(reader.at <= reader.input.len() && reader.count < 64);
     assert!(out.lowest <= out.at && out.at <= out.end && out.end <= out.buffer.len());
@@ -56,10 +56,10 @@ pub(super) fn decode(
 /// As [`decode_here`]; the CPU has BMI2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "bmi2")]
-unsafe fn decode_bmi2(
+unsafe fn decode_bmi2<S: Symbol>(
     tables: &Tables,
     reader: &mut BitReader<'_>,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, S>,
 ) -> Result<bool, DataError> {
     // SAFETY: the caller's promise.
     unsafe { decode_here(tables, reader, out) }
@@ -101,10 +101,10 @@ impl Bits {
 /// `reader.at <= reader.input.len()`, `out.lowest <= out.at <= out.end <= out.buffer.len()`, and both
 /// margins are there.
 #[inline(always)]
-unsafe fn decode_here(
+unsafe fn decode_here<S: Symbol>(
     tables: &Tables,
     reader: &mut BitReader<'_>,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, S>,
 ) -> Result<bool, DataError> {
     let input = reader.input.as_ptr_range();
     let buffer = out.buffer.as_mut_ptr();
@@ -196,7 +196,7 @@ unsafe fn decode_here(
         // SAFETY: the second refill of the round.
         unsafe { bits.refill() };
         // With one subtracted, a zero (which no table holds) would be refused too.
-        if distance.wrapping_sub(1) >= to.addr().wrapping_sub(lowest.addr()) {
+        if distance.wrapping_sub(1) >= to.addr().wrapping_sub(lowest.addr()) / size_of::<S>() {
             break data_error("invalid distance too far back");
         }
         // SAFETY: the distance is at least 1 and stays in the history; the margin of the round has room.
@@ -210,7 +210,7 @@ unsafe fn decode_here(
     reader.at = bits.next.addr() - input.start.addr();
     reader.count = bits.count & 63;
     reader.word = bits.word & ((1 << reader.count) - 1);
-    out.at = to.addr() - buffer.addr();
+    out.at = (to.addr() - buffer.addr()) / size_of::<S>();
     reader.give_back();
     outcome
 }
@@ -220,21 +220,21 @@ unsafe fn decode_here(
 /// # Safety
 /// There is room for it.
 #[inline(always)]
-unsafe fn put(to: *mut u8, literal: u32) -> *mut u8 {
+unsafe fn put<S: Symbol>(to: *mut S, literal: u32) -> *mut S {
     // SAFETY: the caller's promise.
     unsafe {
-        to.write(literal as u8);
+        to.write(S::of(literal as u8));
         to.add(1)
     }
 }
 
-/// Copies `length` bytes from `distance` in front of `to`, and some bytes more.
+/// Copies `length` symbols from `distance` in front of `to`, and some symbols more.
 ///
 /// # Safety
-/// `distance` (not zero) bytes in front of `to` are of the same buffer, and so are
-/// `max(length, BLOCK) + BLOCK` bytes behind it.
+/// `distance` (not zero) symbols in front of `to` are of the same buffer, and so are
+/// `max(length, BLOCK) + BLOCK` symbols behind it.
 #[inline(always)]
-unsafe fn copy_match(to: *mut u8, distance: usize, length: usize) {
+unsafe fn copy_match<S: Symbol>(to: *mut S, distance: usize, length: usize) {
     // SAFETY: in the buffer by the caller's promise.
     let from = unsafe { to.sub(distance) };
     if distance >= BLOCK {
@@ -250,9 +250,26 @@ unsafe fn copy_match(to: *mut u8, distance: usize, length: usize) {
                 done = done.wrapping_add(BLOCK);
             }
         }
+    } else if size_of::<S>() == 1 {
+        // SAFETY: the caller's promise; symbols of one byte are bytes.
+        unsafe { copy_near(from.cast(), to.cast(), distance, length) };
     } else {
         // SAFETY: the caller's promise.
-        unsafe { copy_near(from, to, distance, length) };
+        unsafe { copy_near_wide(from, to, distance, length) };
+    }
+}
+
+/// [`copy_match`] for a distance of less than a block, of symbols that are no bytes.
+///
+/// # Safety
+/// As [`copy_match`], `from` being `distance` in front of `to`.
+#[inline(always)]
+unsafe fn copy_near_wide<S: Symbol>(from: *const S, to: *mut S, distance: usize, length: usize) {
+    let (mut done, step) = (0, if distance >= 8 { 8 } else { 1 });
+    while done < length {
+        // SAFETY: ends at most seven symbols behind the match; what is read lies at least a step in front.
+        unsafe { ptr::copy_nonoverlapping(from.add(done), to.add(done), step) };
+        done = done.wrapping_add(step);
     }
 }
 
@@ -299,7 +316,7 @@ unsafe fn copy_near(from: *const u8, to: *mut u8, distance: usize, length: usize
 /// # Safety
 /// A block can be read at `from` and written at `to`; they do not overlap.
 #[inline(always)]
-unsafe fn copy_block(from: *const u8, to: *mut u8) {
+unsafe fn copy_block<S: Symbol>(from: *const S, to: *mut S) {
     // SAFETY: the caller's promise.
     unsafe { ptr::copy_nonoverlapping(from, to, BLOCK) };
 }

@@ -5,12 +5,15 @@
 //! input (RFC 1951 leaves some to the decoder); it is the judge in the tests.
 //!
 //! [`header`] and [`tables`] make decoding tables, [`fast`] decodes while input and room are plenty,
-//! [`careful`] at the margins, and this file finds the blocks.
+//! [`careful`] at the margins, and this file goes from block to block. [`find`] guesses where a block begins,
+//! and [`symbol`] has what output is made of when the history in front of it is not known.
 
 mod bits;
 mod careful;
 mod fast;
+mod find;
 mod header;
+mod symbol;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,7 +22,9 @@ use std::ops::Range;
 
 use bits::BitReader;
 use careful::Pause;
+pub(crate) use find::{Finder, Start};
 use header::Header;
+pub(crate) use symbol::{Resolver, Symbol, behind_references, reaches_too_far, unknown};
 use tables::{FIXED, Tables};
 
 /// How far back distances reach.
@@ -73,8 +78,8 @@ fn data_error<T>(message: &'static str) -> Result<T, DataError> {
 
 /// Where output goes.
 #[derive(Debug)]
-struct Output<'a> {
-    buffer: &'a mut [u8],
+struct Output<'a, S> {
+    buffer: &'a mut [S],
     /// Where to write.
     at: usize,
     /// Where to stop.
@@ -83,7 +88,7 @@ struct Output<'a> {
     lowest: usize,
 }
 
-impl Output<'_> {
+impl<S: Symbol> Output<'_, S> {
     /// Writes a match as far as there is room, and returns how much of it is left.
     fn copy_match(&mut self, length: usize, distance: usize) -> usize {
         let now = length.min(self.end - self.at);
@@ -160,6 +165,31 @@ impl Inflater {
         self.history = WINDOW;
     }
 
+    /// As [`Self::resume`], to behind the header of a stored block that is not the last: its length comes next.
+    pub(crate) fn resume_stored(&mut self) {
+        self.resume(0, 0);
+        self.state = Stage::StoredLength;
+    }
+
+    /// How far back distances may reach from here.
+    pub(crate) fn history(&self) -> usize {
+        self.history
+    }
+
+    /// Goes to where `part` is, which began at this very place without knowing what history there is, and has
+    /// produced so many bytes. False, and nothing done, if it is in a match that begins in front of the history.
+    pub(crate) fn continue_as(&mut self, part: &mut Self, produced: usize) -> bool {
+        let history = WINDOW.min(self.history + produced);
+        if let Stage::Match { distance, .. } = part.state
+            && distance > history
+        {
+            return false;
+        }
+        std::mem::swap(self, part);
+        self.history = history;
+        true
+    }
+
     /// Inflates from `input` into the `room` of `buffer` until one of them ends, the stream ends or, if
     /// asked for, the current block ends.
     ///
@@ -168,10 +198,10 @@ impl Inflater {
     ///
     /// # Panics
     /// If `room` is no range of `buffer`.
-    pub(crate) fn inflate(
+    pub(crate) fn inflate<S: Symbol>(
         &mut self,
         input: &[u8],
-        buffer: &mut [u8],
+        buffer: &mut [S],
         room: Range<usize>,
         stop_at_block: bool,
     ) -> Step {
@@ -193,10 +223,10 @@ impl Inflater {
         Step { consumed: reader.at, produced, stop }
     }
 
-    fn run(
+    fn run<S: Symbol>(
         &mut self,
         reader: &mut BitReader<'_>,
-        out: &mut Output<'_>,
+        out: &mut Output<'_, S>,
         stop_at_block: bool,
     ) -> Result<Stop, DataError> {
         loop {
@@ -240,7 +270,7 @@ impl Inflater {
                     if now == 0 {
                         return Ok(Stop::Buffer);
                     }
-                    out.buffer[out.at..out.at + now].copy_from_slice(&input[..now]);
+                    S::copy(&input[..now], &mut out.buffer[out.at..out.at + now]);
                     reader.at += now;
                     out.at += now;
                     self.state = Stage::Stored { left: left - now };
@@ -301,10 +331,10 @@ impl Inflater {
 }
 
 /// Decodes to the end of the block, of the input or of the room, fast where that is possible.
-fn decode(
+fn decode<S: Symbol>(
     tables: &Tables,
     reader: &mut BitReader<'_>,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, S>,
 ) -> Result<Pause, DataError> {
     loop {
         if fast::has_margins(reader, out) && fast::decode(tables, reader, out)? {

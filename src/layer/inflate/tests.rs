@@ -6,7 +6,7 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{Inflater, Stop, WINDOW};
+use super::{Inflater, Resolver, Stop, WINDOW, reaches_too_far, unknown};
 
 /// Random numbers (xorshift64*).
 struct Random(u64);
@@ -346,6 +346,36 @@ fn restarts(stream: &[u8], whole: &Trace, (taken, bits, out): (usize, u8, usize)
     status == Ok(Status::StreamEnd) && whole.output[out..] == buffer[..produced]
 }
 
+/// Whether decoding from a block's end on without the history, which is put in afterwards, gives the same output.
+fn wide(
+    stream: &[u8],
+    whole: &Trace,
+    (taken, bits, out): (usize, u8, usize),
+    random: &mut Random,
+) -> bool {
+    let mut inflater = Inflater::new();
+    inflater.resume(stream[taken - 1], bits);
+    let mut buffer: Vec<u16> = unknown().collect();
+    buffer.resize(WINDOW + whole.output.len() - out + 300, 0);
+    let (mut at, mut position, most) = (taken, WINDOW, [3, 300, 60_000][random.below(3)]);
+    loop {
+        let input = &stream[at..][..(1 + random.below(most)).min(stream.len() - at)];
+        let end = (position + random.below(most)).min(buffer.len());
+        let step = inflater.inflate(input, &mut buffer, position..end, random.once_in(2));
+        (at, position) = (at + step.consumed, position + step.produced);
+        match step.stop {
+            Stop::StreamEnd => break,
+            Stop::Bad { .. } => return false,
+            Stop::Buffer | Stop::BlockEnd { .. } => {}
+        }
+    }
+    let symbols = &buffer[WINDOW..position];
+    let history = [&vec![0; WINDOW][..], &whole.output[..out]].concat();
+    let mut bytes = vec![0; symbols.len()];
+    Resolver::new().resolve(symbols, history.last_chunk().expect("a window"), &mut bytes);
+    at == whole.taken && bytes == whole.output[out..] && !reaches_too_far(symbols, out)
+}
+
 fn compare(stream: &[u8], random: &mut Random) -> Verdict {
     let want = judge(stream);
     let mut inflater = Inflater::new();
@@ -376,6 +406,7 @@ fn compare(stream: &[u8], random: &mut Random) -> Verdict {
         assert!(want.blocks.contains(&(taken, 0, out)), "no block ends at {taken}, {out}");
         if want.verdict == Verdict::Ended {
             assert!(restarts(stream, &want, (taken, bits, out)));
+            assert!(wide(stream, &want, (taken, bits, out), random));
         }
     }
     want.verdict
