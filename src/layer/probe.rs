@@ -6,15 +6,17 @@
 //! inflating from it gives the bytes of the straight pass.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use super::content::{self, Head};
 use super::eager::EagerReason;
 use super::gzip::GzipWalker;
 use super::source::Source;
 use super::span::SpanStart;
-use super::splitter::Splitter;
+use super::splitter::{Handle, Splitter};
 use super::tar::{TarSummary, TarWalker};
-use super::{ScanError, ScanObserver, threads, unpack};
+use super::threads::{self, DIVISION, Division};
+use super::{ScanError, ScanObserver, unpack};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
 use crate::ztoc::spans::Span;
@@ -140,7 +142,7 @@ pub(crate) struct ProbedLayer<'a> {
     /// By the layer's media type.
     pub(crate) compression: Compression,
     pub(crate) ztoc: Option<&'a Ztoc>,
-    /// Whether a second thread may read and hash.
+    /// Whether a second thread may read and hash, and inflate ahead as in a scan.
     pub(crate) second_thread: bool,
 }
 
@@ -152,6 +154,16 @@ pub(crate) fn straight(
     blob: &mut (dyn Read + Send),
     layer: &ProbedLayer<'_>,
     observer: &dyn ScanObserver,
+) -> Result<Truth, ScanError> {
+    divided(blob, layer, observer, DIVISION)
+}
+
+/// [`straight`], with the work of two threads divided in this way.
+pub(super) fn divided(
+    blob: &mut (dyn Read + Send),
+    layer: &ProbedLayer<'_>,
+    observer: &dyn ScanObserver,
+    division: Division,
 ) -> Result<Truth, ScanError> {
     let starts = layer.ztoc.map_or_else(Vec::new, |ztoc| span_starts(ztoc, layer.size));
     let mut starts = starts.as_slice();
@@ -176,6 +188,10 @@ pub(crate) fn straight(
     // A checkpoint at the beginning is one of empty content, too.
     content.take(&[]);
     let mut walker = GzipWalker::proving(checkpoints);
+    let splitter = Arc::new(Splitter::new(division.split, layer.compression == Compression::Gzip));
+    if layer.second_thread {
+        walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
+    }
     let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
     let (mut head, mut inner) = (Head::default(), Head::default());
     let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
@@ -198,9 +214,6 @@ pub(crate) fn straight(
     };
     let mut source = Source::new(blob, layer.size);
     let hasher = if layer.second_thread {
-        // Nothing is read ahead: the claims are about what the walk comes through.
-        let (division, splitter) =
-            (threads::DIVISION, Splitter::new(threads::DIVISION.split, false));
         threads::together(&mut source, walk, observer, division, &splitter)?
     } else {
         threads::alone(&mut source, walk, observer)?

@@ -5,11 +5,14 @@ use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
 
 use super::inflate::{Finder, Start};
+use super::probe::{self, ProbedLayer};
 use super::splitter::{Handle, Split, Splitter};
 use super::threads::Division;
 use super::{Scan, ScanObserver, ScanRequest, divided};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
+use crate::ztoc::zinfo::GzipZinfo;
+use crate::ztoc::{Zinfo, Ztoc};
 
 /// Everything small, so that small blobs are split at many places.
 const SMALL: Division = Division {
@@ -368,6 +371,46 @@ fn the_walker_meets_blocks_inside_of_a_member() {
     for (name, blob) in corpus() {
         rehearse(name, &blob, BLOCKS, true);
         rehearse(name, &blob, FALSE, true);
+    }
+}
+
+/// What verify finds true of a layer, by one thread and by two.
+#[test]
+fn claims_about_layers() {
+    let mut layers = corpus();
+    layers.push(("long member", long_member()));
+    for (name, blob) in layers {
+        let ztoc = Ztoc::decode(&outcome(&blob, 3000, None).expect("sound")).expect("ours");
+        let mut wrong = ztoc.clone();
+        if let Zinfo::Gzip(gzip) = &mut wrong.zinfo {
+            // Every third claim is about another bit.
+            let mut other = GzipZinfo::new(3000);
+            for (number, mut checkpoint) in gzip.checkpoints().enumerate() {
+                checkpoint.bits =
+                    if number % 3 == 2 { checkpoint.bits ^ 1 } else { checkpoint.bits };
+                other.push(&checkpoint, gzip.window(number));
+            }
+            *gzip = other;
+        }
+        let mut damaged = blob.clone();
+        damaged[blob.len() / 2] ^= 4;
+        for (ztoc, blob) in [(&ztoc, &blob), (&wrong, &blob), (&ztoc, &damaged)] {
+            let truth = |division: Option<Division>| {
+                let layer = ProbedLayer {
+                    size: blob.len() as u64,
+                    compression: Compression::Gzip,
+                    ztoc: Some(ztoc),
+                    second_thread: division.is_some(),
+                };
+                let division = division.unwrap_or(SMALL);
+                let truth = probe::divided(&mut blob.as_slice(), &layer, &Quiet, division);
+                format!("{:?}", truth.expect("nothing but content is wrong"))
+            };
+            let judge = truth(None);
+            for division in [SMALL, TINY, BLOCKS, FALSE] {
+                assert!(truth(Some(division)) == judge, "{name}");
+            }
+        }
     }
 }
 

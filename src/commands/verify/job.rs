@@ -27,7 +27,7 @@ use crate::progress::steps::{BlobProgress, Steps};
 use crate::soci::find::disables_xattrs;
 use crate::soci::prefetched::Range;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
-use crate::threads::{self, each};
+use crate::threads::{self, Slots, each};
 use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
 
 /// A layer of the images.
@@ -105,14 +105,16 @@ pub(super) fn run(
     // The largest first, so that none of them is left alone at the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|number| std::cmp::Reverse(jobs[*number].size()));
-    let failed = AtomicBool::new(false);
+    let (failed, slots) = (AtomicBool::new(false), Slots::new(threads));
     let mut results = each(threads, jobs.len(), |position| {
         let number = order[position];
-        let worker = Worker { work, step: &planned[number], threads, failed: &failed };
+        let (step, failed) = (&planned[number], &failed);
+        let worker = Worker { work, step, threads, failed, slots: &slots };
         let result = if worker.cancelled() {
             Err(Error::Cancelled)
         } else {
-            steps.run(&planned[number], || Ok((worker.job(&jobs[number])?, Outcome::Done)))
+            let work = || Ok((worker.job(&jobs[number])?, Outcome::Done));
+            slots.run(|| steps.run(step, work))
         };
         failed.fetch_or(result.is_err(), Ordering::Relaxed);
         (number, result)
@@ -177,6 +179,7 @@ struct Worker<'a> {
     threads: usize,
     /// Whether another job has failed.
     failed: &'a AtomicBool,
+    slots: &'a Slots,
 }
 
 impl Worker<'_> {
@@ -252,7 +255,7 @@ impl Worker<'_> {
         let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
         let Work { layout, watched, .. } = *self.work;
         let (steps, step, failed) = (self.work.steps, self.step, Some(self.failed));
-        let progress = BlobProgress { steps, step, size, failed, slots: None };
+        let progress = BlobProgress { steps, step, size, failed, slots: Some(self.slots) };
         let mut compared = Compared::default();
         // Such layers stay with their owner; a layout need not have them.
         if is_nondistributable(media_type) && layout.blob_size(&digest)?.is_none() {
