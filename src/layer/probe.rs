@@ -208,6 +208,9 @@ pub(super) fn divided(
                     content.take(bytes);
                 };
                 broken = walker.feed(chunk, output, &mut ignored).err();
+                if broken.is_some() {
+                    splitter.close();
+                }
             }
             Compression::Gzip => {}
         }

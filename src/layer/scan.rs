@@ -121,7 +121,7 @@ pub(super) fn divided(
     if request.second_thread {
         walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
     }
-    let (mut walked, mut position) = (Ok(walker), 0);
+    let mut walked = Ok(walker);
     let mut head = Head::default();
     let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
         head.feed(chunk);
@@ -132,8 +132,6 @@ pub(super) fn divided(
             walked = Err((reason, walker.inner()));
             splitter.close();
         }
-        position += chunk.len() as u64;
-        splitter.walked(position);
     };
     let hasher = if request.second_thread {
         threads::together(&mut source, walk, observer, division, &splitter)?

@@ -63,11 +63,13 @@ pub(super) fn together(
         let reader = ReadAndHash { source: &mut *source, observer, division, splitter };
         let hashing = spawn(scope, "read", move || reader.run(to_walker, &walked)).ok()?;
         // However the walk ends, the scope waits for its threads.
-        let closing = Closing(splitter);
+        let (closing, mut position) = (Closing(splitter), 0);
         for (chunk, mut starts) in chunks {
             let chunk: Arc<Chunk> = chunk;
             starts.clear();
             walk(chunk.bytes(), &mut starts);
+            position += chunk.bytes().len() as u64;
+            splitter.walked(position);
             if to_hasher.send((chunk, starts)).is_err() {
                 // It has an error to tell.
                 break;
