@@ -351,7 +351,6 @@ mod tests {
             build_tool_identifier: "me".into(),
             prefetch: PrefetchFiles {
                 files: vec!["/a,b".into(), "c*".into()],
-                traced: Vec::new(),
                 limit: Some(PrefetchLimit {
                     time: Duration::from_secs(2),
                     link: Link {
@@ -360,6 +359,7 @@ mod tests {
                         connections: Link::DEFAULT_CONNECTIONS,
                     },
                 }),
+                ..PrefetchFiles::default()
             },
             prune: true,
             strict: true,

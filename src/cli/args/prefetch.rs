@@ -55,7 +55,7 @@ impl PrefetchArgs {
     pub(crate) fn files(&self) -> PrefetchFiles {
         let limit = self.prefetch_max_time.zip(self.link);
         let limit = limit.map(|(time, link)| PrefetchLimit { time, link });
-        PrefetchFiles { files: trimmed(&self.files), traced: Vec::new(), limit }
+        PrefetchFiles { files: trimmed(&self.files), limit, ..PrefetchFiles::default() }
     }
 
     /// Adds those that stand in files.
@@ -64,7 +64,9 @@ impl PrefetchArgs {
             to.files.extend(trimmed(&prefetch::read_list(path)?));
         }
         for path in &self.traces {
-            to.traced.extend(prefetch::read_trace(path)?);
+            let trace = prefetch::read_trace(path)?;
+            to.traced.extend(trace.paths);
+            to.ranges.extend(trace.ranges);
         }
         Ok(())
     }

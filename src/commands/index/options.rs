@@ -4,6 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::prefetch::BlobRange;
 use crate::commands::layer_choice::LayerChoice;
 use crate::layer::ScanRequest;
 use crate::layout::select::ImageFilter;
@@ -73,6 +74,8 @@ pub struct PrefetchFiles {
     pub files: Vec<String>,
     /// Files by their very names, as somebody recorded them. Those that are not there are only counted.
     pub traced: Vec<String>,
+    /// Bytes of layers, as somebody recorded them. Those of other images are only counted.
+    pub ranges: Vec<BlobRange>,
     /// How long fetching may take; `None` for all of it.
     pub limit: Option<PrefetchLimit>,
 }
@@ -119,7 +122,7 @@ impl PrefetchFiles {
     /// Whether there is nothing to fetch.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.traced.is_empty()
+        self.files.is_empty() && self.traced.is_empty() && self.ranges.is_empty()
     }
 }
 

@@ -107,6 +107,8 @@ impl Search<'_> {
             spans: 0,
             bytes: 0,
             left_out: 0,
+            ranges: 0,
+            ranges_not_found: 0,
             seconds: None,
             artifacts: Vec::new(),
             not_found: Vec::new(),
@@ -156,19 +158,21 @@ impl Search<'_> {
             }
         }
         self.traced(&root, &platform, &mut covered, &mut report, warnings);
-        let Covered { seen, spans, left_out, requests, bytes, .. } = covered;
+        self.ranges(&platform, &mut covered, &mut report, warnings);
+        let Covered { seen, spans, left_out, left_out_ranges, requests, bytes, .. } = covered;
         (report.files, report.left_out) = (seen.len() as u64 - left_out, left_out);
+        report.ranges -= left_out_ranges;
         (report.spans, report.bytes) = (requests, bytes);
         if let Some(limit) = self.options.prefetch.limit {
             let seconds = limit.link.time(requests, bytes).as_secs_f64();
             report.seconds = Some(seconds);
-            if left_out > 0 {
-                warnings.add(|| {
-                    format!(
-                        "prefetch: {left_out} files of {platform} are left out: the others take {seconds:.1} s of {:.1} s",
-                        limit.time.as_secs_f64()
-                    )
-                });
+            let of = limit.time.as_secs_f64();
+            for (count, what) in [(left_out, "files"), (left_out_ranges, "recorded ranges")] {
+                if count > 0 {
+                    warnings.add(|| format!(
+                        "prefetch: {count} {what} of {platform} are left out: the others take {seconds:.1} s of {of:.1} s"
+                    ));
+                }
             }
         }
         report.artifacts = artifacts(&tables, &spans);
@@ -210,6 +214,33 @@ impl Search<'_> {
             ));
         }
     }
+
+    /// The bytes of layers that traces name.
+    fn ranges(
+        &self,
+        platform: &str,
+        covered: &mut Covered<'_>,
+        report: &mut PrefetchReport,
+        warnings: &mut Warnings,
+    ) {
+        let ranges = &self.options.prefetch.ranges;
+        let mut first = None;
+        for range in ranges {
+            if covered.add_bytes(range) {
+                report.ranges += 1;
+            } else {
+                report.ranges_not_found += 1;
+                first.get_or_insert(range.layer);
+            }
+        }
+        if let Some(first) = first {
+            let (gone, all) = (report.ranges_not_found, ranges.len());
+            warnings.add(|| format!(
+                "prefetch: {gone} of {all} recorded ranges are of layers that {platform} does not have, the first is \
+                 {first}: such a record serves for the layers that it was made of"
+            ));
+        }
+    }
 }
 
 /// An image as warnings call it.
@@ -246,9 +277,10 @@ fn artifacts(
 }
 
 fn told(report: &PrefetchReport) -> String {
-    let PrefetchReport { platform, files, spans, bytes, artifacts, .. } = report;
+    let PrefetchReport { platform, files, ranges, spans, bytes, artifacts, .. } = report;
+    let ranges = if *ranges > 0 { format!(" and {ranges} recorded ranges") } else { String::new() };
     format!(
-        "{platform}: {files} files in {spans} spans of {} layers, {bytes} bytes",
+        "{platform}: {files} files{ranges} in {spans} spans of {} layers, {bytes} bytes",
         artifacts.len()
     )
 }
