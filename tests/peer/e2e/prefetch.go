@@ -22,7 +22,7 @@ func (b *bench) prefetch() {
 	b.check("prefetch: on, with a list its spans are fetched before anything is read", func() []string { return b.fetchedAhead(true, true) })
 	b.check("prefetch: a run replayed from the registry's access log asks for nothing any more", func() []string {
 		return b.replayed(func(p *pulled, file string) error {
-			return registry.WriteRanges(file, p.registry.Log.After(p.accessMark))
+			return registry.Write(file, p.registry.Log.After(p.accessMark))
 		})
 	})
 	b.check("prefetch: a run replayed from the snapshotter's log asks for nothing any more", func() []string {

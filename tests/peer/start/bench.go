@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -114,9 +115,10 @@ func (b *bench) image(i image) error {
 				if err != nil {
 					return fmt.Errorf("%s, %v, run %d: %w", v.name, l, n+1, err)
 				}
-				r := row{time.Now().UTC(), i.name, l.megabytes, v.name, n + 1, m.pulled, m.started, m.ready, before}
+				r := row{time.Now().UTC(), i.name, l.megabytes, v.name, n + 1, m.pulled, m.started, m.ready, m.waited, before}
 				fmt.Println(r.String())
-				if err := r.append(b.rows); err != nil {
+				log := fmt.Sprintf("%s-%s-%g.log", i.name, v.name, l.megabytes) // of the last run
+				if err := errors.Join(r.append(b.rows), registry.Write(filepath.Join(b.cache, log), m.log)); err != nil {
 					return err
 				}
 			}
@@ -146,11 +148,9 @@ func (b *bench) record(i image) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	file := filepath.Join(b.cache, i.name+".ranges")
-	if err := registry.WriteRanges(file, m.log); err != nil {
-		return "", err
-	}
-	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+	file := filepath.Join(b.cache, i.name+".log")
+	lazily := slices.ContainsFunc(m.log, func(r registry.Request) bool { return r.Range != "" })
+	if err := registry.Write(file, m.log); err != nil || !lazily {
 		return "", err
 	}
 	return file, nil

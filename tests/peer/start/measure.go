@@ -38,6 +38,8 @@ type reached struct {
 // measured is one start, from nothing.
 type measured struct {
 	pulled, started, ready reached
+	// waited is the time between started and ready in which something was asked of the registry.
+	waited time.Duration
 	// log is what the registry was asked for until it was ready.
 	log []registry.Request
 }
@@ -86,6 +88,7 @@ func (b *bench) once(i image, v variant, slow *registry.Throttle) (m measured, e
 	}
 	if err == nil {
 		m.log = front.Log.After(0)
+		m.waited = registry.Busy(m.log, begin.Add(m.started.after))
 		err = stack.Remove(b.ctx, ref)
 	}
 	return m, err

@@ -18,18 +18,20 @@ type row struct {
 	variant                string
 	run                    int
 	pulled, started, ready reached
+	waited                 time.Duration
 	load                   string
 }
 
-// columns of the file. Seconds are from the beginning of the pull; requests and bytes are those until then.
+// columns of the file. Seconds are from the beginning of the pull; requests and bytes are those until then; waited is the time between started and ready
+// in which at least one request was running.
 const columns = "time\timage\tmegabytes_per_second\tvariant\trun\t" +
 	"pulled_seconds\tpulled_requests\tpulled_bytes\tstarted_seconds\tstarted_requests\tstarted_bytes\t" +
-	"ready_seconds\tready_requests\tready_bytes\tload_before"
+	"ready_seconds\tready_requests\tready_bytes\twaited_seconds\tload_before"
 
 func (r row) String() string {
-	return fmt.Sprintf("%s, %g MB/s, %s, run %d: pulled %.1f s, started %.1f s, ready %.1f s (%d requests, %.1f MB; load %s)",
+	return fmt.Sprintf("%s, %g MB/s, %s, run %d: pulled %.1f s, started %.1f s, ready %.1f s (waited %.1f s for the registry since started; %d requests, %.1f MB; load %s)",
 		r.image, r.megabytes, r.variant, r.run, r.pulled.after.Seconds(), r.started.after.Seconds(), r.ready.after.Seconds(),
-		r.ready.requests, float64(r.ready.bytes)/1e6, r.load)
+		r.waited.Seconds(), r.ready.requests, float64(r.ready.bytes)/1e6, r.load)
 }
 
 // append writes the row behind those that the file has.
@@ -45,7 +47,7 @@ func (r row) append(file string) error {
 	for _, at := range []reached{r.pulled, r.started, r.ready} {
 		fields = append(fields, fmt.Sprintf("%.3f", at.after.Seconds()), fmt.Sprint(at.requests), fmt.Sprint(at.bytes))
 	}
-	_, err = fmt.Fprintln(f, strings.Join(append(fields, r.load), "\t"))
+	_, err = fmt.Fprintln(f, strings.Join(append(fields, fmt.Sprintf("%.3f", r.waited.Seconds()), r.load), "\t"))
 	return errors.Join(err, f.Close())
 }
 
@@ -72,7 +74,7 @@ func parseRow(fields []string) (r row, err error) {
 	if len(fields) != strings.Count(columns, "\t")+1 {
 		return r, fmt.Errorf("%d columns", len(fields))
 	}
-	r.image, r.variant, r.load = fields[1], fields[3], fields[14]
+	r.image, r.variant, r.load = fields[1], fields[3], fields[15]
 	number := func(n int) float64 {
 		value, fails := strconv.ParseFloat(fields[n], 64)
 		err = errors.Join(err, fails)
@@ -80,6 +82,7 @@ func parseRow(fields []string) (r row, err error) {
 	}
 	r.time, err = time.Parse(time.RFC3339, fields[0])
 	r.megabytes, r.run = number(2), int(number(4))
+	r.waited = time.Duration(number(14) * float64(time.Second))
 	for n, at := range []*reached{&r.pulled, &r.started, &r.ready} {
 		first := 5 + 3*n
 		at.after = time.Duration(number(first) * float64(time.Second))
@@ -111,13 +114,14 @@ func printTable(file string) error {
 		return err
 	}
 	fmt.Printf("\nMedians of %s; seconds from the beginning of the pull; load average %s\n\n", file, loads(rows))
-	fmt.Println("| image | each connection | | pulled | started | ready | MB and requests: pulled | started | ready | started, overlayfs / this | ready, overlayfs / this |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+	fmt.Println("| image | each connection | | pulled | started | ready | of it waiting since started | MB and requests: pulled | started | ready | started, overlayfs / this | ready, overlayfs / this |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	groups := groupsOf(rows)
 	for _, g := range groups {
 		base := find(groups, g.image, g.megabytes, "overlayfs")
-		fmt.Printf("| %s | %g MB/s | %s (%d) | %.1f | %.1f | %.1f | %s | %s | %s | %s | %s |\n", g.image, g.megabytes, g.variant, len(g.rows),
-			g.seconds("pulled"), g.seconds("started"), g.seconds("ready"), g.traffic("pulled"), g.traffic("started"), g.traffic("ready"),
+		fmt.Printf("| %s | %g MB/s | %s (%d) | %.1f | %.1f | %.1f | %.1f | %s | %s | %s | %s | %s |\n", g.image, g.megabytes, g.variant, len(g.rows),
+			g.seconds("pulled"), g.seconds("started"), g.seconds("ready"), g.median(func(r row) float64 { return r.waited.Seconds() }),
+			g.traffic("pulled"), g.traffic("started"), g.traffic("ready"),
 			ratio(base, g, "started"), ratio(base, g, "ready"))
 	}
 	fmt.Println("\n| target (overlayfs / this) | wanted | measured | |\n| --- | --- | --- | --- |")

@@ -13,8 +13,9 @@ import (
 
 // Request is one line of the access log.
 type Request struct {
-	// Time is when it came.
+	// Time is when it came, Took how long it was until its answer was sent.
 	Time         time.Time
+	Took         time.Duration
 	Method, Path string
 	// Range is the header of that name, "" where the whole is asked for.
 	Range  string

@@ -59,7 +59,7 @@ func serve(backend http.Handler, slow *Throttle) (*Registry, error) {
 			counted := &counter{ResponseWriter: w, log: r.Log, slow: slow, line: slow.request(), status: http.StatusOK}
 			// Also when the proxy panics because its client has gone away.
 			defer func() {
-				asked.Status, asked.Bytes = counted.status, counted.bytes
+				asked.Took, asked.Status, asked.Bytes = time.Since(asked.Time), counted.status, counted.bytes
 				r.Log.end(asked)
 			}()
 			backend.ServeHTTP(counted, q)
