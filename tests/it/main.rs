@@ -36,5 +36,6 @@ mod skip;
 mod states;
 mod survive;
 mod tidy;
+mod v2_platform;
 mod verify;
 mod verify_parents;
