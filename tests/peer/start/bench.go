@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -88,11 +87,13 @@ func (b *bench) image(i image) error {
 	if err := b.push(i, dir, "plain"); err != nil {
 		return err
 	}
-	if err := b.index(dir); err != nil {
-		return err
-	}
-	if err := b.push(i, dir, "soci"); err != nil {
-		return err
+	for _, form := range []struct{ tag, platform string }{{"platformless", "unknown"}, {"soci", "image"}} {
+		if err := b.index(dir, "--v2-platform", form.platform); err != nil {
+			return err
+		}
+		if err := b.push(i, dir, form.tag); err != nil {
+			return err
+		}
 	}
 	ranges, err := b.record(i)
 	if err != nil {
@@ -109,6 +110,9 @@ func (b *bench) image(i image) error {
 	for _, l := range b.links {
 		for n := range b.runs {
 			for _, v := range variants {
+				if !b.variants.MatchString(v.name) {
+					continue
+				}
 				slow := &registry.Throttle{BytesPerSecond: l.megabytes * 1e6, Latency: latency, PerConnection: true}
 				before := load()
 				m, err := b.once(i, v, slow)
@@ -128,11 +132,8 @@ func (b *bench) image(i image) error {
 }
 
 func (b *bench) index(dir string, args ...string) error {
-	args = append([]string{"index", "--progress", "plain", dir}, args...)
-	out, err := host.Command(b.ctx, b.tools.Program, args...)
-	if len(args) > 4 {
-		fmt.Println(strings.TrimSpace(out))
-	}
+	args = append([]string{"index", "--quiet", dir}, args...)
+	_, err := host.Command(b.ctx, b.tools.Program, args...)
 	return err
 }
 
@@ -144,13 +145,13 @@ func (b *bench) push(i image, dir, tag string) error {
 // record runs the image once, lazily, and keeps which ranges of blobs were asked for until it was ready. It gives
 // the file, "" where nothing was loaded lazily.
 func (b *bench) record(i image) (string, error) {
-	m, err := b.once(i, variants[1], new(registry.Throttle))
+	m, err := b.once(i, lazily, new(registry.Throttle))
 	if err != nil {
 		return "", err
 	}
 	file := filepath.Join(b.cache, i.name+".log")
-	lazily := slices.ContainsFunc(m.log, func(r registry.Request) bool { return r.Range != "" })
-	if err := registry.Write(file, m.log); err != nil || !lazily {
+	some := slices.ContainsFunc(m.log, func(r registry.Request) bool { return r.Range != "" })
+	if err := registry.Write(file, m.log); err != nil || !some {
 		return "", err
 	}
 	return file, nil

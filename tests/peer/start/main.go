@@ -31,9 +31,11 @@ const (
 
 // options are those of the command line.
 type options struct {
-	runs  int
-	only  *regexp.Regexp
-	links []link
+	runs int
+	only *regexp.Regexp
+	// variants are those to be measured.
+	variants *regexp.Regexp
+	links    []link
 	// rows is the file that keeps every single measurement.
 	rows  string
 	limit time.Duration
@@ -52,6 +54,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	var o options
 	only := flag.String("only", "", "only images whose name matches this regular expression")
+	variant := flag.String("variant", "", "only ways to start whose name matches: "+strings.Join(names(), ", "))
 	links := flag.String("link", "12.5,100", "megabytes a second of each connection, several behind commas")
 	report := flag.String("report", "", "measure nothing: print the table of this file of rows")
 	flag.IntVar(&o.runs, "runs", 5, "how often each start is measured")
@@ -59,7 +62,10 @@ func run() int {
 	flag.DurationVar(&o.limit, "limit", 3*time.Hour, "when to give up")
 	flag.Parse()
 	var err error
+	var fails error
 	o.only, err = regexp.Compile(*only)
+	o.variants, fails = regexp.Compile(*variant)
+	err = errors.Join(err, fails)
 	for text := range strings.SplitSeq(*links, ",") {
 		speed, fails := strconv.ParseFloat(text, 64)
 		err = errors.Join(err, fails)
@@ -80,6 +86,14 @@ func run() int {
 		return told(inside(o))
 	}
 	return told(outside(o))
+}
+
+func names() []string {
+	var names []string
+	for _, v := range variants {
+		names = append(names, v.name)
+	}
+	return names
 }
 
 func told(err error) int {

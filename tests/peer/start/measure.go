@@ -13,7 +13,8 @@ import (
 	"soci-layout.test/peer/e2e/registry"
 )
 
-// variant is a way to start an image.
+// variant is a way to start an image. `soci-platformless` has the image that `soci` has, indexed with
+// `--v2-platform unknown`.
 type variant struct {
 	name        string
 	snapshotter string
@@ -22,9 +23,13 @@ type variant struct {
 	tag string
 }
 
+// lazily is also how a run is recorded.
+var lazily = variant{name: "soci", snapshotter: host.Lazy, mode: host.Mode{V2: true}, tag: "soci"}
+
 var variants = []variant{
 	{name: "overlayfs", snapshotter: host.Eager, tag: "plain"},
-	{name: "soci", snapshotter: host.Lazy, mode: host.Mode{V2: true}, tag: "soci"},
+	lazily,
+	{name: "soci-platformless", snapshotter: host.Lazy, mode: host.Mode{V2: true}, tag: "platformless"},
 	{name: "prefetch", snapshotter: host.Lazy, mode: host.Mode{V2: true, Prefetch: true}, tag: "prefetch"},
 }
 
