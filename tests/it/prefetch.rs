@@ -370,7 +370,7 @@ fn an_access_log_of_a_registry() {
     let path = context.layout().with_file_name("access.log");
     fs::write(&path, log).unwrap();
     let trace = prefetch::read_trace(&path).unwrap();
-    assert!(trace.paths.is_empty());
+    assert!(trace.files.is_empty());
     let mut options = options(&[]);
     options.prefetch.ranges = trace.ranges;
     // A record of a run with other spans serves as well.
@@ -426,7 +426,8 @@ fn the_log_of_the_snapshotter() {
         + &line("file.Read", "usr/lib/b.so.1");
     fs::write(&path, log).unwrap();
     let trace = prefetch::read_trace(&path).unwrap();
-    assert_eq!(trace.paths, ["opt/app/main", "usr/lib/b.so.1"]);
+    let paths: Vec<_> = trace.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["opt/app/main", "usr/lib/b.so.1"]);
     assert!(trace.ranges.is_empty());
 }
 

@@ -20,6 +20,7 @@ mod prefetch;
 mod progress;
 mod remove;
 mod shell;
+mod trace;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,7 @@ pub(crate) use plan::PlanArgs;
 pub(crate) use progress::Progress;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
+pub(crate) use trace::TraceArgs;
 pub(crate) use verify::VerifyArgs;
 
 /// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Ls(LsArgs),
     Cat(CatArgs),
+    Trace(TraceArgs),
     Diff(DiffArgs),
     Remove(RemoveArgs),
     Gc(GcArgs),

@@ -35,7 +35,8 @@ pub(crate) struct PrefetchArgs {
     ///
     /// An access log of the registry, or of a proxy before it, has ranges of layers, which are spans: no file is fetched
     /// of which only a part was read. Each of its lines must have the blob's digest and the Range header
-    /// (bytes=0-4095). It serves for the very layers that it was recorded of.
+    /// (bytes=0-4095). It serves for the very layers that it was recorded of; what soci-layout trace makes of it serves
+    /// for later builds.
     #[arg(long = "prefetch-trace", value_name = "FILE", help_heading = CONTENT)]
     traces: Vec<PathBuf>,
 
@@ -70,7 +71,7 @@ impl PrefetchArgs {
         }
         for path in &self.traces {
             let trace = prefetch::read_trace(path)?;
-            to.traced.extend(trace.paths);
+            to.traced.extend(trace.files);
             to.ranges.extend(trace.ranges);
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::prefetch::BlobRange;
+use super::prefetch::{BlobRange, TracedFile};
 use crate::commands::layer_choice::LayerChoice;
 use crate::layer::ScanRequest;
 use crate::layout::select::ImageFilter;
@@ -75,7 +75,7 @@ pub struct PrefetchFiles {
     /// as somebody wrote them.
     pub files: Vec<String>,
     /// Files by their very names, as somebody recorded them. Those that are not there are only counted.
-    pub traced: Vec<String>,
+    pub traced: Vec<TracedFile>,
     /// Bytes of layers, as somebody recorded them. Those of other images are only counted.
     pub ranges: Vec<BlobRange>,
     /// How long fetching may take; `None` for all of it.

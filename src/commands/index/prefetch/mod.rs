@@ -22,4 +22,4 @@ mod trace;
 pub use lists::read_list;
 pub use ranges::BlobRange;
 pub(super) use stage::Search;
-pub use trace::{Trace, read_trace};
+pub use trace::{Trace, TracedFile, read_trace};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::covered::{Covered, cost};
 use super::paths::{cleaned, file, files};
+use super::trace::TracedFile;
 use crate::commands::files::{ImageFiles, LayerTable, Loader, Root, ZtocOf};
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{PrefetchArtifact, PrefetchReport};
@@ -190,12 +191,16 @@ impl Search<'_> {
     ) {
         let traced = &self.options.prefetch.traced;
         let (mut gone, mut first) = (0, None);
-        for path in traced {
+        for TracedFile { path, parts } in traced {
             let cleaned = cleaned(path.as_bytes());
             match file(root, &cleaned) {
                 Ok(None) => {}
                 Ok(Some(node)) => {
-                    if covered.add(root, &[node], &cleaned) > 0 {
+                    let eager = match parts[..] {
+                        [] => covered.add(root, &[node], &cleaned),
+                        _ => covered.add_parts(root, node, parts),
+                    };
+                    if eager > 0 {
                         report.eager.push(path.clone());
                     }
                 }
