@@ -25,6 +25,17 @@ func (b *bench) prefetch() {
 			return registry.Write(file, p.registry.Log.After(p.accessMark))
 		})
 	})
+	b.check("prefetch: the same by the names of files, as trace writes them", func() []string {
+		return b.replayed(func(p *pulled, file string) error {
+			log := file + ".log"
+			defer os.Remove(log)
+			if err := registry.Write(log, p.registry.Log.After(p.accessMark)); err != nil {
+				return err
+			}
+			names, err := host.Command(b.ctx, b.tools.Program, "trace", p.dir, log)
+			return errors.Join(err, os.WriteFile(file, []byte(names), 0o644))
+		})
+	})
 	b.check("prefetch: a run replayed from the snapshotter's log asks for nothing any more", func() []string {
 		return b.replayed(func(p *pulled, file string) error {
 			text, err := os.ReadFile(p.stack.LogFile())
