@@ -20,7 +20,7 @@ fn image(first: Option<&[u8]>) -> Context {
     };
     layout(&[
         archive
-            .file("app/large", &[1; 50_000])
+            .file("app/large", &vec![1; 50_000])
             .file("app/hidden", &[2; 5_000])
             .file("app/small", &[3; 300])
             .link("app/link", "large")
@@ -83,8 +83,8 @@ fn ranges_become_parts_of_files_and_these_spans_of_the_next_build() {
     let next = image(Some(&[9; 10_000]));
     let shift = BLOCK + 20 * BLOCK;
     let trace = next.layout().with_file_name("app.trace");
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::write(&trace, text).unwrap();
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(&trace, lines.join("\n")).unwrap();
     let mut options = options();
     options.prefetch.traced = prefetch::read_trace(&trace).unwrap().files;
     let report = next.index(&options).unwrap();

@@ -10,6 +10,7 @@ mod doctor;
 mod filter;
 mod gates;
 mod gc;
+mod headings;
 mod image;
 mod index;
 mod inspect;
@@ -34,6 +35,7 @@ pub(crate) use doctor::DoctorArgs;
 use filter::ImageFilterArgs;
 pub(crate) use gates::{Gates, HINT};
 pub(crate) use gc::GcArgs;
+use headings::{CONTENT, IMAGES, LAYERS, OUTPUT, RUN};
 pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
@@ -79,13 +81,6 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
-
-// Headings of the options in the help.
-const IMAGES: &str = "Which images";
-const LAYERS: &str = "Which layers";
-const CONTENT: &str = "What is written";
-const RUN: &str = "Run";
-const OUTPUT: &str = "Output";
 
 #[cfg(test)]
 mod tests {
