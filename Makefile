@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help dist hands pictures pictures-check build demo test quick bench check lint features msrv unit peer push e2e growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist hands pictures pictures-check build demo test quick bench check lint features msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -16,6 +16,7 @@ help:
 	@echo "make hands  make dist for this machine, installed on loopback, the action's steps and the recipes run (minutes)"
 	@echo "make pictures  draws docs/pictures anew from what the program makes"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
+	@echo "make start  how soon four real images are started and ready, lazily and not; START='--runs 1 --only elasticsearch --link 12.5'"
 	@echo "make growth the work of each command grows as its input does, counted in instructions"
 	@echo "make foreign layouts of other projects' tools made anew, and all who pull or build on them (root, apt)"
 	@echo "make faults kill, fail and disturb the real binary at every writing call (minutes)"
@@ -168,6 +169,14 @@ e2e: build
 	cd tests/peer && go build -o $(E2E_BIN)/ ./e2e ./cmd/snapshotter
 	cd tests/peer && SOCI_LAYOUT=$(BIN) SOCI_TOOLS=$(CURDIR)/.work/bin SOCI_SNAPSHOTTER=$(E2E_BIN)/snapshotter \
 	  SOCI_E2E_CACHE=$(CURDIR)/.work/e2e TZ=UTC $(E2E_BIN)/e2e $(E2E)
+
+# How soon services are ready, beside overlayfs, over slow lines. Not part of the tests: times depend on the machine.
+START_CACHE := $(CURDIR)/.work/start
+start: build
+	mkdir -p $(START_CACHE)
+	cd tests/peer && go build -o $(E2E_BIN)/ ./start ./cmd/snapshotter
+	cd tests/peer && SOCI_LAYOUT=$(BIN) SOCI_TOOLS=$(CURDIR)/.work/bin SOCI_SNAPSHOTTER=$(E2E_BIN)/snapshotter \
+	  SOCI_START_CACHE=$(START_CACHE) TZ=UTC $(E2E_BIN)/start $(START)
 
 clean:
 	cargo clean

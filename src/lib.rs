@@ -65,7 +65,7 @@ pub use layout::Layout;
 pub use layout::select::ImageFilter;
 pub use oci::digest::Digest;
 pub use oci::platform::{ParsePlatformError, Platform};
-pub use oci::soci_version::{IndexVersion, V1Shape};
+pub use oci::soci_version::{IndexVersion, V1Shape, V2Platform};
 pub use oci::{digest, json, media_type};
 pub use progress::event;
 pub use soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;

@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Man(args) => Ok(cmd::shell::man(&args, printer)),
         Command::Ls(args) => cmd::ls::run(&args, printer),
         Command::Cat(args) => cmd::cat::run(&args, printer),
+        Command::Trace(args) => cmd::trace::run(&args, printer),
         Command::Cache(args) => cmd::cache::run(&args, printer),
     };
     // What went wrong has been said by then.

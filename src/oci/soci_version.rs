@@ -26,6 +26,17 @@ impl IndexVersion {
     }
 }
 
+/// The platform that an image index says a V2 index has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum V2Platform {
+    /// That of its image, as the reference writes it. Clients that pull a platform take the SOCI index for one of its
+    /// images and fetch its zTOCs; the snapshotter fetches them again.
+    #[default]
+    Image,
+    /// `unknown/unknown`, as of what is no image: only the snapshotter fetches the zTOCs.
+    Unknown,
+}
+
 /// How a V1 index is referenced in the layout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum V1Shape {

@@ -21,7 +21,7 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{self, Content, Image, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
-use crate::oci::soci_version::{IndexVersion, V1Shape};
+use crate::oci::soci_version::{IndexVersion, V1Shape, V2Platform};
 
 /// The result: documents to be written, nothing written yet.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub(crate) struct Rewrite {
 pub(crate) struct Binding<'a> {
     pub(crate) index_version: IndexVersion,
     pub(crate) v1_shape: V1Shape,
+    pub(crate) v2_platform: V2Platform,
     pub(crate) layer_types: LayerTypes,
     /// The tool that is named in what is made.
     pub(crate) tool: &'a str,
@@ -63,6 +64,7 @@ pub(crate) fn rewrite(
     let before = Superseded::load(layout, tree)?;
     let mut rewriter = Rewriter::new(tree, &before);
     (rewriter.name, rewriter.keeps) = (binding.name, binding.keeps);
+    rewriter.v2_platform = binding.v2_platform;
     for (descriptor, image) in images(tree, selected) {
         rewriter.image(descriptor, image, binding, ztoc, prefetch)?;
     }
@@ -115,6 +117,7 @@ pub(super) struct Rewriter<'a> {
     pub(super) name: Option<&'a str>,
     /// Whether the documents that are replaced stay, so that the way back can be written down.
     pub(super) keeps: bool,
+    pub(super) v2_platform: V2Platform,
     /// Whether SOCI indexes are taken away, and not made.
     pub(super) undoing: bool,
     pub(super) images: Vec<NewImage>,
@@ -134,6 +137,7 @@ impl<'a> Rewriter<'a> {
             before,
             name: None,
             keeps: true,
+            v2_platform: V2Platform::default(),
             undoing: false,
             images: Vec::new(),
             places: HashMap::new(),

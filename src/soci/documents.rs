@@ -18,6 +18,7 @@ use crate::oci::json::edit::{Edit, edit_array, remove_member, set_member};
 use crate::oci::json::string;
 use crate::oci::media_type::OCI_INDEX;
 use crate::oci::platform::Platform;
+use crate::oci::soci_version::V2Platform;
 
 /// Whether the image below the root at this place is wanted.
 pub(super) type Selected<'a> = &'a dyn Fn(usize, &Image) -> bool;
@@ -92,7 +93,7 @@ impl Rewriter<'_> {
     fn soci_entries(&self, selected: Selected<'_>, edits: &mut [Edit]) -> Vec<String> {
         let roots = &self.tree.roots;
         let listed = self.listed(roots, &|position, image| selected(position, image));
-        let tail = tail(&listed, roots);
+        let tail = tail(&listed, roots, self.v2_platform);
         let from = roots.len().saturating_sub(tail.len());
         let is_soci = |node: &Node| matches!(node.content, Content::Soci(_));
         let stay = roots[from..].iter().map(Node::text).eq(tail.iter().map(String::as_str))
@@ -176,7 +177,7 @@ impl Rewriter<'_> {
                     };
                     return Ok((text != descriptor.text).then_some((text, digest)));
                 }
-                let index = wrap(node, descriptor, image, &new)?;
+                let index = wrap(node, descriptor, image, &new, self.v2_platform)?;
                 let (digest, size) = self.put(index);
                 let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
                 // The type of an image's configuration, where tools write it, is the child's.
@@ -237,7 +238,7 @@ impl Rewriter<'_> {
         }
         let listed = self.listed(children, &|_, image| wanted(image));
         let touched = listed.iter().any(|listed| listed.new.is_some());
-        manifests.extend(tail(&listed, children));
+        manifests.extend(tail(&listed, children, self.v2_platform));
         let same = manifests.iter().map(String::as_str).eq(children.iter().map(Node::text));
         let child_changed = manifests.iter().zip(children).any(|(new, old)| new != old.text());
         if same || !(touched || child_changed) {
@@ -299,6 +300,7 @@ fn wrap(
     descriptor: &Descriptor,
     image: &Image,
     new: &NewImage,
+    v2_platform: V2Platform,
 ) -> Result<String, Error> {
     let place = "index.json";
     let platform = wrapped_platform(descriptor.platform.as_ref(), image).to_owned();
@@ -310,7 +312,7 @@ fn wrap(
     let image = Image { platform_text: platform, ..image.clone() };
     let listed = [Listed { descriptor, image: &image, new: Some(new) }];
     let mut manifests = vec![child];
-    manifests.extend(tail(&listed, std::slice::from_ref(node)));
+    manifests.extend(tail(&listed, std::slice::from_ref(node), v2_platform));
     index_of(&manifests).map_err(Error::json(place))
 }
 

@@ -1,6 +1,6 @@
 //! The SOCI descriptors at the end of an image index.
 //!
-//! They carry the image's platform, so a tool that takes the first match must meet the images first:
+//! They carry the image's platform, unless it is to be unknown, so a tool that takes the first match must meet the images first:
 //! they always stand last (`push-interop` 2). Their order follows the images', V2 before V1, whatever
 //! the order in which platforms were added, so equal content gives equal bytes.
 
@@ -13,10 +13,11 @@ use crate::layout::tree::{Content, Image, Node, SociIndex};
 use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
 use crate::oci::media_type::OCI_MANIFEST;
-use crate::oci::soci_version::IndexVersion;
+use crate::oci::soci_version::{IndexVersion, V2Platform};
 use crate::soci::new_image::{NewImage, SociBlob};
 
-/// `BuildKit`'s mark of what is not an image, for V1 (a V1 index is found by its subject alone).
+/// `BuildKit`'s mark of what is not an image, for V1 (a V1 index is found by its subject alone) and, where that is
+/// wanted, for V2 (which is found by the annotation of its image).
 const UNKNOWN_PLATFORM: &str = r#"{"architecture":"unknown","os":"unknown"}"#;
 
 /// One image of an index with what becomes of it.
@@ -28,7 +29,11 @@ pub(super) struct Listed<'a> {
 }
 
 /// The texts of the SOCI descriptors of an index that lists `images` and now has `children`.
-pub(super) fn tail(images: &[Listed<'_>], children: &[Node]) -> Vec<String> {
+pub(super) fn tail(
+    images: &[Listed<'_>],
+    children: &[Node],
+    v2_platform: V2Platform,
+) -> Vec<String> {
     let existing: Vec<(&Node, &Descriptor, &SociIndex)> = children
         .iter()
         .filter_map(|node| match (&node.content, node.known()) {
@@ -61,7 +66,11 @@ pub(super) fn tail(images: &[Listed<'_>], children: &[Node]) -> Vec<String> {
             };
             match version {
                 IndexVersion::V2 => out.extend(new.v2.as_ref().map(|soci| {
-                    descriptor(version, soci, &new.manifest.digest, &listed.image.platform_text)
+                    let platform = match v2_platform {
+                        V2Platform::Image => &listed.image.platform_text,
+                        V2Platform::Unknown => UNKNOWN_PLATFORM,
+                    };
+                    descriptor(version, soci, &new.manifest.digest, platform)
                 })),
                 _ if firsts.get(&new.manifest.digest) == Some(&position) => {
                     out.extend(new.nested_v1().map(|soci| {

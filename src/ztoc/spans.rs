@@ -71,6 +71,36 @@ impl Zinfo {
         };
         (number < self.span_count()).then_some(number)
     }
+
+    /// First and last of the spans that somebody read who asked for these bytes (first and last) of a blob of `size`.
+    ///
+    /// A reader asks for whole spans, and where one begins inside a byte it shares that with its neighbour: the byte
+    /// alone is no reading of the neighbour.
+    pub(crate) fn spans_of_bytes(
+        &self,
+        (first, last): (u64, u64),
+        size: u64,
+    ) -> Option<(u64, u64)> {
+        let last = last.min(size.checked_sub(1)?);
+        // The last span that begins at or before a byte. In front of the first are only the headers of the format.
+        let begun_by = |byte| {
+            let (mut low, mut high) = (0, self.span_count());
+            while low < high {
+                let middle = low.midpoint(high);
+                if self.span(middle, size).offset <= byte {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            low.checked_sub(1)
+        };
+        let (mut from, to) = (begun_by(first).unwrap_or(0), begun_by(last)?);
+        if from < to && first.saturating_add(1) >= self.span(from, size).end {
+            from += 1;
+        }
+        (first <= last).then_some((from, to))
+    }
 }
 
 impl Ztoc {
@@ -114,6 +144,32 @@ mod tests {
             zinfo.push(&Checkpoint { compressed_offset, uncompressed_offset, bits }, &ZEROS);
         }
         Zinfo::Gzip(zinfo)
+    }
+
+    #[test]
+    fn spans_that_were_read() {
+        let tar = Zinfo::Tar(TarZinfo { span_size: 40, size: 100 });
+        let gzip = gzip(&[(10, 0, 0), (50, 3, 100), (70, 0, 200)]);
+        for (zinfo, bytes, expected) in [
+            (&tar, (0, 39), Some((0, 0))),
+            (&tar, (40, 99), Some((1, 2))),
+            (&tar, (80, u64::MAX), Some((2, 2))),
+            (&tar, (100, 120), None),
+            // What readers ask for: a span that begins inside byte 49 and goes to the next one.
+            (&gzip, (49, 69), Some((1, 1))),
+            (&gzip, (10, 49), Some((0, 0))),
+            (&gzip, (49, 99), Some((1, 2))),
+            (&gzip, (70, 99), Some((2, 2))),
+            // What nobody asks for, but another span size: parts.
+            (&gzip, (0, 20), Some((0, 0))),
+            (&gzip, (48, 60), Some((0, 1))),
+            (&gzip, (0, 99), Some((0, 2))),
+            (&gzip, (0, 5), None),
+            (&gzip, (60, 55), None),
+        ] {
+            assert_eq!(zinfo.spans_of_bytes(bytes, 100), expected, "{bytes:?}");
+        }
+        assert_eq!(tar.spans_of_bytes((0, 10), 0), None);
     }
 
     #[test]

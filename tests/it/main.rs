@@ -37,5 +37,7 @@ mod skip;
 mod states;
 mod survive;
 mod tidy;
+mod trace;
+mod v2_platform;
 mod verify;
 mod verify_parents;

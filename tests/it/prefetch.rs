@@ -346,6 +346,91 @@ fn lists_and_traces_in_files() {
     assert!(matches!(refused, Error::PrefetchList { .. }), "{refused}");
 }
 
+/// What a registry was asked for becomes the spans that were read, of the layers that the record is about.
+#[test]
+fn an_access_log_of_a_registry() {
+    let context = stack();
+    let report = context.index(&options(&["/app/main", "/lib/b.so"])).unwrap();
+    let wanted = ranges(&report, &report.prefetch[0]);
+    let (gzip, plain) = (report.layers[0].digest, report.layers[1].digest);
+    let line = |layer: &dyn std::fmt::Display, (first, last): (u64, u64)| {
+        format!("\"GET /v2/app/blobs/{layer} HTTP/1.1\" 206 - \"bytes={first}-{last}\"\n")
+    };
+    // The first questions of a reader, then spans, which lie in the blob of a plain layer as in its content.
+    let mut log = line(&gzip, (0, 1)) + &line(&gzip, (0, 9)) + &line(&plain, (0, 1));
+    for (first, last) in &wanted[&2] {
+        log += &line(&plain, (first * SPAN, (last + 1) * SPAN - 1));
+    }
+    // A span of the gzip layer, all of it: the whole blob.
+    log += &line(&gzip, (0, u64::MAX));
+    let gone = format!("sha256:{}", "0".repeat(64));
+    log += &line(&gone, (0, 4095));
+    log += "\"GET /v2/app/manifests/v1 HTTP/1.1\" 200 4096 \"-\"\n";
+
+    let path = context.layout().with_file_name("access.log");
+    fs::write(&path, log).unwrap();
+    let trace = prefetch::read_trace(&path).unwrap();
+    assert!(trace.files.is_empty());
+    let mut options = options(&[]);
+    options.prefetch.ranges = trace.ranges;
+    // A record of a run with other spans serves as well.
+    for span_size in [SPAN, 2 * SPAN] {
+        let context = stack();
+        let report = context.index(&Options { span_size, ..options.clone() }).unwrap();
+        let list = &report.prefetch[0];
+        let found = ranges(&report, list);
+        let expected: Vec<_> =
+            wanted[&2].iter().map(|(a, b)| (a * SPAN / span_size, b * SPAN / span_size)).collect();
+        assert_eq!(found[&2], expected);
+        assert!(matches!(found[&1][..], [(0, last)] if last > 20), "{found:?}");
+        assert_eq!((list.files, list.ranges, list.ranges_not_found), (0, 2, 1), "{list:?}");
+        assert!(report.warnings.iter().any(|told| told.contains(&gone)), "{:?}", report.warnings);
+        let checked = verify(&context.layout(), &VerifyOptions::default(), &Silent).unwrap();
+        // (The layers are no image, and they are shown otherwise than unpacked.)
+        let wrong = checked.findings.iter().filter(|finding| finding.place.contains("prefetch"));
+        assert_eq!(wrong.count(), 0, "{:?}", checked.findings);
+    }
+    // Without time for the second, only the first.
+    let link = Link {
+        bandwidth: 1 << 40,
+        latency: std::time::Duration::from_secs(1),
+        connections: std::num::NonZeroU64::MIN,
+    };
+    let time = std::time::Duration::from_secs(20);
+    options.prefetch.limit = Some(PrefetchLimit { time, link });
+    let report = stack().index(&options).unwrap();
+    let list = &report.prefetch[0];
+    assert_eq!((list.ranges, list.artifacts.len()), (1, 1), "{list:?}");
+    assert!(
+        report.warnings.iter().any(|told| told.contains("1 recorded ranges")),
+        "{:?}",
+        report.warnings
+    );
+}
+
+/// The reference's snapshotter names the files that were read, in a debug log with much else.
+#[test]
+fn the_log_of_the_snapshotter() {
+    let context = stack();
+    let path = context.layout().with_file_name("snapshotter.log");
+    let line = |operation: &str, path: &str| {
+        format!(
+            "{{\"level\":\"debug\",\"msg\":\"FUSE operation\",\"operation\":\"{operation}\",\"path\":\"{path}\",\"time\":\"2026-11-27T12:00:00Z\"}}\n"
+        )
+    };
+    let log = String::from("{\"level\":\"info\",\"msg\":\"starting\"}\n")
+        + &line("node.Lookup", "opt/app")
+        + &line("node.Open", "opt/app/data")
+        + &line("file.Read", "opt/app/main")
+        + &line("file.Read", "opt/app/main")
+        + &line("file.Read", "usr/lib/b.so.1");
+    fs::write(&path, log).unwrap();
+    let trace = prefetch::read_trace(&path).unwrap();
+    let paths: Vec<_> = trace.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["opt/app/main", "usr/lib/b.so.1"]);
+    assert!(trace.ranges.is_empty());
+}
+
 /// The first files that a line carries in the time; then only those that cost nothing more.
 #[test]
 fn a_time_cuts_the_list() {

@@ -98,6 +98,10 @@ pub(crate) struct IndexArgs {
     #[arg(long, value_name = "SHAPE", help_heading = CONTENT, default_value = "nested")]
     pub(crate) v1_shape: V1Shape,
 
+    /// The platform that a V2 index has in the image index (with --index-version v2 or both)
+    #[arg(long, value_name = "PLATFORM", help_heading = CONTENT, default_value = "image")]
+    pub(crate) v2_platform: V2Platform,
+
     /// Keep Docker's layer types where a manifest becomes an OCI manifest
     ///
     /// A V2 index makes an OCI manifest of an image. All its media types become those of OCI then; blobs and their
@@ -241,6 +245,15 @@ pub(crate) enum V1Shape {
     Tagged,
 }
 
+/// The platform of a V2 index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum V2Platform {
+    /// That of its image, as the reference writes it: clients that pull the image fetch the zTOCs too
+    Image,
+    /// unknown/unknown: only the snapshotter fetches them, and no tool takes the index for the image
+    Unknown,
+}
+
 /// Optimizations of the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Optimization {
@@ -263,6 +276,10 @@ impl IndexArgs {
             v1_shape: match self.v1_shape {
                 V1Shape::Nested => soci_layout::V1Shape::Nested,
                 V1Shape::Tagged => soci_layout::V1Shape::Tagged,
+            },
+            v2_platform: match self.v2_platform {
+                V2Platform::Image => soci_layout::V2Platform::Image,
+                V2Platform::Unknown => soci_layout::V2Platform::Unknown,
             },
             layer_types: if self.keep_layer_types {
                 soci_layout::LayerTypes::Keep
@@ -327,7 +344,7 @@ mod tests {
     #[test]
     fn everything_reaches_the_library() {
         let args = index(
-            "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
+            "DIR --index-version both --v1-shape tagged --v2-platform unknown --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
              --skip-layer 2 --skip-layer sha256:ab \
              --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run",
@@ -335,6 +352,7 @@ mod tests {
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
             v1_shape: soci_layout::V1Shape::Tagged,
+            v2_platform: soci_layout::V2Platform::Unknown,
             layer_types: soci_layout::LayerTypes::Keep,
             name: Some("n".into()),
             images: ImageFilter {
@@ -351,7 +369,6 @@ mod tests {
             build_tool_identifier: "me".into(),
             prefetch: PrefetchFiles {
                 files: vec!["/a,b".into(), "c*".into()],
-                traced: Vec::new(),
                 limit: Some(PrefetchLimit {
                     time: Duration::from_secs(2),
                     link: Link {
@@ -360,6 +377,7 @@ mod tests {
                         connections: Link::DEFAULT_CONNECTIONS,
                     },
                 }),
+                ..PrefetchFiles::default()
             },
             prune: true,
             strict: true,

@@ -10,6 +10,7 @@ mod doctor;
 mod filter;
 mod gates;
 mod gc;
+mod headings;
 mod image;
 mod index;
 mod inspect;
@@ -20,6 +21,7 @@ mod prefetch;
 mod progress;
 mod remove;
 mod shell;
+mod trace;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +35,7 @@ pub(crate) use doctor::DoctorArgs;
 use filter::ImageFilterArgs;
 pub(crate) use gates::{Gates, HINT};
 pub(crate) use gc::GcArgs;
+use headings::{CONTENT, IMAGES, LAYERS, OUTPUT, RUN};
 pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
@@ -42,6 +45,7 @@ pub(crate) use plan::PlanArgs;
 pub(crate) use progress::Progress;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
+pub(crate) use trace::TraceArgs;
 pub(crate) use verify::VerifyArgs;
 
 /// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
@@ -69,6 +73,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Ls(LsArgs),
     Cat(CatArgs),
+    Trace(TraceArgs),
     Diff(DiffArgs),
     Remove(RemoveArgs),
     Gc(GcArgs),
@@ -76,13 +81,6 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
-
-// Headings of the options in the help.
-const IMAGES: &str = "Which images";
-const LAYERS: &str = "Which layers";
-const CONTENT: &str = "What is written";
-const RUN: &str = "Run";
-const OUTPUT: &str = "Output";
 
 #[cfg(test)]
 mod tests {

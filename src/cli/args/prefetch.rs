@@ -28,9 +28,15 @@ pub(crate) struct PrefetchArgs {
 
     /// The same for the files that a recorded run opened; may be repeated
     ///
-    /// The record is output of strace -f, the log of stargz's --record-out, or a list with a path on each line; which of
-    /// them is seen by its lines. Files are looked up by name, so a record serves for later builds too. Most important
-    /// is what was opened first. How many files are not in the image is a warning.
+    /// The record is output of strace -f, the log of stargz's --record-out, that of the reference's snapshotter with
+    /// `log_fuse_operations`, or a list with a path on each line; which of them is seen by its lines. Files are looked
+    /// up by name, so a record serves for later builds too. Most important is what was opened first. How many files
+    /// are not in the image is a warning.
+    ///
+    /// An access log of the registry, or of a proxy before it, has ranges of layers, which are spans: no file is fetched
+    /// of which only a part was read. Each of its lines must have the blob's digest and the Range header
+    /// (bytes=0-4095). It serves for the very layers that it was recorded of; what soci-layout trace makes of it serves
+    /// for later builds.
     #[arg(long = "prefetch-trace", value_name = "FILE", help_heading = CONTENT)]
     traces: Vec<PathBuf>,
 
@@ -55,7 +61,7 @@ impl PrefetchArgs {
     pub(crate) fn files(&self) -> PrefetchFiles {
         let limit = self.prefetch_max_time.zip(self.link);
         let limit = limit.map(|(time, link)| PrefetchLimit { time, link });
-        PrefetchFiles { files: trimmed(&self.files), traced: Vec::new(), limit }
+        PrefetchFiles { files: trimmed(&self.files), limit, ..PrefetchFiles::default() }
     }
 
     /// Adds those that stand in files.
@@ -64,7 +70,9 @@ impl PrefetchArgs {
             to.files.extend(trimmed(&prefetch::read_list(path)?));
         }
         for path in &self.traces {
-            to.traced.extend(prefetch::read_trace(path)?);
+            let trace = prefetch::read_trace(path)?;
+            to.traced.extend(trace.files);
+            to.ranges.extend(trace.ranges);
         }
         Ok(())
     }

@@ -12,4 +12,5 @@ pub(super) mod ls;
 pub(super) mod plan;
 pub(super) mod remove;
 pub(super) mod shell;
+pub(super) mod trace;
 pub(super) mod verify;

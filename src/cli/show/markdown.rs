@@ -10,7 +10,7 @@ use soci_layout::{Digest, Options};
 
 use super::escape;
 use super::size::Bytes;
-use super::summary::count;
+use super::summary::{count, prefetched};
 
 /// The document.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
@@ -25,6 +25,9 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     }
     for image in &report.images {
         self::image(&mut out, image, &layers, options);
+        for list in report.prefetch.iter().filter(|list| list.image == image.before) {
+            let _ = write!(out, "\nFetched before it starts: {}\n", inline(&prefetched(list)));
+        }
     }
     for warning in &report.warnings {
         let _ = write!(out, "\n> **Warning:** {}\n", inline(&escape::message(warning)));

@@ -161,9 +161,11 @@ fn image(
 
 /// What is fetched before an image starts.
 pub(crate) fn prefetched(list: &PrefetchReport) -> String {
-    let (files, spans) = (count(list.files, "file"), count(list.spans, "span"));
-    let layers = count(list.artifacts.len() as u64, "layer");
-    let mut text = format!("{files} in {spans} of {layers}, {}", Bytes(list.bytes));
+    let ranges = (list.ranges > 0).then(|| count(list.ranges, "recorded range"));
+    let files = (list.files > 0 || ranges.is_none()).then(|| count(list.files, "file"));
+    let what: Vec<String> = files.into_iter().chain(ranges).collect();
+    let (spans, layers) = (count(list.spans, "span"), count(list.artifacts.len() as u64, "layer"));
+    let mut text = format!("{} in {spans} of {layers}, {}", what.join(" and "), Bytes(list.bytes));
     if let Some(seconds) = list.seconds {
         let _ = write!(text, ", about {seconds:.1} s");
     }

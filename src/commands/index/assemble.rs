@@ -39,6 +39,7 @@ pub(super) fn assemble(
     let binding = Binding {
         index_version: options.index_version,
         v1_shape: options.v1_shape,
+        v2_platform: options.v2_platform,
         layer_types: options.layer_types,
         tool: &options.build_tool_identifier,
         name: options.name.as_deref(),

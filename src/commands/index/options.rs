@@ -4,12 +4,13 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::prefetch::{BlobRange, TracedFile};
 use crate::commands::layer_choice::LayerChoice;
 use crate::layer::ScanRequest;
 use crate::layout::select::ImageFilter;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
-use crate::oci::soci_version::{IndexVersion, V1Shape};
+use crate::oci::soci_version::{IndexVersion, V1Shape, V2Platform};
 use crate::soci::index::DEFAULT_BUILD_TOOL_IDENTIFIER;
 use crate::soci::manifest::LayerTypes;
 
@@ -21,6 +22,8 @@ pub struct Options {
     pub index_version: IndexVersion,
     /// Where a V1 index is hung.
     pub v1_shape: V1Shape,
+    /// The platform of a V2 index in an image index.
+    pub v2_platform: V2Platform,
     /// What becomes of Docker's layer types in a manifest that becomes an OCI manifest (V2).
     pub layer_types: LayerTypes,
     /// Name (`org.opencontainers.image.ref.name`) for the selected entry of `index.json`, which must
@@ -72,7 +75,9 @@ pub struct PrefetchFiles {
     /// as somebody wrote them.
     pub files: Vec<String>,
     /// Files by their very names, as somebody recorded them. Those that are not there are only counted.
-    pub traced: Vec<String>,
+    pub traced: Vec<TracedFile>,
+    /// Bytes of layers, as somebody recorded them. Those of other images are only counted.
+    pub ranges: Vec<BlobRange>,
     /// How long fetching may take; `None` for all of it.
     pub limit: Option<PrefetchLimit>,
 }
@@ -119,7 +124,7 @@ impl PrefetchFiles {
     /// Whether there is nothing to fetch.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.traced.is_empty()
+        self.files.is_empty() && self.traced.is_empty() && self.ranges.is_empty()
     }
 }
 
@@ -137,6 +142,7 @@ impl Default for Options {
         Self {
             index_version: IndexVersion::default(),
             v1_shape: V1Shape::default(),
+            v2_platform: V2Platform::default(),
             layer_types: LayerTypes::default(),
             name: None,
             images: ImageFilter::default(),
@@ -187,6 +193,7 @@ impl Options {
         let Self {
             index_version,
             v1_shape,
+            v2_platform,
             layer_types,
             name,
             images,
@@ -207,7 +214,7 @@ impl Options {
             jobs: _,
         } = self;
         format!(
-            "{index_version:?} {v1_shape:?} {layer_types:?} {name:?} {images:?} {span_size} {xattr_optimization} \
+            "{index_version:?} {v1_shape:?} {v2_platform:?} {layer_types:?} {name:?} {images:?} {span_size} {xattr_optimization} \
              {build_tool_identifier:?} {prune} {prefetch:?}"
         )
     }

@@ -165,6 +165,10 @@ pub struct PrefetchReport {
     pub bytes: u64,
     /// Files that are left out, as fetching would take too long (`--prefetch-max-time`).
     pub left_out: u64,
+    /// Recorded ranges of bytes of its layers that are fetched ahead.
+    pub ranges: u64,
+    /// Recorded ranges of layers that the image does not have.
+    pub ranges_not_found: u64,
     /// Seconds that fetching takes by the line that was given (`--link`).
     pub seconds: Option<f64>,
     /// The artifacts that say so, in the order of the layers.

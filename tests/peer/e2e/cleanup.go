@@ -8,21 +8,26 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"soci-layout.test/peer/e2e/leftovers"
+	"soci-layout.test/peer/e2e/sandbox"
 )
+
+// gone is how long the kernel may take to clear up.
+const gone = 20 * time.Second
 
 // cleanUp checks that nothing is left: of the run, of one that is killed in the middle,
 // of one that panics; and that the search would find it.
-func cleanUp(t *tally, w *worker) {
+func cleanUp(t *tally, w *sandbox.Worker) {
 	t.always("clean-up: no mount, process, control group or file is left", func() []string {
 		left := append(w.Gone(gone), w.Files()...)
 		return join(left, w.Sweep(), exists(w.Folder))
 	})
 	t.check("clean-up: control: a mount, a process and a file are found", plantLeftovers)
 	t.check("clean-up: a run that is killed with everything up leaves no mount and no process", func() []string {
-		return interrupted("kill", func(w *worker) { _ = w.command.Process.Kill() })
+		return interrupted("kill", func(w *sandbox.Worker) { _ = w.Command.Process.Kill() })
 	})
 	t.check("clean-up: a run that panics takes everything down in order", func() []string {
 		return interrupted("panic", nil)
@@ -30,15 +35,15 @@ func cleanUp(t *tally, w *worker) {
 }
 
 // interrupted runs a worker that gets to a place where everything is up, and ends there.
-func interrupted(stage string, end func(*worker)) []string {
-	w, err := newWorker([]string{"-stage", stage}, io.Discard)
+func interrupted(stage string, end func(*sandbox.Worker)) []string {
+	w, err := sandbox.Start([]string{"-stage", stage}, io.Discard)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	var e event
-	if err := w.events.Decode(&e); err != nil || !e.Ready {
-		_ = w.command.Process.Kill()
-		return join([]string{fmt.Sprintf("it was never ready: %v", err)}, w.command.Wait(), w.Sweep())
+	if err := w.Events.Decode(&e); err != nil || !e.Ready {
+		_ = w.Command.Process.Kill()
+		return join([]string{fmt.Sprintf("it was never ready: %v", err)}, w.Command.Wait(), w.Sweep())
 	}
 	var problems []string
 	if end != nil {
@@ -48,7 +53,7 @@ func interrupted(stage string, end func(*worker)) []string {
 		}
 		end(w)
 	}
-	if err := w.command.Wait(); err == nil {
+	if err := w.Command.Wait(); err == nil {
 		problems = append(problems, "it ended well")
 	}
 	problems = append(problems, w.Gone(gone)...)

@@ -19,10 +19,13 @@ type form struct {
 	// referrers: the registry has the API; nested V1 is found on others only when the tool
 	// writes the list itself.
 	referrers bool
+	// fetches is how often each zTOC is fetched by containerd and the snapshotter together, 0 where that is not looked at.
+	fetches int
 }
 
 var forms = []form{
-	{name: "V2", uses: "v2"},
+	{name: "V2", uses: "v2", fetches: 2},
+	{name: "V2 for no platform", args: []string{"--v2-platform", "unknown"}, uses: "v2", fetches: 1},
 	{name: "V1 tagged, by the fallback tag", args: []string{"--index-version", "v1", "--v1-shape", "tagged"}, uses: "v1"},
 	{name: "V1 nested, by the fallback tag", args: []string{"--index-version", "v1"}, uses: "v1"},
 	{name: "V1 tagged, by referrers", args: []string{"--index-version", "v1", "--v1-shape", "tagged"}, uses: "v1", referrers: true},
@@ -61,7 +64,18 @@ func (b *bench) form(f form, tool string) []string {
 		// has (docs/push-interop.md): then nothing may be found.
 		i.index, i.ztocs = "", nil
 	}
-	return b.loadsLazily(i, r, tool)
+	p, problems := b.pullInto(b.stack, i, r, tool)
+	if len(problems) > 0 {
+		return problems
+	}
+	problems = p.look()
+	requests := r.Log.After(p.accessMark)
+	for _, z := range i.artifacts {
+		if got := registry.Blob(requests, z).Wholes; f.fetches > 0 && got != f.fetches {
+			problems = append(problems, fmt.Sprintf("a zTOC was fetched %d times, want %d", got, f.fetches))
+		}
+	}
+	return join(problems, b.stack.Remove(b.ctx, p.ref))
 }
 
 // unique makes a small image that was not there before, indexed. Both layers are new, as

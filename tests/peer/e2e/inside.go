@@ -8,15 +8,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
-	"time"
 
-	"golang.org/x/sys/unix"
 	"soci-layout.test/peer/e2e/host"
 	"soci-layout.test/peer/e2e/images"
-	"soci-layout.test/peer/e2e/leftovers"
 	"soci-layout.test/peer/e2e/registry"
+	"soci-layout.test/peer/e2e/sandbox"
 )
 
 // bench is everything that checks work with.
@@ -41,14 +38,13 @@ type bench struct {
 
 // inside does the work, as the first process of its namespaces.
 func inside(o options) int {
-	folder := os.Getenv(insideVariable)
-	ignorePipe()
+	folder := sandbox.Folder()
+	sandbox.IgnorePipe()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	ctx, cancel = context.WithTimeoutCause(ctx, o.limit, errors.New("the run takes too long"))
 	defer cancel()
-	syscall.CloseOnExec(3)
-	events := json.NewEncoder(os.NewFile(3, "events"))
+	events := sandbox.Events()
 
 	b := &bench{tally: newTally(o, os.Stdout), ctx: ctx, folder: folder}
 	b.ended = func() error { return context.Cause(ctx) }
@@ -73,7 +69,7 @@ func (b *bench) run(events *json.Encoder) (err error) {
 			err = errors.Join(err, fmt.Errorf("panic: %v", r))
 		}
 	}()
-	if err := private(); err != nil {
+	if err := sandbox.Private(); err != nil {
 		return err
 	}
 	if err := b.open(); err != nil {
@@ -93,40 +89,9 @@ func (b *bench) run(events *json.Encoder) (err error) {
 	}
 }
 
-// private makes mounts of the run's own: nothing of it is seen outside, /proc shows its
-// processes only, and /run, where runtimes put their sockets, is empty.
-func private() error {
-	loopback, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(loopback)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if err := unix.IoctlIfreq(loopback, unix.SIOCSIFFLAGS, lo); err != nil {
-		return fmt.Errorf("loopback: %w", err)
-	}
-	for _, m := range []struct {
-		source, target, kind string
-		flags                uintptr
-	}{
-		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE},
-		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
-		{"run", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
-	} {
-		if err := unix.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
-			return fmt.Errorf("mount of %s: %w", m.target, err)
-		}
-	}
-	return nil
-}
-
 // open starts the registries and the runtime.
 func (b *bench) open() (err error) {
-	if b.tools, err = findTools(filepath.Base(b.folder)); err != nil {
+	if b.tools, err = host.FindTools(filepath.Base(b.folder)); err != nil {
 		return err
 	}
 	if b.store, err = images.NewStore(cacheDir(), b.folder); err != nil {
@@ -159,36 +124,7 @@ func (b *bench) close() error {
 	if b.distribution != nil {
 		errs = append(errs, b.distribution.Close())
 	}
-	errs = append(errs, endProcesses())
-	for _, point := range host.MountsBelow(b.folder) {
-		errs = append(errs, fmt.Errorf("still mounted: %s", point), unix.Unmount(point, unix.MNT_DETACH))
-	}
-	leftovers.Run{Folder: b.folder}.RemoveGroups()
-	entries, err := os.ReadDir(b.folder)
-	errs = append(errs, err)
-	for _, e := range entries {
-		errs = append(errs, os.RemoveAll(filepath.Join(b.folder, e.Name())))
-	}
-	return errors.Join(errs...)
-}
-
-// endProcesses ends what is still there. All processes of this namespace are the run's.
-func endProcesses() error {
-	var errs []error
-	entries, err := os.ReadDir("/proc")
-	errs = append(errs, err)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		command, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "comm"))
-		if state, _ := os.Readlink(filepath.Join("/proc", e.Name(), "exe")); state == "" {
-			continue // it has ended, and only its exit status waits
-		}
-		errs = append(errs, fmt.Errorf("still running: %s", command), syscall.Kill(pid, syscall.SIGKILL))
-	}
-	time.Sleep(10 * time.Millisecond * time.Duration(len(errs)-1))
+	errs = append(errs, sandbox.Clear(b.folder))
 	return errors.Join(errs...)
 }
 
@@ -210,22 +146,6 @@ func (b *bench) interrupt(events *json.Encoder) error {
 	}
 	<-b.ctx.Done()
 	return b.ctx.Err()
-}
-
-// findTools looks for every program at once.
-func findTools(name string) (host.Tools, error) {
-	t := host.Tools{Bin: os.Getenv("SOCI_TOOLS"), Snapshotter: os.Getenv("SOCI_SNAPSHOTTER"), Program: os.Getenv("SOCI_LAYOUT"), Namespace: name}
-	for _, variable := range []*string{&t.Bin, &t.Snapshotter, &t.Program} {
-		full, err := filepath.Abs(*variable)
-		if *variable == "" || err != nil {
-			return t, errors.New("SOCI_TOOLS, SOCI_SNAPSHOTTER and SOCI_LAYOUT name the programs; `make e2e` sets them")
-		}
-		*variable = full
-	}
-	if err := os.Setenv("PATH", t.Bin+":"+os.Getenv("PATH")); err != nil {
-		return t, err
-	}
-	return t, allThere(t)
 }
 
 func cacheDir() string {

@@ -23,6 +23,8 @@ type image struct {
 	index digest.Digest
 	// ztocs are the layers that have one.
 	ztocs map[digest.Digest]bool
+	// artifacts are the zTOCs themselves.
+	artifacts []digest.Digest
 	// want is the root file system; nil where it is not looked at.
 	want rootfs.Tree
 }
@@ -49,6 +51,7 @@ func readImage(dir, platform, version string) (*image, error) {
 				!v1 && version == "v2" && m.Annotations["com.amazon.soci.index-digest"] == s.Desc.Digest.String() {
 				i.index = s.Desc.Digest
 				for _, z := range s.Layers {
+					i.artifacts = append(i.artifacts, z.Digest)
 					i.ztocs[digest.Digest(z.Annotations["com.amazon.soci.image-layer-digest"])] = true
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"regexp"
 	"time"
+
+	"soci-layout.test/peer/e2e/sandbox"
 )
 
 // Exit codes.
@@ -44,26 +46,12 @@ func run() int {
 		flag.Usage()
 		return wrongUsage
 	}
-	if os.Getenv(insideVariable) != "" {
+	if sandbox.Folder() != "" {
 		return inside(o)
 	}
-	if why := leftOut(); why != "" {
+	if why := sandbox.CannotRun(); why != "" {
 		fmt.Printf("e2e: LEFT OUT, nothing was shown: %s\n", why)
 		return passed
 	}
 	return supervise(o)
-}
-
-// leftOut says why the test cannot run here at all, "" if it can. Whatever else is
-// missing is a failure.
-func leftOut() string {
-	if os.Geteuid() != 0 {
-		return "it mounts file systems, which needs root"
-	}
-	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
-	if err != nil {
-		return "it needs FUSE: " + err.Error()
-	}
-	device.Close()
-	return ""
 }

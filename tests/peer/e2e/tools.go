@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -15,27 +14,6 @@ import (
 
 // pushTools are those that every form is pushed with.
 var pushTools = []string{"crane", "oras", "skopeo"}
-
-// allThere looks for everything that a run starts: a missing program fails it at its start.
-func allThere(t host.Tools) error {
-	var errs []error
-	for _, file := range []string{t.Snapshotter, t.Program, filepath.Join(t.Bin, "containerd"), filepath.Join(t.Bin, "ctr"),
-		filepath.Join(t.Bin, "containerd-shim-runc-v2"), filepath.Join(t.Bin, "crane"), filepath.Join(t.Bin, "oras")} {
-		if _, err := os.Stat(file); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	// fusermount lets setuid programs of a layer be setuid; without it the mount is made without.
-	for _, name := range []string{"skopeo", "docker-registry", "runc", "fusermount", "dpkg-deb"} {
-		if _, err := exec.LookPath(name); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w\n(tests/setup.sh installs them)", err)
-	}
-	return nil
-}
 
 // index runs `soci-layout index`.
 func (b *bench) index(dir string, args ...string) error {

@@ -22,6 +22,9 @@ var forms = []Form{
 	{name: "both", v1: true, v2: true, args: []string{"--index-version", "both"}},
 }
 
+// platformless is v2 with SOCI indexes that say they are for no platform.
+var platformless = Form{name: "v2-platformless", v2: true, args: []string{"--index-version", "v2", "--v2-platform", "unknown"}}
+
 func form(t testing.TB, name string) Form {
 	t.Helper()
 	for _, f := range forms {

@@ -46,7 +46,7 @@ func TestMatrix(t *testing.T) {
 	for _, fx := range fixtures {
 		t.Run(fx.name, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range forms {
+			for _, f := range append([]Form{platformless}, forms...) {
 				t.Run(f.name, func(t *testing.T) {
 					before, after := indexed(t, fx, f)
 					if problems := shapeProblems(before, after, f); len(problems) > 0 {

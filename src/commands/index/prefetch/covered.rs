@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::ranges::BlobRange;
 use crate::commands::files::{ContentPlace, LayerTable, NodeId, Root};
 use crate::commands::index::options::PrefetchLimit;
 use crate::oci::digest::Digest;
@@ -20,12 +21,24 @@ pub(super) struct Covered<'a> {
     /// Whether a file was left out. Those behind it are less important: they are taken where they need no more spans.
     full: bool,
     pub(super) left_out: u64,
+    pub(super) left_out_ranges: u64,
 }
 
 impl<'a> Covered<'a> {
     pub(super) fn new(tables: &'a [LayerTable<'a>], limit: Option<PrefetchLimit>) -> Self {
         let (seen, spans) = (HashSet::new(), BTreeMap::new());
-        Self { tables, limit, seen, spans, requests: 0, bytes: 0, full: false, left_out: 0 }
+        let (left_out, left_out_ranges) = (0, 0);
+        Self {
+            tables,
+            limit,
+            seen,
+            spans,
+            requests: 0,
+            bytes: 0,
+            full: false,
+            left_out,
+            left_out_ranges,
+        }
     }
 
     /// Adds files; tells how many are in layers without a zTOC. `path` is what was asked for.
@@ -44,6 +57,46 @@ impl<'a> Covered<'a> {
             }
         }
         eager
+    }
+
+    /// Adds parts of a file, first and last byte of each; tells whether it is in a layer without a zTOC.
+    pub(super) fn add_parts(&mut self, root: &Root<'_>, node: NodeId, parts: &[(u64, u64)]) -> u64 {
+        let Some(place) = root.content_place(node) else { return 0 };
+        let table = &self.tables[place.layer];
+        let Some(ztoc) = table.ztoc else { return 1 };
+        let new = self.seen.insert((place.layer, place.start));
+        let size = place.end - place.start;
+        // The reader compares the header before it gives out anything.
+        let mut wanted = vec![(place.header, place.header)];
+        // The file may be shorter now; what goes to its end has the byte behind it, as the reader has.
+        wanted.extend(parts.iter().filter(|(first, last)| *first < size && first <= last).map(
+            |(first, last)| {
+                let last = if last.saturating_add(1) >= size { size } else { *last };
+                (place.start + first, place.start + last)
+            },
+        ));
+        let mut complete = true;
+        for (first, last) in wanted {
+            let Some(first) = ztoc.zinfo.span_at(first) else { continue };
+            let last = ztoc.zinfo.span_at(last).unwrap_or(ztoc.zinfo.span_count() - 1);
+            complete &= self.take(table.digest, ztoc, (first, last.max(first)));
+        }
+        self.left_out += u64::from(new && !complete);
+        0
+    }
+
+    /// Adds bytes of a layer; tells whether the image has the layer.
+    pub(super) fn add_bytes(&mut self, range: &BlobRange) -> bool {
+        let Some(table) = self.tables.iter().find(|table| table.digest == range.layer) else {
+            return false;
+        };
+        if let Some(ztoc) = table.ztoc
+            && let Some(spans) =
+                ztoc.zinfo.spans_of_bytes((range.first, range.last), ztoc.compressed_archive_size)
+        {
+            self.left_out_ranges += u64::from(!self.take(range.layer, ztoc, spans));
+        }
+        true
     }
 
     /// Takes spans of a layer, unless that would take too long.

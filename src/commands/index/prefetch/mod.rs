@@ -3,6 +3,8 @@
 //! ```text
 //! lists, traces ► paths ► image's merged tree ► places in layers ► spans of zTOCs ► artifacts
 //!  lists.rs, trace.rs      paths.rs                                 stage, covered   soci/prefetch.rs
+//! access logs ─────────────────────────────────► bytes of layers ──────┘
+//!  ranges.rs
 //! ```
 //!
 //! The reader (`fs/layer/layer.go` of the reference) fetches all spans of a layer's artifact when it mounts the
@@ -12,10 +14,12 @@
 mod covered;
 mod lists;
 mod paths;
+mod ranges;
 mod stage;
 mod strace;
 mod trace;
 
 pub use lists::read_list;
+pub use ranges::BlobRange;
 pub(super) use stage::Search;
-pub use trace::read_trace;
+pub use trace::{Trace, TracedFile, read_trace};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::covered::{Covered, cost};
 use super::paths::{cleaned, file, files};
+use super::trace::TracedFile;
 use crate::commands::files::{ImageFiles, LayerTable, Loader, Root, ZtocOf};
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{PrefetchArtifact, PrefetchReport};
@@ -107,6 +108,8 @@ impl Search<'_> {
             spans: 0,
             bytes: 0,
             left_out: 0,
+            ranges: 0,
+            ranges_not_found: 0,
             seconds: None,
             artifacts: Vec::new(),
             not_found: Vec::new(),
@@ -156,19 +159,21 @@ impl Search<'_> {
             }
         }
         self.traced(&root, &platform, &mut covered, &mut report, warnings);
-        let Covered { seen, spans, left_out, requests, bytes, .. } = covered;
+        self.ranges(&platform, &mut covered, &mut report, warnings);
+        let Covered { seen, spans, left_out, left_out_ranges, requests, bytes, .. } = covered;
         (report.files, report.left_out) = (seen.len() as u64 - left_out, left_out);
+        report.ranges -= left_out_ranges;
         (report.spans, report.bytes) = (requests, bytes);
         if let Some(limit) = self.options.prefetch.limit {
             let seconds = limit.link.time(requests, bytes).as_secs_f64();
             report.seconds = Some(seconds);
-            if left_out > 0 {
-                warnings.add(|| {
-                    format!(
-                        "prefetch: {left_out} files of {platform} are left out: the others take {seconds:.1} s of {:.1} s",
-                        limit.time.as_secs_f64()
-                    )
-                });
+            let of = limit.time.as_secs_f64();
+            for (count, what) in [(left_out, "files"), (left_out_ranges, "recorded ranges")] {
+                if count > 0 {
+                    warnings.add(|| format!(
+                        "prefetch: {count} {what} of {platform} are left out: the others take {seconds:.1} s of {of:.1} s"
+                    ));
+                }
             }
         }
         report.artifacts = artifacts(&tables, &spans);
@@ -186,12 +191,16 @@ impl Search<'_> {
     ) {
         let traced = &self.options.prefetch.traced;
         let (mut gone, mut first) = (0, None);
-        for path in traced {
+        for TracedFile { path, parts } in traced {
             let cleaned = cleaned(path.as_bytes());
             match file(root, &cleaned) {
                 Ok(None) => {}
                 Ok(Some(node)) => {
-                    if covered.add(root, &[node], &cleaned) > 0 {
+                    let eager = match parts[..] {
+                        [] => covered.add(root, &[node], &cleaned),
+                        _ => covered.add_parts(root, node, parts),
+                    };
+                    if eager > 0 {
                         report.eager.push(path.clone());
                     }
                 }
@@ -207,6 +216,33 @@ impl Search<'_> {
             warnings.add(|| format!(
                 "prefetch: {gone} of {all} recorded files are not in {platform}, the first is {}",
                 excerpt(first)
+            ));
+        }
+    }
+
+    /// The bytes of layers that traces name.
+    fn ranges(
+        &self,
+        platform: &str,
+        covered: &mut Covered<'_>,
+        report: &mut PrefetchReport,
+        warnings: &mut Warnings,
+    ) {
+        let ranges = &self.options.prefetch.ranges;
+        let mut first = None;
+        for range in ranges {
+            if covered.add_bytes(range) {
+                report.ranges += 1;
+            } else {
+                report.ranges_not_found += 1;
+                first.get_or_insert(range.layer);
+            }
+        }
+        if let Some(first) = first {
+            let (gone, all) = (report.ranges_not_found, ranges.len());
+            warnings.add(|| format!(
+                "prefetch: {gone} of {all} recorded ranges are of layers that {platform} does not have, the first is \
+                 {first}: such a record serves for the layers that it was made of"
             ));
         }
     }
@@ -246,9 +282,10 @@ fn artifacts(
 }
 
 fn told(report: &PrefetchReport) -> String {
-    let PrefetchReport { platform, files, spans, bytes, artifacts, .. } = report;
+    let PrefetchReport { platform, files, ranges, spans, bytes, artifacts, .. } = report;
+    let ranges = if *ranges > 0 { format!(" and {ranges} recorded ranges") } else { String::new() };
     format!(
-        "{platform}: {files} files in {spans} spans of {} layers, {bytes} bytes",
+        "{platform}: {files} files{ranges} in {spans} spans of {} layers, {bytes} bytes",
         artifacts.len()
     )
 }

@@ -2,62 +2,111 @@
 //!
 //! | format | how it is told |
 //! | --- | --- |
-//! | log of `ctr-remote image optimize --record-out` (stargz): a JSON object with `path` on each line | the first line is an object |
+//! | access log of a registry or a proxy (`ranges.rs`) | a line has a blob's digest and a range of bytes |
+//! | log of the reference's snapshotter with `log_fuse_operations`: JSON, with a path and what was done with it | a line has `operation` |
+//! | log of `ctr-remote image optimize --record-out` (stargz), and what `soci-layout trace` writes: a JSON object with `path` on each line, and maybe `parts` | the first line is an object |
 //! | output of `strace -f` | one of the first lines is a system call |
 //! | a list: one path on each line | everything else |
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::lists::read;
+use super::ranges::{BlobRange, ranges};
 use super::strace;
 use crate::error::Error;
 
 /// Lines that are looked at to tell the format.
 const LOOKED_AT: usize = 100;
 
-/// The paths in a trace, each once, in the order of their first use.
+/// What a run used, each once, in the order of its first use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Files by their names.
+    pub files: Vec<TracedFile>,
+    /// Bytes of layers, where a record names those and no files.
+    pub ranges: Vec<BlobRange>,
+}
+
+/// A file that a run used, and how much of it.
+///
+/// Of an entry of a stargz record (`recorder/recorder.go` there) only the path matters: which layer it was is another
+/// matter for an image that was built again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TracedFile {
+    /// Its name.
+    pub path: String,
+    /// First and last byte of each part; all of it when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<(u64, u64)>,
+}
+
+impl From<String> for TracedFile {
+    fn from(path: String) -> Self {
+        Self { path, parts: Vec::new() }
+    }
+}
+
+/// Reads a trace.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::PrefetchList`].
-pub fn read_trace(path: &Path) -> Result<Vec<String>, Error> {
+pub fn read_trace(path: &Path) -> Result<Trace, Error> {
     let bytes = read(path)?;
     let text = String::from_utf8_lossy(&bytes);
     let wrong = |problem| Error::PrefetchList { path: path.to_owned(), problem };
-    let mut paths = parse(&text).map_err(wrong)?;
+    let mut trace = parse(&text).map_err(wrong)?;
     let mut seen = HashSet::new();
-    paths.retain(|path| seen.insert(path.clone()));
-    if paths.is_empty() {
+    trace.files.retain(|file| seen.insert(file.clone()));
+    let mut seen = HashSet::new();
+    trace.ranges.retain(|range| seen.insert(*range));
+    if trace == Trace::default() {
         return Err(wrong("there is no file in this trace".to_owned()));
     }
-    Ok(paths)
+    Ok(trace)
 }
 
-fn parse(text: &str) -> Result<Vec<String>, String> {
+fn parse(text: &str) -> Result<Trace, String> {
+    let of_files = |files| Trace { files, ranges: Vec::new() };
+    let of_paths = |paths: Vec<String>| of_files(paths.into_iter().map(TracedFile::from).collect());
     let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let ranges: Vec<BlobRange> = lines().flat_map(ranges).collect();
+    if !ranges.is_empty() {
+        return Ok(Trace { files: Vec::new(), ranges });
+    }
+    let operations: Vec<String> = lines().filter_map(operation).collect();
+    if !operations.is_empty() {
+        return Ok(of_paths(operations));
+    }
     if lines().next().is_some_and(|line| line.starts_with('{')) {
-        return stargz(text);
+        return objects(text).map(of_files);
     }
     if lines().take(LOOKED_AT).any(strace::is_call) {
-        return Ok(strace::paths(lines()));
+        return Ok(of_paths(strace::paths(lines())));
     }
-    Ok(lines().map(str::to_owned).collect())
+    Ok(of_paths(lines().map(str::to_owned).collect()))
 }
 
-/// An entry of a stargz record (`recorder/recorder.go` there). Which layer it was does not matter: an image that was
-/// built again has others.
+/// A line of the reference's snapshotter about a file that was read (`fs/layer/node.go` there). Its names are those of
+/// one layer, without the slash in front.
 #[derive(Deserialize)]
-struct Recorded {
+struct Operation {
+    operation: String,
     path: String,
 }
 
-fn stargz(text: &str) -> Result<Vec<String>, String> {
+fn operation(line: &str) -> Option<String> {
+    let Operation { operation, path } = serde_json::from_str(line).ok()?;
+    (operation == "file.Read").then_some(path)
+}
+
+fn objects(text: &str) -> Result<Vec<TracedFile>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
-        .map(|(number, line)| match serde_json::from_str::<Recorded>(line) {
-            Ok(recorded) => Ok(recorded.path),
+        .map(|(number, line)| match serde_json::from_str(line) {
+            Ok(file) => Ok(file),
             Err(error) => Err(format!(
                 "line {}: expected a JSON object with a path, as stargz records it: {error}",
                 number + 1
@@ -75,17 +124,29 @@ mod tests {
         // From stargz's own documentation, shortened.
         let stargz = "{\"path\":\"usr/bin/bash\",\"manifestDigest\":\"sha256:5d07\",\"layerIndex\":0}\n\
                       {\"path\":\"etc/nsswitch.conf\",\"manifestDigest\":\"sha256:5d07\",\"layerIndex\":0}\n";
-        assert_eq!(
-            parse(stargz).as_deref(),
-            Ok(&["usr/bin/bash".into(), "etc/nsswitch.conf".into()][..])
-        );
+        let paths = |text| {
+            let trace = parse(text)?;
+            Ok::<_, String>(trace.files.into_iter().map(|file| file.path).collect::<Vec<_>>())
+        };
+        let expected = ["usr/bin/bash".into(), "etc/nsswitch.conf".into()];
+        assert_eq!(paths(stargz).as_deref(), Ok(&expected[..]));
         let strace =
             "7 execve(\"/bin/sh\", [\"sh\"], 0x7ffd /* 3 vars */) = 0\n7 +++ exited with 0 +++\n";
-        assert_eq!(parse(strace).as_deref(), Ok(&["/bin/sh".into()][..]));
+        assert_eq!(paths(strace).as_deref(), Ok(&["/bin/sh".into()][..]));
         let list = "/bin/sh\n\netc/a (old) = b\n  /with spaces \n";
         let expected = ["/bin/sh".into(), "etc/a (old) = b".into(), "  /with spaces ".into()];
-        assert_eq!(parse(list).as_deref(), Ok(&expected[..]));
-        assert_eq!(parse("").as_deref(), Ok(&[][..]));
+        assert_eq!(paths(list).as_deref(), Ok(&expected[..]));
+        assert_eq!(parse(""), Ok(Trace::default()));
+    }
+
+    #[test]
+    fn parts_of_files() {
+        let text = "{\"path\":\"a\",\"parts\":[[0,9],[20,29]]}\n{\"path\":\"b\"}\n";
+        let trace = parse(text).expect("a trace");
+        assert_eq!(trace.files[0].parts, [(0, 9), (20, 29)]);
+        assert!(trace.files[1].parts.is_empty());
+        let lines = trace.files.iter().map(|file| serde_json::to_string(file).expect("JSON"));
+        assert_eq!(lines.map(|line| line + "\n").collect::<String>(), text);
     }
 
     #[test]

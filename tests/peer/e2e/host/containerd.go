@@ -63,10 +63,16 @@ enable = %[2]t
 enable = %[3]t
 [prefetch]
 enable = %[4]t
+[fuse]
+log_fuse_operations = %[5]t
 `
 
 // Mode is what a snapshotter is allowed to do.
-type Mode struct{ V1, V2, Prefetch bool }
+type Mode struct {
+	V1, V2, Prefetch bool
+	// Operations are logged: which files are read.
+	Operations bool
+}
 
 // Stack is containerd with one snapshotter.
 type Stack struct {
@@ -102,7 +108,7 @@ func NewStack(ctx context.Context, folder string, tools Tools, mode Mode) (_ *St
 	}()
 	settings := map[string]string{
 		"c.toml": fmt.Sprintf(containerdConfig, dir),
-		"s.toml": fmt.Sprintf(snapshotterConfig, dir, mode.V1, mode.V2, mode.Prefetch),
+		"s.toml": fmt.Sprintf(snapshotterConfig, dir, mode.V1, mode.V2, mode.Prefetch, mode.Operations),
 	}
 	for name, text := range settings {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

@@ -24,6 +24,9 @@ func (s *Stack) LogMark() int64 {
 	return info.Size()
 }
 
+// LogFile is the snapshotter's log.
+func (s *Stack) LogFile() string { return s.snapshotter.logFile }
+
 // LogAfter reads what the snapshotter has logged since a mark.
 func (s *Stack) LogAfter(mark int64) ([]LogLine, error) {
 	f, err := os.Open(s.snapshotter.logFile)

@@ -34,6 +34,8 @@ var (
 type Image struct {
 	Architecture string
 	Layers       []corpus.Layer
+	// Config says how it runs; nil for what the checks need.
+	Config *ocispec.ImageConfig
 }
 
 // Write makes a layout of one image, with an image index if it has several platforms.
@@ -74,6 +76,9 @@ func (w *writer) image(types Types, p Image) ocispec.Descriptor {
 	config := ocispec.Image{Platform: platform, RootFS: ocispec.RootFS{Type: "layers"}}
 	config.Config.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	config.Config.Cmd = []string{"/opt/e2e/greet"}
+	if p.Config != nil {
+		config.Config = *p.Config
+	}
 	manifest := ocispec.Manifest{Versioned: version, MediaType: types.manifest}
 	for _, l := range p.Layers {
 		d := ocispec.Descriptor{MediaType: l.MediaType, Digest: l.Digest, Size: l.Size}

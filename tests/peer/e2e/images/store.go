@@ -47,6 +47,11 @@ func NewStore(cache, fresh string) (*Store, error) {
 // Packages is a layer of packages; base adds the links of a root file system. Method is
 // the name of a writer of the corpus.
 func (s *Store) Packages(name string, base bool, names []string, method string) (corpus.Layer, error) {
+	return s.Kept(name, method, packages(s.packages, base, names))
+}
+
+// Kept is a layer that is made once.
+func (s *Store) Kept(name, method string, content func(*tar.Writer) error) (corpus.Layer, error) {
 	file := filepath.Join(s.kept, name+"."+method)
 	var known corpus.Layer
 	if text, err := os.ReadFile(file + ".json"); err == nil && json.Unmarshal(text, &known) == nil {
@@ -60,7 +65,7 @@ func (s *Store) Packages(name string, base bool, names []string, method string) 
 	}
 	defer os.RemoveAll(dir)
 	making := filepath.Join(dir, "layer")
-	layer, err := build(making, name, method, written(packages(s.packages, base, names)))
+	layer, err := build(making, name, method, written(content))
 	if err != nil {
 		return layer, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -12,6 +13,9 @@ import (
 
 // Request is one line of the access log.
 type Request struct {
+	// Time is when it came, Took how long it was until its answer was sent.
+	Time         time.Time
+	Took         time.Duration
 	Method, Path string
 	// Range is the header of that name, "" where the whole is asked for.
 	Range  string
@@ -31,6 +35,8 @@ type Log struct {
 	// running are requests that are not in the log yet. A client has the last byte of an
 	// answer a moment before its request is written down.
 	running int
+	// begun and sent count what was asked for and what was answered, also of requests that are running.
+	begun, sent atomic.Int64
 }
 
 // runningLimit is how long a request may take to end once nobody waits for it.
@@ -40,6 +46,7 @@ func (l *Log) begin() {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	l.running++
+	l.begun.Add(1)
 }
 
 func (l *Log) end(r Request) {
@@ -48,6 +55,9 @@ func (l *Log) end(r Request) {
 	l.running--
 	l.requests = append(l.requests, r)
 }
+
+// SoFar is the number of requests and of bytes sent at this moment, also of requests that are running.
+func (l *Log) SoFar() (requests, bytes int64) { return l.begun.Load(), l.sent.Load() }
 
 // Mark is a place in the log: what comes later is After it.
 func (l *Log) Mark() int {

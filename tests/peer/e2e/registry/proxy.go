@@ -55,12 +55,11 @@ func serve(backend http.Handler, slow *Throttle) (*Registry, error) {
 		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			r.Log.begin()
-			slow.request()
-			counted := &counter{ResponseWriter: w, slow: slow, status: http.StatusOK}
-			asked := Request{Method: q.Method, Path: q.URL.Path, Range: q.Header.Get("Range")}
+			asked := Request{Time: time.Now(), Method: q.Method, Path: q.URL.Path, Range: q.Header.Get("Range")}
+			counted := &counter{ResponseWriter: w, log: r.Log, slow: slow, line: slow.request(), status: http.StatusOK}
 			// Also when the proxy panics because its client has gone away.
 			defer func() {
-				asked.Status, asked.Bytes = counted.status, counted.bytes
+				asked.Took, asked.Status, asked.Bytes = time.Since(asked.Time), counted.status, counted.bytes
 				r.Log.end(asked)
 			}()
 			backend.ServeHTTP(counted, q)
@@ -84,7 +83,9 @@ func (r *Registry) Close() error {
 // counter counts what a backend answers, at the speed of the throttle.
 type counter struct {
 	http.ResponseWriter
+	log    *Log
 	slow   *Throttle
+	line   *line
 	status int
 	bytes  int64
 }
@@ -95,9 +96,10 @@ func (c *counter) WriteHeader(status int) {
 }
 
 func (c *counter) Write(p []byte) (int, error) {
-	c.slow.send(len(p))
+	c.slow.send(c.line, len(p))
 	n, err := c.ResponseWriter.Write(p)
 	c.bytes += int64(n)
+	c.log.sent.Add(int64(n))
 	return n, err
 }
 

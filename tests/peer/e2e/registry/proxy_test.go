@@ -63,3 +63,17 @@ func TestFront(t *testing.T) {
 		t.Errorf("%d bytes after the mark", got)
 	}
 }
+
+// TestBusy: requests at the same time count once, and only from the moment on.
+func TestBusy(t *testing.T) {
+	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
+	requests := []Request{
+		{Time: at(10), Took: 2 * time.Second}, {Time: at(0), Took: 3 * time.Second},
+		{Time: at(11), Took: 3 * time.Second}, {Time: at(11), Took: time.Second},
+	}
+	for since, want := range map[int]time.Duration{0: 7, 2: 5, 5: 4, 13: 1, 20: 0} {
+		if got := Busy(requests, at(since)); got != want*time.Second {
+			t.Errorf("since %d: %v, want %d s", since, got, want)
+		}
+	}
+}

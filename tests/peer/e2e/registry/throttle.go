@@ -5,31 +5,45 @@ import (
 	"time"
 )
 
-// Throttle slows all traffic of a proxy down together. The zero value does nothing.
+// Throttle slows the traffic of a proxy down. The zero value does nothing.
 type Throttle struct {
-	// BytesPerSecond of all bodies together, 0 for no limit.
+	// BytesPerSecond of all bodies, 0 for no limit.
 	BytesPerSecond float64
 	// Latency of each request.
 	Latency time.Duration
+	// PerConnection gives each connection a line of its own, as object stores do; else all of them share one.
+	PerConnection bool
 
-	lock sync.Mutex
-	free time.Time // when the line has carried all that was sent
+	shared line
 }
 
-// request waits as long as a request takes on its way.
-func (t *Throttle) request() { time.Sleep(t.Latency) }
+// line is what bytes go over, one behind the other.
+type line struct {
+	lock sync.Mutex
+	free time.Time // when it has carried all that was sent
+}
+
+// request waits as long as a request takes on its way, and gives the line of its answer. A connection of HTTP/1.1
+// has one request at a time.
+func (t *Throttle) request() *line {
+	time.Sleep(t.Latency)
+	if t.PerConnection {
+		return new(line)
+	}
+	return &t.shared
+}
 
 // send waits until that many bytes have gone over the line, behind those of others.
-func (t *Throttle) send(bytes int) {
+func (t *Throttle) send(l *line, bytes int) {
 	if t.BytesPerSecond == 0 {
 		return
 	}
-	t.lock.Lock()
-	if now := time.Now(); t.free.Before(now) {
-		t.free = now
+	l.lock.Lock()
+	if now := time.Now(); l.free.Before(now) {
+		l.free = now
 	}
-	t.free = t.free.Add(time.Duration(float64(bytes) / t.BytesPerSecond * float64(time.Second)))
-	until := t.free
-	t.lock.Unlock()
+	l.free = l.free.Add(time.Duration(float64(bytes) / t.BytesPerSecond * float64(time.Second)))
+	until := l.free
+	l.lock.Unlock()
 	time.Sleep(time.Until(until))
 }

@@ -1,0 +1,3 @@
+#!/bin/bash
+echo started
+exec /usr/share/elasticsearch/bin/elasticsearch
