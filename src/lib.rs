@@ -43,6 +43,8 @@ mod layout;
 mod limits;
 mod oci;
 mod progress;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod soci;
 mod threads;
 mod unfinished;
@@ -59,8 +61,10 @@ pub use commands::layer_choice::LayerChoice;
 pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
+#[cfg(feature = "registry")]
+pub use commands::{check, push};
 pub use commands::{diff, doctor, files, gc, inspect, plan as estimate, verify};
-pub use error::{Error, ErrorKind, Taken};
+pub use error::{Error, ErrorKind, RegistryTrouble, Taken};
 pub use layout::Layout;
 pub use layout::select::ImageFilter;
 pub use oci::digest::Digest;

@@ -16,10 +16,14 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Err(error) => return explain(&error, printer),
     };
     let ended = match cli.command {
+        #[cfg(feature = "registry")]
+        Command::Check(args) => cmd::check::run(&args, printer),
         Command::Diff(args) => cmd::diff::run(&args, printer),
         Command::Doctor(args) => cmd::doctor::run(&args, printer),
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Inspect(args) => cmd::inspect::run(&args, printer),
+        #[cfg(feature = "registry")]
+        Command::Push(args) => cmd::push::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),

@@ -5,6 +5,8 @@
 
 mod cache;
 mod cat;
+#[cfg(feature = "registry")]
+mod check;
 mod diff;
 mod doctor;
 mod filter;
@@ -18,6 +20,10 @@ mod ls;
 mod plan;
 mod prefetch;
 mod progress;
+#[cfg(feature = "registry")]
+mod push;
+#[cfg(feature = "registry")]
+mod registry;
 mod remove;
 mod shell;
 mod verify;
@@ -28,6 +34,8 @@ use super::exit;
 use crate::cli::show::style;
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
+#[cfg(feature = "registry")]
+pub(crate) use check::CheckArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use doctor::DoctorArgs;
 use filter::ImageFilterArgs;
@@ -40,6 +48,8 @@ use jobs::jobs;
 pub(crate) use ls::LsArgs;
 pub(crate) use plan::PlanArgs;
 pub(crate) use progress::Progress;
+#[cfg(feature = "registry")]
+pub(crate) use push::PushArgs;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
@@ -65,6 +75,10 @@ pub(crate) enum Command {
     #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
     Plan(PlanArgs),
     Verify(VerifyArgs),
+    #[cfg(feature = "registry")]
+    Push(PushArgs),
+    #[cfg(feature = "registry")]
+    Check(CheckArgs),
     Doctor(DoctorArgs),
     Inspect(InspectArgs),
     Ls(LsArgs),

@@ -1,0 +1,39 @@
+//! Registries: the OCI distribution protocol, as much of it as this program needs. All code that talks to a network is
+//! in this folder.
+//!
+//! ```text
+//! reference   HOST/REPO[:TAG][@DIGEST], as people write it
+//! tls         which certificates are trusted
+//! credentials docker's config.json and its credential helpers
+//! challenge   what a registry wants to see before it answers
+//! client      one request: authorised, retried, redirected, within limits
+//! repository  manifests, blobs, referrers of one repository
+//! ranged      a blob as a reader that goes on after cut connections
+//! upload      blobs into a repository
+//! ```
+//!
+//! **Why not `oci-client`.** It was looked at first (0.18). It brings 130 crates more (tokio, reqwest, aws-lc-rs, whose C code
+//! needs a C compiler for each target), against 29 with ureq and rustls. And it lacks what is needed here: it reads
+//! manifests and errors without a limit, it retries nothing and does not know Retry-After, an upload that is cut cannot
+//! go on, and redirects and the place of the token server are left to an HTTP client that cannot be asked. What remains of
+//! it are URLs. `docker_credential`, which goes with it, is used; the messages of its errors are not (they hold what a helper
+//! printed).
+
+mod challenge;
+mod client;
+mod credentials;
+mod fetched;
+mod reference;
+mod repository;
+mod source;
+mod tls;
+mod upload;
+
+pub(crate) use client::Client;
+pub use client::RegistryOptions;
+pub(crate) use fetched::Fetched;
+pub(crate) use reference::is_tag;
+pub use reference::{ParseReferenceError, Reference};
+pub(crate) use repository::{Repository, fallback_tag};
+pub(crate) use source::RemoteSource;
+pub(crate) use upload::{Blob, Brought};
