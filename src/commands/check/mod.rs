@@ -8,10 +8,10 @@
 pub(in crate::commands) mod find;
 mod image;
 mod report;
-mod run;
+pub(in crate::commands) mod run;
 
 pub use report::{
     CHECK_REPORT_VERSION, CheckFinding, CheckReport, CheckedImage, Consumer, Mistake,
 };
 pub use run::{CheckOptions, check};
-pub(in crate::commands) use run::{index_of, root};
+
