@@ -63,12 +63,11 @@ fn challenges(mut text: &str) -> Vec<(String, Parameters)> {
             text = rest;
             continue;
         };
-        let (value, rest) = match value.strip_prefix('"') {
-            Some(quoted) => unquote(quoted),
-            None => {
-                let end = value.find([',', ' ', '\t']).unwrap_or(value.len());
-                (value[..end].to_owned(), &value[end..])
-            }
+        let (value, rest) = if let Some(quoted) = value.strip_prefix('"') {
+            unquote(quoted)
+        } else {
+            let end = value.find([',', ' ', '\t']).unwrap_or(value.len());
+            (value[..end].to_owned(), &value[end..])
         };
         if let Some((_, parameters)) = found.last_mut() {
             parameters.push((word.to_owned(), value));

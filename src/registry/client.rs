@@ -170,13 +170,14 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`Error::Registry`], [`Error::Cancelled`].
     pub(crate) fn send(&self, to: &Reference, request: &Request<'_>) -> Result<Answer, Error> {
-        let mut waited = Duration::ZERO;
+        let (begun, mut waited) = (Instant::now(), Duration::ZERO);
         let mut attempt = 1;
         loop {
             if (self.cancelled)() {
                 return Err(Error::Cancelled);
             }
             let last = !request.again || attempt == ATTEMPTS;
+            let last = last || begun.elapsed() > PATIENCE;
             let pause = match self.authorised(to, request) {
                 Ok(answer) if !can_pass(answer.status) => return Ok(answer),
                 Ok(answer) if last => {
@@ -352,12 +353,7 @@ impl<'a> Client<'a> {
         }
         let mut body = answer.body;
         let bytes = read_all(&mut body, MAX_TOKEN_SIZE).map_err(Stop::Cut)?;
-        #[derive(serde::Deserialize)]
-        struct Answer {
-            token: Option<String>,
-            access_token: Option<String>,
-        }
-        let found: Option<Answer> = serde_json::from_slice(&bytes).ok();
+        let found: Option<Token> = serde_json::from_slice(&bytes).ok();
         let token =
             found.and_then(|found| found.token.filter(|t| !t.is_empty()).or(found.access_token));
         let usable = |token: &String| token.bytes().all(|b| b.is_ascii_graphic());
@@ -496,6 +492,13 @@ impl<'a> Client<'a> {
     }
 }
 
+/// What a token server answers.
+#[derive(serde::Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
 /// What a token server is asked for.
 struct TokenRequest<'a> {
     realm: &'a str,
@@ -512,7 +515,7 @@ enum Stop {
     Own(Error),
 }
 
-impl<'a> Request<'a> {
+impl Request<'_> {
     pub(super) fn new(method: Method, target: String, action: impl Into<String>) -> Self {
         Self {
             method,

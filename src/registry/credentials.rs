@@ -3,7 +3,7 @@
 //!
 //! What is secret has no `Debug` and no `Display`, and the errors of helpers are not shown: they hold what the helper printed.
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use docker_credential::{CredentialRetrievalError as Problem, DockerCredential};
 
 /// What a registry is told about who asks.
 #[derive(Clone)]
@@ -27,7 +27,6 @@ impl std::fmt::Debug for Credential {
 pub(super) fn find(host: &str) -> Result<Option<Credential>, String> {
     // The name that `docker login` writes for Docker Hub.
     let server = if host == "docker.io" { "https://index.docker.io/v1/" } else { host };
-    use CredentialRetrievalError as Problem;
     match docker_credential::get_credential(server) {
         Ok(DockerCredential::UsernamePassword(name, _)) if name.is_empty() => Ok(None),
         Ok(DockerCredential::UsernamePassword(name, password)) => {

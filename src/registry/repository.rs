@@ -145,7 +145,7 @@ impl<'a> Repository<'a> {
     }
 
     /// Whether the blob is there, and its size where the registry says it.
-    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<Option<u64>>, Error> {
+    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Presence, Error> {
         let request = self.request(
             Method::HEAD,
             &format!("blobs/{digest}"),
@@ -154,9 +154,10 @@ impl<'a> Repository<'a> {
         let answer = self.send(&request)?;
         match answer.status {
             StatusCode::OK => {
-                Ok(Some(answer.header("content-length").and_then(|text| text.parse().ok())))
+                let size = answer.header("content-length").and_then(|text| text.parse().ok());
+                Ok(size.map_or(Presence::There, Presence::Sized))
             }
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NOT_FOUND => Ok(Presence::Absent),
             _ => Err(self.unexpected(&request, answer)),
         }
     }
@@ -306,6 +307,16 @@ impl<'a> Repository<'a> {
             _ => Mounted::No,
         })
     }
+}
+
+/// Whether a blob is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Absent,
+    /// With so many bytes.
+    Sized(u64),
+    /// The registry does not say its size.
+    There,
 }
 
 /// What became of a wish to take a blob over.

@@ -9,7 +9,7 @@ use ureq::http::Method;
 
 use super::client::{Answer, Payload, Request};
 use super::fetched::Problem;
-use super::repository::{Mounted, Repository};
+use super::repository::{Mounted, Presence, Repository};
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::oci::digest::Digest;
 
@@ -40,12 +40,11 @@ impl Repository<'_> {
         let action = || format!("write blob {digest}");
         let (mut place, mut offset, mut attempt) = (begun, 0, 1);
         loop {
-            let location = match place.take() {
-                Some(location) => location,
-                None => {
-                    offset = 0;
-                    self.begin(action())?
-                }
+            let location = if let Some(location) = place.take() {
+                location
+            } else {
+                offset = 0;
+                self.begin(action())?
             };
             let error = match self.rest(&location, digest, (size, offset), blob, action()) {
                 Ok(()) => return Ok(()),
@@ -165,8 +164,8 @@ impl Repository<'_> {
         others: &[String],
     ) -> Result<Brought, Error> {
         match self.blob_size(digest)? {
-            Some(None) => return Ok(Brought::There),
-            Some(Some(found)) if found == size => return Ok(Brought::There),
+            Presence::There => return Ok(Brought::There),
+            Presence::Sized(found) if found == size => return Ok(Brought::There),
             _ => {}
         }
         let mut begun = None;

@@ -1,11 +1,12 @@
 //! The options of `soci-layout check`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use soci_layout::Platform;
-use soci_layout::check::{CheckOptions, Consumer};
+use soci_layout::check::CheckOptions;
 use soci_layout::registry::Reference;
 
 use super::super::exit;
+use super::doctor::Target;
 use super::registry::RegistryArgs;
 use super::{IMAGES, OUTPUT, Progress, RUN};
 use crate::cli::show::size;
@@ -27,8 +28,10 @@ pub(crate) struct CheckArgs {
     pub(crate) reference: Reference,
 
     /// Who is to load the image [default: any consumer]
-    #[arg(long = "for", value_name = "CONSUMER", help_heading = RUN)]
-    pub(crate) consumer: Option<For>,
+    ///
+    /// All of them take V2 indexes only, as they are set up by default.
+    #[arg(long = "for", value_name = "TARGET", help_heading = RUN)]
+    pub(crate) target: Option<Target>,
 
     /// Only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
     ///
@@ -56,26 +59,11 @@ pub(crate) struct CheckArgs {
     pub(crate) quiet: bool,
 }
 
-/// Consumers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum For {
-    /// AWS Fargate: V2 indexes (V1 only for those who used it before)
-    Fargate,
-    /// soci-snapshotter on the nodes of a cluster, as it is set up by default: V2 indexes
-    Eks,
-    /// containerd with soci-snapshotter 0.10 or later, as it is set up by default: V2 indexes
-    Containerd,
-}
-
 impl CheckArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> CheckOptions {
         let mut options = CheckOptions::default();
-        options.consumer = self.consumer.map(|consumer| match consumer {
-            For::Fargate => Consumer::Fargate,
-            For::Eks => Consumer::Eks,
-            For::Containerd => Consumer::Containerd,
-        });
+        options.target = self.target.map(Target::library);
         options.platforms.clone_from(&self.platforms);
         options.min_layer_size = self.min_layer_size;
         options.registry = self.registry.options();

@@ -13,14 +13,15 @@ pub(super) const REGISTRY: &str = "Registry";
 pub(crate) struct RegistryArgs {
     /// Speak HTTP without TLS
     ///
-    /// Credentials and content are then sent in clear. A registry on this machine (localhost, 127.0.0.1, ::1) is spoken
-    /// to without TLS anyway when it has none.
+    /// Credentials and content are then sent in clear. A registry on this machine is spoken to without TLS anyway
+    /// when it has none.
     #[arg(long, help_heading = REGISTRY)]
     pub(crate) plain_http: bool,
 
     /// Trust the certificates in this PEM file, besides the system's
     ///
-    /// For registries with a certificate of one's own. SSL_CERT_FILE names another list for the system's.
+    /// For registries with a certificate of one's own. The environment variable `SSL_CERT_FILE` names another list for the
+    /// system's.
     #[arg(long, value_name = "FILE", help_heading = REGISTRY)]
     pub(crate) ca_file: Option<PathBuf>,
 }

@@ -1,5 +1,7 @@
 //! `soci-layout push`.
 
+use std::fmt::Write as _;
+
 use soci_layout::push::PushReport;
 
 use super::super::args::PushArgs;
@@ -34,18 +36,21 @@ fn summary(report: &PushReport) -> String {
         Some(before) => format!(" (before: {})", escape::label(before)),
         None => String::new(),
     };
-    let mut out = format!("{reference}  {digest}{before}\n");
     let blobs = count(report.blobs_sent, "blob");
     let bytes = Bytes(report.bytes_sent);
     let manifests = count(report.manifests_sent, "manifest");
     let there = report.blobs_there + report.manifests_there;
-    out += &format!("sent {blobs} ({bytes}) and {manifests}; {there} were there");
-    if report.blobs_mounted > 0 {
-        out += &format!(", {} taken over from other repositories", report.blobs_mounted);
-    }
-    out += &format!(", in {:.1} s\n", report.seconds);
+    let mounted = match report.blobs_mounted {
+        0 => String::new(),
+        mounted => format!(", {mounted} taken over from other repositories"),
+    };
+    let seconds = report.seconds;
+    let mut out = format!(
+        "{reference}  {digest}{before}\n\
+         sent {blobs} ({bytes}) and {manifests}; {there} were there{mounted}, in {seconds:.1} s\n"
+    );
     for tag in &report.referrers_tags {
-        out += &format!("list of referrers: {}\n", escape::label(tag));
+        let _ = writeln!(out, "list of referrers: {}", escape::label(tag));
     }
     out
 }

@@ -11,7 +11,7 @@ use crate::layout::tree::{Content, Image, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, SOCI_PREFETCH, ZTOC, is_nondistributable, layer_kind};
 use crate::oci::soci_version::IndexVersion;
-use crate::registry::RemoteSource;
+use crate::registry::{Presence, RemoteSource};
 use crate::soci::find::layer_of;
 
 /// What the images of one tag have in common.
@@ -22,8 +22,8 @@ pub(super) struct Checker<'a> {
     pub(super) needs_v2: bool,
     /// Layers whose blob is smaller are no finding, whatever their type.
     pub(super) min_layer_size: u64,
-    /// What is known of blobs: `None` for those that are not there.
-    pub(super) blobs: BTreeMap<Digest, Option<Option<u64>>>,
+    /// What is known of blobs.
+    pub(super) blobs: BTreeMap<Digest, Presence>,
     /// Indexes that were looked into, with their entries.
     pub(super) seen: BTreeSet<Digest>,
     pub(super) findings: Vec<CheckFinding>,
@@ -176,7 +176,7 @@ impl Checker<'_> {
         let mut findings = Findings::default();
         let (source, blobs) = (self.source, &mut self.blobs);
         let read = document::text(index, bytes, &mut findings, &mut |config| {
-            Ok(size(source, blobs, config)?.is_some())
+            Ok(size(source, blobs, config)? != Presence::Absent)
         });
         let entries = match read {
             Ok(entries) => entries,
@@ -252,10 +252,10 @@ impl Checker<'_> {
         ztoc: bool,
     ) -> Result<bool, Error> {
         let found = match size(self.source, &mut self.blobs, &blob.digest)? {
-            Some(None) => return Ok(true),
-            Some(Some(found)) if found == blob.size => return Ok(true),
-            Some(Some(found)) => Some(found),
-            None => None,
+            Presence::There => return Ok(true),
+            Presence::Sized(found) if found == blob.size => return Ok(true),
+            Presence::Sized(found) => Some(found),
+            Presence::Absent => None,
         };
         let mistake = match (ztoc, found) {
             (true, None) => Mistake::ZtocMissing,
@@ -279,6 +279,7 @@ impl Checker<'_> {
     }
 
     /// Tells a finding, once.
+    #[expect(clippy::needless_pass_by_value, reason = "texts and digests, made for this call")]
     pub(super) fn add(
         &mut self,
         mistake: Mistake,
@@ -306,9 +307,9 @@ const MAX_FINDINGS: usize = 1000;
 /// Whether a blob is there, and its size; asked once.
 fn size(
     source: &RemoteSource<'_>,
-    blobs: &mut BTreeMap<Digest, Option<Option<u64>>>,
+    blobs: &mut BTreeMap<Digest, Presence>,
     digest: &Digest,
-) -> Result<Option<Option<u64>>, Error> {
+) -> Result<Presence, Error> {
     if let Some(known) = blobs.get(digest) {
         return Ok(*known);
     }

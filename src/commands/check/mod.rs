@@ -10,8 +10,5 @@ mod image;
 mod report;
 pub(in crate::commands) mod run;
 
-pub use report::{
-    CHECK_REPORT_VERSION, CheckFinding, CheckReport, CheckedImage, Consumer, Mistake,
-};
+pub use report::{CHECK_REPORT_VERSION, CheckFinding, CheckReport, CheckedImage, Mistake};
 pub use run::{CheckOptions, check};
-

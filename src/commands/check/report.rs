@@ -2,23 +2,12 @@
 
 use serde::Serialize;
 
+use crate::commands::doctor::Target;
 use crate::commands::verify::Consequence;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
 pub const CHECK_REPORT_VERSION: u32 = 1;
-
-/// Who is to load the images lazily.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Consumer {
-    /// AWS Fargate.
-    Fargate,
-    /// soci-snapshotter on nodes of a Kubernetes cluster, as it is set up there by default.
-    Eks,
-    /// containerd with soci-snapshotter 0.10 or later, as it is set up by default.
-    Containerd,
-}
 
 /// The outcome of [`super::check`].
 #[derive(Clone, Debug, Serialize)]
@@ -29,8 +18,8 @@ pub struct CheckReport {
     pub reference: String,
     /// Digest behind the tag.
     pub digest: Digest,
-    /// Who is to load it; nothing when any consumer is meant.
-    pub consumer: Option<Consumer>,
+    /// Whose rules count; `null` for all.
+    pub target: Option<Target>,
     /// Its images, in the order in which they are found.
     pub images: Vec<CheckedImage>,
     /// Everything that is wrong, in the order of the images; empty when all is well.

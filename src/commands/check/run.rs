@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use super::image::Checker;
-use super::report::{CHECK_REPORT_VERSION, CheckReport, Consumer, Mistake};
+use super::report::{CHECK_REPORT_VERSION, CheckReport, Mistake};
+use crate::commands::doctor::Target;
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
 use crate::error::{Error, RegistryTrouble};
 use crate::layout::select::ImageFilter;
@@ -22,7 +23,7 @@ use crate::soci::IMAGE_MANIFEST_DIGEST;
 #[non_exhaustive]
 pub struct CheckOptions {
     /// Who is to load the images; nothing for any consumer.
-    pub consumer: Option<Consumer>,
+    pub target: Option<Target>,
     /// Platforms; empty for all.
     pub platforms: Vec<Platform>,
     /// Layers of a type of which no zTOC can be made are a finding from this size on, in bytes.
@@ -34,7 +35,7 @@ pub struct CheckOptions {
 impl Default for CheckOptions {
     fn default() -> Self {
         Self {
-            consumer: None,
+            target: None,
             platforms: Vec::new(),
             min_layer_size: DEFAULT_MIN_LAYER_SIZE,
             registry: RegistryOptions::default(),
@@ -70,7 +71,7 @@ pub fn check(
     let mut checker = Checker {
         source: &source,
         tree: &tree,
-        needs_v2: options.consumer.is_some(),
+        needs_v2: options.target.is_some(),
         min_layer_size: options.min_layer_size,
         blobs: BTreeMap::new(),
         seen: BTreeSet::new(),
@@ -102,7 +103,7 @@ pub fn check(
         version: CHECK_REPORT_VERSION,
         reference: reference.to_string(),
         digest: fetched.digest,
-        consumer: options.consumer,
+        target: options.target,
         images,
         findings: checker.findings,
         seconds: start.elapsed().as_secs_f64(),
@@ -125,10 +126,8 @@ impl Checker<'_> {
         };
         let platform = descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default();
         match &node.content {
-            Content::Image(image) => {
-                if found.iter().all(|(known, _)| *known != descriptor.digest) {
-                    found.push((descriptor.digest, image));
-                }
+            Content::Image(image) if found.iter().all(|(known, _)| *known != descriptor.digest) => {
+                found.push((descriptor.digest, image));
             }
             // An image that names an absent SOCI index says so itself.
             Content::Missing if descriptor.annotations.contains_key(IMAGE_MANIFEST_DIGEST) => {}

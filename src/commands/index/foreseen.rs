@@ -46,7 +46,10 @@ impl Foreseen<'_> {
                 .layers
                 .candidates
                 .valid(self.layout, layer, compression, self.options)?
-                .or_else(|| self.cache.foretell(layer, compression, self.options))
+                .or_else(|| {
+                    let found = self.cache.foretell(layer, compression, self.options);
+                    found.map(|(ready, ztoc, _)| (ready, ztoc))
+                })
                 .map(|(ready, ztoc)| (ready.digest, ztoc)),
             _ => None,
         };

@@ -207,10 +207,10 @@ impl<'a> Layers<'a> {
                             self.candidates.valid(layout, descriptor, *compression, options)?;
                         let outcome = if let Some((ready, ztoc)) = found {
                             reused(&ready, &ztoc, ReusedFrom::Layout)
-                        } else if let Some((ready, ztoc)) =
+                        } else if let Some((ready, ztoc, from)) =
                             cache.foretell(descriptor, *compression, options)
                         {
-                            reused(&ready, &ztoc, ReusedFrom::Cache)
+                            reused(&ready, &ztoc, from)
                         } else {
                             LayerOutcome::Pending
                         };
@@ -354,7 +354,7 @@ impl<'a> Layers<'a> {
             );
         }
         if let Some(taken) = job.cache.take(layer.descriptor, compression, job)? {
-            let outcome = reused(&taken.ready, &taken.ztoc, ReusedFrom::Cache);
+            let outcome = reused(&taken.ready, &taken.ztoc, taken.from);
             let (ztoc, staged) = (Some(taken.ready), taken.staged);
             return Ok((Finished { outcome, ztoc, staged }, Outcome::Cached));
         }

@@ -15,6 +15,8 @@ mod layers;
 pub(crate) mod options;
 pub mod prefetch;
 pub(in crate::commands) mod prune;
+#[cfg(feature = "registry")]
+mod remote;
 pub mod report;
 mod reuse;
 pub(in crate::commands) mod roots;

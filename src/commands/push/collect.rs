@@ -86,8 +86,10 @@ impl Load {
 fn entry<'a>(layout: &Layout, tree: &'a Tree, name: Option<&str>) -> Result<&'a Node, Error> {
     // Lists of referrers and what refers to others go along with their images.
     let alone = |node: &&Node| match &node.content {
-        Content::Referrers { .. } | Content::Attestation { .. } | Content::Other => false,
-        Content::Soci(_) => false,
+        Content::Referrers { .. }
+        | Content::Attestation { .. }
+        | Content::Soci(_)
+        | Content::Other => false,
         Content::Artifact(artifact) => artifact.subject.is_none(),
         _ => node.known().is_some(),
     };
