@@ -21,8 +21,8 @@
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 //!
-//! **Features**, both on by default: `archives` adds the module `archive` (layouts in tar archives and pipes;
-//! tokio), `cli` the program and what it alone needs. A library that works on directories is
+//! **Features**, all on by default: `archives` adds the module `archive` (layouts in tar archives and pipes;
+//! tokio), `registry` the modules `registry`, `check` and `push` (ureq, rustls), `cli` the program and what it alone needs. A library that works on directories is
 //! `soci-layout = { default-features = false }`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make their own files"))]
