@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
+#[cfg(feature = "registry")]
+use super::args::RegistryCommand;
 use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::show::printer::Printer;
@@ -16,14 +18,14 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Err(error) => return explain(&error, printer),
     };
     let ended = match cli.command {
-        #[cfg(feature = "registry")]
-        Command::Check(args) => cmd::check::run(&args, printer),
         Command::Diff(args) => cmd::diff::run(&args, printer),
         Command::Doctor(args) => cmd::doctor::run(&args, printer),
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Inspect(args) => cmd::inspect::run(&args, printer),
         #[cfg(feature = "registry")]
-        Command::Push(args) => cmd::push::run(&args, printer),
+        Command::Registry(RegistryCommand::Push(args)) => cmd::push::run(&args, printer),
+        #[cfg(feature = "registry")]
+        Command::Registry(RegistryCommand::Check(args)) => cmd::check::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),
@@ -51,5 +53,17 @@ fn explain(error: &clap::Error, printer: Printer) -> Exit {
             printer.err(&show::message::stdout_failed(&error));
             Exit::Error
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
     }
 }

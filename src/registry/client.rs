@@ -12,14 +12,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use ureq::http::{HeaderMap, Method, StatusCode, Uri, header};
-use ureq::{Agent, Body, SendBody};
+use ureq::http::{Method, StatusCode, Uri, header};
+use ureq::{Agent, SendBody};
 
 use super::challenge::Challenge;
 use super::credentials::{self, Credential};
 use super::fetched::Problem;
 use super::reference::{Reference, is_loopback};
+use super::request::{Answer, Payload, Request, read_all};
 use super::tls;
+use super::url::{Origin, encode, resolve};
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::oci::json::excerpt;
 
@@ -72,57 +74,6 @@ struct Known {
     authorizations: HashMap<(String, String), String>,
     /// Never to be shown, even when a registry repeats it.
     secrets: Vec<String>,
-}
-
-/// A request.
-pub(crate) struct Request<'a> {
-    pub(super) method: Method,
-    /// Below the origin of the registry, or an URL that it gave.
-    pub(super) target: String,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Payload<'a>,
-    /// What a token has to allow.
-    pub(super) scopes: Vec<String>,
-    /// Whether it can be sent again after it was sent.
-    pub(super) again: bool,
-    /// For errors: `read manifest v1`.
-    pub(super) action: String,
-    /// Bytes of the answer that are expected.
-    pub(super) expected: u64,
-}
-
-/// What is sent along.
-pub(crate) enum Payload<'a> {
-    Nothing,
-    Bytes(&'a [u8]),
-    /// A reader, which is opened anew for each attempt, and its bytes.
-    Stream(&'a (dyn Fn() -> Result<Box<dyn Read + 'a>, Error> + 'a), u64),
-}
-
-/// An answer.
-pub(crate) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
-}
-
-impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-}
-
-/// Scheme, host and port.
-#[derive(PartialEq, Eq)]
-struct Origin(String);
-
-impl Origin {
-    fn of(url: &Uri) -> Option<Self> {
-        let (scheme, authority) = (url.scheme_str()?, url.authority()?);
-        let port = authority.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-        // No user information: it is not a part of an origin, and nobody should be sent it.
-        Some(Self(format!("{scheme}://{}:{port}", authority.host().to_ascii_lowercase())))
-    }
 }
 
 impl<'a> Client<'a> {
@@ -515,31 +466,6 @@ enum Stop {
     Own(Error),
 }
 
-impl Request<'_> {
-    pub(super) fn new(method: Method, target: String, action: impl Into<String>) -> Self {
-        Self {
-            method,
-            target,
-            headers: Vec::new(),
-            body: Payload::Nothing,
-            scopes: Vec::new(),
-            again: true,
-            action: action.into(),
-            expected: 0,
-        }
-    }
-
-    /// Its origin is not the registry's, and it is asked for a token.
-    fn is_for_token(&self) -> bool {
-        self.scopes.is_empty()
-    }
-
-    pub(super) fn failed(&self, to: &Reference, problem: Problem) -> Error {
-        let Problem { trouble, problem } = problem;
-        Error::Registry { name: to.name(), action: self.action.clone(), problem, trouble }
-    }
-}
-
 /// Sends a request, with the longest time for one read and for all of it.
 fn exchange(
     agent: &Agent,
@@ -562,21 +488,6 @@ fn exchange(
             Err(if problem.passes() { Stop::Cut(problem) } else { Stop::Final(problem) })
         }
     }
-}
-
-/// A whole answer of at most `limit` bytes.
-pub(super) fn read_all(body: &mut Body, limit: u64) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::new();
-    // Not what the header says: it may say anything.
-    let read = body.with_config().limit(u64::MAX).reader().take(limit + 1).read_to_end(&mut bytes);
-    if let Err(error) = read {
-        return Err(Problem::of(&ureq::Error::from(error), ""));
-    }
-    if bytes.len() as u64 > limit {
-        let problem = format!("it sends more than {limit} bytes");
-        return Err(Problem::new(Trouble::Broken, problem));
-    }
-    Ok(bytes)
 }
 
 /// Whether an answer may be another one the next time.
@@ -603,77 +514,9 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Where a `Location` leads from an URL.
-fn resolve(base: &Uri, location: &str) -> Option<Uri> {
-    if location.contains("://") {
-        return location.parse().ok();
-    }
-    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    let path = match (location.strip_prefix("//"), location.strip_prefix('/')) {
-        (Some(_), _) => return format!("{scheme}:{location}").parse().ok(),
-        (None, Some(_)) => location.to_owned(),
-        (None, None) => {
-            let path = base.path();
-            format!("{}/{location}", path.rsplit_once('/').map_or("", |(before, _)| before))
-        }
-    };
-    format!("{scheme}://{authority}{path}").parse().ok()
-}
-
-/// A form as URLs have it.
-pub(super) fn encode(form: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (key, value) in form {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        text.push_str(key);
-        text.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                text.push(char::from(byte));
-            } else {
-                use std::fmt::Write as _;
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn locations_are_resolved() {
-        let base: Uri = "https://r.example:5000/v2/a/blobs/x?q=1".parse().expect("an URL");
-        for (location, expected) in [
-            ("https://s.example/y?sig=1", "https://s.example/y?sig=1"),
-            ("//s.example/y", "https://s.example/y"),
-            ("/v2/b", "https://r.example:5000/v2/b"),
-            ("z?u=2", "https://r.example:5000/v2/a/blobs/z?u=2"),
-        ] {
-            assert_eq!(resolve(&base, location).expect(location).to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn origins_have_their_default_ports() {
-        let origin = |url: &str| Origin::of(&url.parse().expect(url)).map(|o| o.0);
-        assert_eq!(origin("https://R.example/x"), origin("https://r.example:443/y"));
-        assert_ne!(origin("https://r.example/x"), origin("http://r.example/x"));
-        assert_ne!(origin("https://r.example/x"), origin("https://r.example.evil/x"));
-        assert_ne!(origin("https://r.example:1/x"), origin("https://r.example:2/x"));
-    }
-
-    #[test]
-    fn forms_are_encoded() {
-        assert_eq!(
-            encode(&[("scope", "repository:a/b:pull,push"), ("s", "é ")]),
-            "scope=repository%3Aa%2Fb%3Apull%2Cpush&s=%C3%A9%20"
-        );
-    }
 
     #[test]
     fn waiting_grows_and_stays_bounded() {

@@ -6,9 +6,10 @@
 //! tls         which certificates are trusted
 //! credentials docker's config.json and its credential helpers
 //! challenge   what a registry wants to see before it answers
+//! request     what is sent and what comes back; url: places on the web
 //! client      one request: authorised, retried, redirected, within limits
 //! repository  manifests, blobs, referrers of one repository
-//! ranged      a blob as a reader that goes on after cut connections
+//! source      a repository as a source of documents, as a layout is one
 //! upload      blobs into a repository
 //! ```
 //!
@@ -25,9 +26,11 @@ mod credentials;
 mod fetched;
 mod reference;
 mod repository;
+mod request;
 mod source;
 mod tls;
 mod upload;
+mod url;
 
 pub(crate) use client::Client;
 pub use client::RegistryOptions;

@@ -4,9 +4,11 @@ use std::io::Read;
 
 use ureq::http::{Method, StatusCode};
 
-use super::client::{Answer, Client, Payload, Request, encode, read_all};
+use super::client::Client;
 use super::fetched::{Fetched, Problem};
 use super::reference::Reference;
+use super::request::{Answer, Payload, Request, read_all};
+use super::url::encode;
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;

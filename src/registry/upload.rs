@@ -7,9 +7,9 @@ use std::io::Read;
 
 use ureq::http::Method;
 
-use super::client::{Answer, Payload, Request};
 use super::fetched::Problem;
 use super::repository::{Mounted, Presence, Repository};
+use super::request::{Answer, Payload, Request};
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::oci::digest::Digest;
 

@@ -51,7 +51,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// The library's.
-    pub(super) fn library(self) -> soci_layout::doctor::Target {
+    pub(crate) fn library(self) -> soci_layout::doctor::Target {
         match self {
             Self::Fargate => soci_layout::doctor::Target::Fargate,
             Self::Eks => soci_layout::doctor::Target::Eks,

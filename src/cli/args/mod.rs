@@ -5,8 +5,6 @@
 
 mod cache;
 mod cat;
-#[cfg(feature = "registry")]
-mod check;
 mod diff;
 mod doctor;
 mod filter;
@@ -21,9 +19,7 @@ mod plan;
 mod prefetch;
 mod progress;
 #[cfg(feature = "registry")]
-mod push;
-#[cfg(feature = "registry")]
-mod registry;
+pub(crate) mod registry;
 mod remove;
 mod shell;
 mod verify;
@@ -34,8 +30,6 @@ use super::exit;
 use crate::cli::show::style;
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
-#[cfg(feature = "registry")]
-pub(crate) use check::CheckArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use doctor::DoctorArgs;
 use filter::ImageFilterArgs;
@@ -49,7 +43,7 @@ pub(crate) use ls::LsArgs;
 pub(crate) use plan::PlanArgs;
 pub(crate) use progress::Progress;
 #[cfg(feature = "registry")]
-pub(crate) use push::PushArgs;
+pub(crate) use registry::RegistryCommand;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use verify::VerifyArgs;
@@ -76,9 +70,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     Verify(VerifyArgs),
     #[cfg(feature = "registry")]
-    Push(PushArgs),
-    #[cfg(feature = "registry")]
-    Check(CheckArgs),
+    #[command(flatten)]
+    Registry(RegistryCommand),
     Doctor(DoctorArgs),
     Inspect(InspectArgs),
     Ls(LsArgs),
@@ -97,15 +90,3 @@ const LAYERS: &str = "Which layers";
 const CONTENT: &str = "What is written";
 const RUN: &str = "Run";
 const OUTPUT: &str = "Output";
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-}

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use soci_layout::check::{CheckFinding, CheckReport};
 
-use super::super::args::CheckArgs;
+use super::super::args::registry::CheckArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;

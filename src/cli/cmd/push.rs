@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use soci_layout::push::PushReport;
 
-use super::super::args::PushArgs;
+use super::super::args::registry::PushArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;

@@ -7,9 +7,9 @@ use clap::Args;
 use soci_layout::push::PushOptions;
 use soci_layout::registry::Reference;
 
-use super::super::exit;
-use super::registry::{REGISTRY, RegistryArgs};
-use super::{OUTPUT, Progress, RUN, jobs};
+use super::{REGISTRY, RegistryArgs};
+use crate::cli::args::{OUTPUT, Progress, RUN, jobs};
+use crate::cli::exit;
 
 /// Push an image of a layout to a registry, with its SOCI indexes
 ///

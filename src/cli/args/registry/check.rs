@@ -5,10 +5,10 @@ use soci_layout::Platform;
 use soci_layout::check::CheckOptions;
 use soci_layout::registry::Reference;
 
-use super::super::exit;
-use super::doctor::Target;
-use super::registry::RegistryArgs;
-use super::{IMAGES, OUTPUT, Progress, RUN};
+use super::RegistryArgs;
+use crate::cli::args::doctor::Target;
+use crate::cli::args::{IMAGES, OUTPUT, Progress, RUN};
+use crate::cli::exit;
 use crate::cli::show::size;
 
 /// Check that a pushed image would be loaded lazily
