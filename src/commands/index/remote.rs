@@ -116,6 +116,7 @@ impl RemoteZtocs {
     }
 
     /// Whether some index names a zTOC of the layer.
+    #[cfg(feature = "archives")]
     pub(super) fn name(&self, layer: Digest) -> bool {
         self.by_layer.contains_key(&layer)
     }
