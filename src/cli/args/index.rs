@@ -343,12 +343,12 @@ mod tests {
 
     #[test]
     fn everything_reaches_the_library() {
-        let arguments = concat!(
-            "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
+        let arguments = "DIR --index-version both --v1-shape tagged --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
              --skip-layer 2 --skip-layer sha256:ab \
-             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run",
-        );
+             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run";
+        #[cfg(not(feature = "registry"))]
+        let args = index(arguments);
         #[cfg(feature = "registry")]
         let args = index(&format!(
             "{arguments} --cache-from r.example/a:b --cache-from localhost:1/c --plain-http --ca-file F"
