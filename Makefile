@@ -72,6 +72,7 @@ lint:
 features:
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features --features archives -- -D warnings
+	cargo clippy --locked --lib --no-default-features --features registry -- -D warnings
 	cargo clippy --locked --lib --bins --no-default-features --features cli -- -D warnings
 
 check: lint features

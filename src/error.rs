@@ -184,6 +184,12 @@ pub enum Error {
         /// Name, platform and digest of each.
         found: Vec<String>,
     },
+    /// Several entries of `index.json` where one is wanted.
+    #[error("the layout has several entries to choose from: {}", list(found))]
+    SeveralNames {
+        /// The name of each, or its digest.
+        found: Vec<String>,
+    },
     /// No layer of that number or digest.
     #[error("the image has no layer {layer} (found: {})", list(found))]
     NoSuchLayer {
@@ -349,6 +355,18 @@ pub enum Error {
         /// What stands there, when another one could go there.
         taken: Option<Taken>,
     },
+    /// A registry that cannot be reached, refuses, or answers with what it should not.
+    #[error("{name}: failed to {action}: {problem}")]
+    Registry {
+        /// Host and repository.
+        name: String,
+        /// A verb phrase: `read manifest v1`.
+        action: String,
+        /// What happened. No URL, since it may hold a secret.
+        problem: String,
+        /// Which kind of trouble it is.
+        trouble: RegistryTrouble,
+    },
     /// The run was cancelled.
     #[error("cancelled; the layout is as before")]
     Cancelled,
@@ -444,6 +462,7 @@ impl Error {
                 ErrorKind::Unsupported
             }
             Self::SeveralImages { .. }
+            | Self::SeveralNames { .. }
             | Self::NoSuchLayer { .. }
             | Self::NoSuchRef { .. }
             | Self::NoSuchPlatform { .. }
@@ -457,6 +476,7 @@ impl Error {
             | Self::Option { .. } => ErrorKind::Options,
             Self::Output { .. } | Self::ExternalBlobs { .. } => ErrorKind::Destination,
             Self::Locked { .. } | Self::Changed { .. } => ErrorKind::Busy,
+            Self::Registry { .. } => ErrorKind::Registry,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -484,8 +504,30 @@ pub enum ErrorKind {
     Destination,
     /// Another process works on the layout.
     Busy,
+    /// A registry cannot be reached, refuses, or answers with what it should not.
+    Registry,
     /// The run was told to end.
     Cancelled,
+}
+
+/// Kinds of trouble with a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistryTrouble {
+    /// Nobody answers: wrong name, no connection, too slow.
+    Unreachable,
+    /// Its certificate is not trusted.
+    Certificate,
+    /// It wants other credentials, or its answers would have to be read without encryption.
+    Denied,
+    /// It has no such thing.
+    NotFound,
+    /// It refuses what it was sent.
+    Refused,
+    /// It fails, or asks to wait longer than is waited.
+    Overloaded,
+    /// It answered with something that is wrong: another digest, too much, no protocol.
+    Broken,
 }
 
 /// What stands where a result should go.

@@ -21,8 +21,8 @@
 //!
 //! The library never prints: progress comes as [`event::Event`]s, results as a [`report::Report`].
 //!
-//! **Features**, both on by default: `archives` adds the module `archive` (layouts in tar archives and pipes;
-//! tokio), `cli` the program and what it alone needs. A library that works on directories is
+//! **Features**, all on by default: `archives` adds the module `archive` (layouts in tar archives and pipes;
+//! tokio), `registry` the modules `registry`, `check` and `push` (ureq, rustls), `cli` the program and what it alone needs. A library that works on directories is
 //! `soci-layout = { default-features = false }`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make their own files"))]
@@ -43,6 +43,8 @@ mod layout;
 mod limits;
 mod oci;
 mod progress;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod soci;
 mod threads;
 mod unfinished;
@@ -59,8 +61,10 @@ pub use commands::layer_choice::LayerChoice;
 pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
+#[cfg(feature = "registry")]
+pub use commands::{check, push};
 pub use commands::{diff, doctor, files, gc, inspect, plan as estimate, verify};
-pub use error::{Error, ErrorKind, Taken};
+pub use error::{Error, ErrorKind, RegistryTrouble, Taken};
 pub use layout::Layout;
 pub use layout::select::ImageFilter;
 pub use oci::digest::Digest;

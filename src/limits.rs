@@ -20,6 +20,10 @@ pub(crate) const MAX_OCI_LAYOUT_SIZE: u64 = 4 << 10;
 /// layouts have a few dozen kilobytes.
 pub(crate) const MAX_DOCUMENTS_SIZE: u64 = 64 << 20;
 
+/// Most documents that are fetched from a registry for one image: one request each. Real images have a few dozen.
+#[cfg(feature = "registry")]
+pub(crate) const MAX_REMOTE_DOCUMENTS: u64 = 4096;
+
 /// Deepest nesting of indexes. Real layouts have two levels (a name, its platforms).
 pub(crate) const MAX_INDEX_DEPTH: usize = 16;
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub(crate) const HELP: &str = "\
 Exit codes:
    0  done, or nothing to do
-   1  error, and the layout is as before; or a finding of verify, a difference with diff --exit-code
+   1  error, and the layout is as before; or a finding of verify or check, a difference with diff --exit-code
    2  wrong usage
    3  nothing was indexed, and --require-index was given; a layer is not lazy, and verify --require-lazy was;
       an image does not pass --min-lazy or --max-eager
@@ -22,7 +22,7 @@ Exit codes:
 pub(crate) enum Exit {
     /// The work is done, or there was nothing to do.
     Done,
-    /// An error, and the layout is as before; or a finding of `verify`, or a difference with
+    /// An error, and the layout is as before; or a finding of `verify` or `check`, or a difference with
     /// `diff --exit-code`.
     Error,
     /// The command line makes no sense.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use soci_layout::digest::ParseDigestError;
-use soci_layout::{Error, Taken};
+use soci_layout::{Error, RegistryTrouble, Taken};
 
 /// The hint for an error of a command, which `writes` into the layout or only reads it.
 pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {
@@ -14,6 +14,7 @@ pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {
         Error::NotALayout { hint, .. } => hint.clone(),
         Error::Archive { hint, .. } | Error::Member { hint, .. } => return hint.map(str::to_owned),
         Error::Output { taken, .. } => taken.map(replacing)?.to_owned(),
+        Error::Registry { name, trouble, .. } => return registry(name, *trouble),
         error => known(error)?.to_owned(),
     })
 }
@@ -38,6 +39,25 @@ fn system(action: &str, refused: ErrorKind, writes: bool) -> Option<&'static str
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "nothing was changed: free some space and run it again (zTOCs take about 1 % of the layers' size)"
         }
+        _ => return None,
+    })
+}
+
+/// What can be done about a registry.
+fn registry(name: &str, trouble: RegistryTrouble) -> Option<String> {
+    let host = name.split('/').next().unwrap_or(name);
+    Some(match trouble {
+        RegistryTrouble::Unreachable => {
+            "look at the name, the network and HTTPS_PROXY; for a registry without TLS, --plain-http".to_owned()
+        }
+        RegistryTrouble::Certificate => {
+            "--ca-file FILE (or SSL_CERT_FILE) names the certificates of a registry of one's own".to_owned()
+        }
+        RegistryTrouble::Denied => {
+            format!("docker login {host} (or a credential helper for it); its account needs rights on this repository")
+        }
+        RegistryTrouble::NotFound => "look at the name and the tag".to_owned(),
+        RegistryTrouble::Overloaded => "try again later".to_owned(),
         _ => return None,
     })
 }
@@ -89,6 +109,9 @@ fn known(error: &Error) -> Option<&'static str> {
              that is wrong, soci-layout index makes the zTOC again"
         }
         Error::SeveralImages { .. } => "choose one with --ref NAME or --platform OS/ARCH",
+        Error::SeveralNames { .. } => {
+            "LAYOUT:NAME chooses one (soci-layout index --name names one that has none)"
+        }
         Error::SeveralNamed { .. } => "choose one with --ref NAME",
         Error::NoImage { .. } => {
             "was it exported with an image? A build cache or an artifact alone cannot be indexed"

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
+#[cfg(feature = "registry")]
+use super::args::RegistryCommand;
 use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::show::printer::Printer;
@@ -20,6 +22,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Doctor(args) => cmd::doctor::run(&args, printer),
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Inspect(args) => cmd::inspect::run(&args, printer),
+        #[cfg(feature = "registry")]
+        Command::Registry(RegistryCommand::Push(args)) => cmd::push::run(&args, printer),
+        #[cfg(feature = "registry")]
+        Command::Registry(RegistryCommand::Check(args)) => cmd::check::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),
@@ -48,5 +54,17 @@ fn explain(error: &clap::Error, printer: Printer) -> Exit {
             printer.err(&show::message::stdout_failed(&error));
             Exit::Error
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
     }
 }

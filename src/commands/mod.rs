@@ -1,5 +1,7 @@
 //! What a user can ask for: one room per command.
 
+#[cfg(feature = "registry")]
+pub mod check;
 pub mod diff;
 pub mod doctor;
 pub mod files;
@@ -10,6 +12,8 @@ pub(crate) mod layer_choice;
 mod listing;
 mod parents;
 pub mod plan;
+#[cfg(feature = "registry")]
+pub mod push;
 pub(crate) mod remove;
 pub(crate) mod share;
 pub mod verify;

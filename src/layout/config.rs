@@ -1,7 +1,7 @@
 //! Image configurations: what is read of them.
 
-use super::Layout;
 use super::descriptor::{Descriptor, Object};
+use super::source::Source;
 use crate::error::Error;
 use crate::limits::MAX_CONFIG_SIZE;
 use crate::oci::digest::Digest;
@@ -23,9 +23,9 @@ impl ImageConfig {
     /// Reads a configuration; `None` when its blob is not there.
     ///
     /// # Errors
-    /// As [`Layout::read_blob`]; [`Error::Document`] when Go would read something else, or nothing.
-    pub(crate) fn read(layout: &Layout, blob: &Descriptor) -> Result<Option<Self>, Error> {
-        let Some(bytes) = layout.read_blob(&blob.digest, blob.size, MAX_CONFIG_SIZE)? else {
+    /// As [`Source::blob`]; [`Error::Document`] when Go would read something else, or nothing.
+    pub(crate) fn read(source: &dyn Source, blob: &Descriptor) -> Result<Option<Self>, Error> {
+        let Some(bytes) = source.blob(&blob.digest, blob.size, MAX_CONFIG_SIZE)? else {
             return Ok(None);
         };
         Self::parse(&bytes, blob.digest).map(Some)

@@ -21,6 +21,7 @@ mod mentions;
 mod open;
 pub(crate) mod reach;
 pub(crate) mod select;
+pub(crate) mod source;
 mod store;
 pub(crate) mod sync;
 pub(crate) mod tree;

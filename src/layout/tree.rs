@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Layout;
 use super::config::ImageConfig;
 use super::descriptor::{AnyDescriptor, Descriptor, Object};
+use super::source::Source;
 use crate::error::Error;
 use crate::limits::{
     MAX_DESCRIPTORS, MAX_DOCUMENTS_SIZE, MAX_INDEX_DEPTH, MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE,
@@ -258,8 +259,17 @@ pub(crate) fn read_all(layout: &Layout) -> Result<Tree, Error> {
     Reader::new(layout, true).tree(layout.read_index_json()?)
 }
 
+/// As [`read_all`], of any source that has these roots.
+///
+/// # Errors
+/// For the text of the roots itself.
+#[cfg(feature = "registry")]
+pub(crate) fn read_all_from(source: &dyn Source, roots: String) -> Result<Tree, Error> {
+    Reader::new(source, true).tree(roots)
+}
+
 struct Reader<'a> {
-    layout: &'a Layout,
+    source: &'a dyn Source,
     /// Documents that are not written yet.
     documents: Option<&'a BTreeMap<Digest, Vec<u8>>>,
     /// Whether to go on after what cannot be read.
@@ -295,9 +305,9 @@ impl IndexEntry {
 }
 
 impl<'a> Reader<'a> {
-    fn new(layout: &'a Layout, tolerant: bool) -> Self {
+    fn new(source: &'a dyn Source, tolerant: bool) -> Self {
         Self {
-            layout,
+            source,
             documents: None,
             tolerant,
             foreign: Warnings::default(),
@@ -309,7 +319,7 @@ impl<'a> Reader<'a> {
     }
 
     fn tree(mut self, index_json: String) -> Result<Tree, Error> {
-        let place = self.layout.index_json().display().to_string();
+        let place = self.source.place();
         let roots = self.children(&index_json, &place, 0)?;
         let others = |more| format!("left alone: {more} more (only sha256 is supported)");
         Ok(Tree { index_json, roots, warnings: self.foreign.finish(others) })
@@ -400,7 +410,7 @@ impl<'a> Reader<'a> {
                 Err(Error::Limit { place, what, limit, found: size })
             }
             Some(bytes) => Ok(Some(bytes.clone())),
-            None => self.layout.read_blob(&descriptor.digest, size, MAX_MANIFEST_SIZE),
+            None => self.source.document(descriptor),
         };
         let read = matches!(&blob, Ok(Some(_)) | Err(Error::BlobDigest { .. }));
         self.kept += if read { size } else { 0 };
@@ -537,7 +547,7 @@ impl<'a> Reader<'a> {
             return Ok(known.clone());
         }
         let missing = || Error::BlobMissing { digest: config.digest, referrer: place.to_owned() };
-        let read = ImageConfig::read(self.layout, config)?.ok_or_else(missing)?;
+        let read = ImageConfig::read(self.source, config)?.ok_or_else(missing)?;
         let text = read.platform.to_json(&read.os_features);
         let found = (read.platform, text);
         self.configs.insert(config.digest, found.clone());
@@ -559,7 +569,7 @@ impl AnyDescriptor {
         }
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Known(descriptor) => &descriptor.text,
             Self::Foreign { text, .. } => text,

@@ -1,9 +1,12 @@
 """Real reports held against docs/schemas, on every fixture: each is valid, and every member that is there is described."""
 
+import itertools
 import json
 import pathlib
+import re
 import shutil
 import subprocess
+import threading
 
 import jsonschema
 
@@ -90,10 +93,48 @@ def runs(binary, folder):
     yield "cache-prune", report("cache", "prune", "--max-size", "0", "--cache-dir", cache)
 
 
+def in_registry(binary, folder):
+    """Reports of what talks to a registry: whole pushes, and one of which a zTOC is deleted."""
+    config = folder / "registry.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: info, formatter: json}\nhttp: {addr: '127.0.0.1:0'}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'registry'}}}, delete: {{enabled: true}}}}\n"
+    )
+    server = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        host = None
+        for line in server.stderr:
+            if "listening on " in line:
+                host = re.search(r"listening on ([0-9.]+:[0-9]+)", line).group(1)
+                break
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+
+        def report(*command):
+            done = subprocess.run([binary, *command, "--json", "-q"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+            return json.loads(done.stdout)
+
+        for version, more in (("v2", []), ("v1", ["--v1-shape", "tagged"])):
+            layout, to = folder / f"pushed-{version}", f"{host}/app:{version}"
+            shutil.copytree(REPO / "testdata/layouts/multi-attest", layout)
+            yield "index", report("index", "--min-layer-size", "0", "--index-version", version, *more, layout)
+            yield "push", report("push", layout, to) if version == "v2" else report("push", f"{layout}:v1", to)
+            yield "check", report("check", to)
+            yield "check", report("check", "--for", "fargate", to)
+        fresh = folder / "pushed-fresh"
+        shutil.copytree(REPO / "testdata/layouts/multi-attest", fresh)
+        yield "index", report("index", "--min-layer-size", "0", "--cache-from", f"{host}/app:v2", fresh)
+        for link in (folder / "registry").glob("**/_layers/sha256/*"):
+            shutil.rmtree(link)
+        yield "check", report("check", f"{host}/app:v2")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def against_schemas(binary, folder):
     """For each schema: how many reports, and what is wrong with them."""
     found = {p.name.removesuffix(".schema.json"): [0, set()] for p in (REPO / "docs/schemas").glob("*.json")}
-    for name, report in runs(binary, folder):
+    for name, report in itertools.chain(runs(binary, folder), in_registry(binary, folder)):
         found[name][0] += 1
         found[name][1].update(problems(name, report))
     return found

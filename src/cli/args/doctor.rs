@@ -49,17 +49,24 @@ pub(crate) enum Target {
     Containerd,
 }
 
+impl Target {
+    /// The library's.
+    pub(crate) fn library(self) -> soci_layout::doctor::Target {
+        match self {
+            Self::Fargate => soci_layout::doctor::Target::Fargate,
+            Self::Eks => soci_layout::doctor::Target::Eks,
+            Self::Containerd => soci_layout::doctor::Target::Containerd,
+        }
+    }
+}
+
 impl DoctorArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> DoctorOptions {
         DoctorOptions {
             images: self.images.filter(),
             min_layer_size: self.min_layer_size,
-            target: self.target.map(|target| match target {
-                Target::Fargate => soci_layout::doctor::Target::Fargate,
-                Target::Eks => soci_layout::doctor::Target::Eks,
-                Target::Containerd => soci_layout::doctor::Target::Containerd,
-            }),
+            target: self.target.map(Target::library),
         }
     }
 }

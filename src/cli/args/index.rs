@@ -171,6 +171,19 @@ pub(crate) struct IndexArgs {
     #[command(flatten)]
     pub(crate) cache: CacheDir,
 
+    /// Take zTOCs from the SOCI indexes of this image in a registry; may be repeated
+    ///
+    /// HOST/REPO:TAG, with the credentials of docker login. A layer that has a zTOC there for these settings is not scanned; the
+    /// zTOC is checked as one from --cache-dir is, and whoever can push there is trusted as far. A registry that cannot be
+    /// reached, or has no such image, is a warning.
+    #[cfg(feature = "registry")]
+    #[arg(long, value_name = "REPO:TAG", help_heading = RUN)]
+    pub(crate) cache_from: Vec<soci_layout::registry::Reference>,
+
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    pub(crate) registry: super::registry::RegistryArgs,
+
     /// Exit with code 3 when nothing was indexed
     #[arg(long, help_heading = RUN)]
     pub(crate) require_index: bool,
@@ -301,6 +314,10 @@ impl IndexArgs {
             accept_unlike_unpacked: self.accept.contains(&Accept::UnlikeUnpacked),
             trust_blobs: self.trust_blobs,
             cache_dir: self.cache.path(),
+            #[cfg(feature = "registry")]
+            cache_from: self.cache_from.clone(),
+            #[cfg(feature = "registry")]
+            registry: self.registry.options(),
             dry_run: self.dry_run,
             jobs: self.jobs,
         }
@@ -343,12 +360,16 @@ mod tests {
 
     #[test]
     fn everything_reaches_the_library() {
-        let args = index(
-            "DIR --index-version both --v1-shape tagged --v2-platform unknown --keep-layer-types --name n --ref a --ref b -j 3 \
+        let arguments = "DIR --index-version both --v1-shape tagged --v2-platform unknown --keep-layer-types --name n --ref a --ref b -j 3 \
              --platform linux/amd64,linux/arm64 --platform linux/arm/v7 --span-size 1M --min-layer-size 0 --min-saving 25 \
              --skip-layer 2 --skip-layer sha256:ab \
-             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run",
-        );
+             --optimization xattr --optimization xattr --build-tool-identifier me --prefetch-file /a,b --prefetch-file c* --prefetch-max-time 2s --link 1MB,10ms --prune --strict --trust-blobs --cache-dir C --dry-run";
+        #[cfg(not(feature = "registry"))]
+        let args = index(arguments);
+        #[cfg(feature = "registry")]
+        let args = index(&format!(
+            "{arguments} --cache-from r.example/a:b --cache-from localhost:1/c --plain-http --ca-file F"
+        ));
         let expected = Options {
             index_version: soci_layout::IndexVersion::Both,
             v1_shape: soci_layout::V1Shape::Tagged,
@@ -384,6 +405,15 @@ mod tests {
             accept_unlike_unpacked: false,
             trust_blobs: true,
             cache_dir: Some("C".into()),
+            #[cfg(feature = "registry")]
+            cache_from: ["r.example/a:b", "localhost:1/c"]
+                .map(|reference| reference.parse().expect("a reference"))
+                .into(),
+            #[cfg(feature = "registry")]
+            registry: soci_layout::registry::RegistryOptions {
+                plain_http: true,
+                ca_file: Some("F".into()),
+            },
             external_blobs: false,
             dry_run: true,
             jobs: NonZeroUsize::new(3),

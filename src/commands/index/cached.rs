@@ -17,7 +17,7 @@ use super::{reuse, stage};
 use crate::cache::entry::EntryProblem;
 use crate::cache::{Cache, CacheKey, Found};
 use crate::commands::index::options::Options;
-use crate::commands::index::report::CacheReport;
+use crate::commands::index::report::{CacheReport, ReusedFrom};
 use crate::error::Error;
 use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
@@ -29,6 +29,9 @@ use crate::ztoc::{Encoding, Ztoc};
 #[derive(Debug, Default)]
 pub(crate) struct CacheUse {
     cache: Option<Cache>,
+    /// zTOCs in registries, behind the cache.
+    #[cfg(feature = "registry")]
+    remote: super::remote::RemoteZtocs,
     hits: AtomicU64,
     misses: AtomicU64,
     rejected: AtomicU64,
@@ -45,6 +48,7 @@ pub(super) struct Taken {
     pub(super) ready: ReadyZtoc,
     pub(super) ztoc: Ztoc,
     pub(super) staged: Option<StagedBlob>,
+    pub(super) from: ReusedFrom,
 }
 
 impl CacheUse {
@@ -64,11 +68,39 @@ impl CacheUse {
                 ),
             }
         }
+        #[cfg(feature = "registry")]
+        {
+            let mut warnings = Vec::new();
+            cache_use.remote =
+                super::remote::RemoteZtocs::begin(options, &mut |warning| warnings.push(warning));
+            for warning in warnings {
+                cache_use.note(None, &warning);
+            }
+        }
         cache_use
     }
 
-    /// What the cache has for a layer, without reading the layer: for saying what a run would do.
+    /// What the cache or a registry has for a layer, without reading the layer: for saying what a run would do.
     pub(super) fn foretell(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        options: &Options,
+    ) -> Option<(ReadyZtoc, Ztoc, ReusedFrom)> {
+        if let Some((ready, ztoc)) = self.foretell_cached(layer, compression, options) {
+            return Some((ready, ztoc, ReusedFrom::Cache));
+        }
+        #[cfg(feature = "registry")]
+        {
+            let warn = |message: &str| self.note(Some(layer.digest), message);
+            let found = self.remote.valid(layer, compression, options, &warn);
+            found.map(|(ready, ztoc)| (ready, ztoc, ReusedFrom::Registry))
+        }
+        #[cfg(not(feature = "registry"))]
+        None
+    }
+
+    fn foretell_cached(
         &self,
         layer: &Descriptor,
         compression: Compression,
@@ -92,11 +124,51 @@ impl CacheUse {
         found
     }
 
-    /// The zTOC of a layer from the cache; `None` when the layer has to be scanned.
+    /// The zTOC of a layer from the cache, or from a registry; `None` when the layer has to be scanned.
     ///
     /// # Errors
     /// Those of the layout: a layer that is not what its descriptor says, a full disk.
     pub(super) fn take(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        job: &Job<'_>,
+    ) -> Result<Option<Taken>, Error> {
+        let taken = self.take_cached(layer, compression, job)?;
+        #[cfg(feature = "registry")]
+        if taken.is_none() {
+            return self.take_remote(layer, compression, job);
+        }
+        Ok(taken)
+    }
+
+    #[cfg(feature = "registry")]
+    fn take_remote(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        job: &Job<'_>,
+    ) -> Result<Option<Taken>, Error> {
+        let warn = |message: &str| {
+            self.note(Some(layer.digest), message);
+            job.warn(message);
+        };
+        let Some((ready, ztoc)) = self.remote.valid(layer, compression, job.options, &warn) else {
+            return Ok(None);
+        };
+        let digest = ready.digest;
+        if reuse::belongs(layer, &ztoc, job)?
+            && let Ok(staged) = stage_again(job, &ztoc, digest)?
+        {
+            return Ok(Some(Taken { ready, ztoc, staged, from: ReusedFrom::Registry }));
+        }
+        warn(&format!(
+            "zTOC {digest} of a registry does not belong to this layer; making a new one"
+        ));
+        Ok(None)
+    }
+
+    fn take_cached(
         &self,
         layer: &Descriptor,
         compression: Compression,
@@ -113,7 +185,8 @@ impl CacheUse {
                             found.used();
                             self.hits.fetch_add(1, Ordering::Relaxed);
                             let ready = ReadyZtoc::new(found.digest, found.size, &found.ztoc);
-                            return Ok(Some(Taken { ready, ztoc: found.ztoc, staged }));
+                            let from = ReusedFrom::Cache;
+                            return Ok(Some(Taken { ready, ztoc: found.ztoc, staged, from }));
                         }
                         Err(problem) => Some(problem.to_string()),
                     }
@@ -159,9 +232,13 @@ impl CacheUse {
         }
     }
 
-    /// Whether the cache has a usable zTOC for a layer. It is not taken yet, so no hit is counted.
+    /// Whether the cache has a usable zTOC for a layer, or a registry says that it has one. It is not taken yet, so no hit is counted.
     #[cfg(feature = "archives")]
     pub(crate) fn has(&self, key: &CacheKey) -> bool {
+        #[cfg(feature = "registry")]
+        if self.remote.name(key.layer) {
+            return true;
+        }
         match self.cache.as_ref().map(|cache| cache.get(key)) {
             Some(Found::Entry(_)) => true,
             Some(Found::Unusable(problem)) => {

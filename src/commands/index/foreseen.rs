@@ -63,8 +63,7 @@ impl Foresight<'_> {
         if let Some((ready, ztoc)) = layers.candidates.valid(layout, layer, compression, options)? {
             return Ok(Some((ready, ztoc, ReusedFrom::Layout)));
         }
-        let cached = cache.foretell(layer, compression, options);
-        Ok(cached.map(|(ready, ztoc)| (ready, ztoc, ReusedFrom::Cache)))
+        Ok(cache.foretell(layer, compression, options))
     }
 
     /// The zTOC that a layer would have by `reports`, with its digest.

@@ -21,6 +21,8 @@ pub(crate) mod options;
 pub mod prefetch;
 pub(in crate::commands) mod prune;
 mod ready;
+#[cfg(feature = "registry")]
+mod remote;
 pub mod report;
 mod reuse;
 pub(in crate::commands) mod roots;

@@ -62,6 +62,13 @@ pub struct Options {
     /// Directory of zTOCs of layers that were indexed before ([`crate::cache`]); `None` for no cache. It is
     /// made when the first zTOC is kept. One that cannot be used is a warning in the report.
     pub cache_dir: Option<PathBuf>,
+    /// Images in registries whose SOCI indexes may have zTOCs of these layers. One that cannot be read is a warning in the
+    /// report.
+    #[cfg(feature = "registry")]
+    pub cache_from: Vec<crate::registry::Reference>,
+    /// How these registries are reached.
+    #[cfg(feature = "registry")]
+    pub registry: crate::registry::RegistryOptions,
     /// Decide, but scan and write nothing.
     pub dry_run: bool,
     /// Layers scanned at a time; `None` for one per processor.
@@ -159,6 +166,10 @@ impl Default for Options {
             accept_unlike_unpacked: false,
             trust_blobs: false,
             cache_dir: None,
+            #[cfg(feature = "registry")]
+            cache_from: Vec::new(),
+            #[cfg(feature = "registry")]
+            registry: crate::registry::RegistryOptions::default(),
             dry_run: false,
             jobs: None,
         }
@@ -210,6 +221,10 @@ impl Options {
             strict: _,
             trust_blobs: _,
             cache_dir: _,
+            #[cfg(feature = "registry")]
+                cache_from: _,
+            #[cfg(feature = "registry")]
+                registry: _,
             dry_run: _,
             jobs: _,
         } = self;

@@ -202,6 +202,8 @@ pub enum ReusedFrom {
     Layout,
     /// In the cache.
     Cache,
+    /// In a registry.
+    Registry,
 }
 
 /// The use of the cache in numbers.

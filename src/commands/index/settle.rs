@@ -67,8 +67,8 @@ fn by_source(
         let digest = ready.digest;
         job.warn(&format!("zTOC {digest} does not belong to this layer; making a new one"));
     }
-    if let Some(Taken { ready, ztoc, staged }) = cache.take(layer.descriptor, key.1, job)? {
-        let outcome = reused(&ready, &ztoc, ReusedFrom::Cache);
+    if let Some(Taken { ready, ztoc, staged, from }) = cache.take(layer.descriptor, key.1, job)? {
+        let outcome = reused(&ready, &ztoc, from);
         return Ok((Settled { outcome, ztoc: Some(ready), staged }, Outcome::Cached));
     }
     let made = made_now(layer, key, cache, job)?;

@@ -25,10 +25,10 @@ const DESCRIPTOR: [&str; 8] =
 
 /// One element of a SOCI index's `layers`.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(in crate::commands) struct Entry {
     /// Its position.
     pub(super) number: usize,
-    pub(super) descriptor: Descriptor,
+    pub(in crate::commands) descriptor: Descriptor,
 }
 
 /// The SOCI indexes that were read. Several images can have the same one.
@@ -52,13 +52,9 @@ impl Documents {
         let mut entries = Vec::new();
         match read(layout, digest, size, MAX_MANIFEST_SIZE)? {
             Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                let place = format!("SOCI index {digest}");
-                schema::check(&text, 0, &MANIFEST, None).map_err(Error::mistake(&place))?;
-                let document = Object::read(&text, &place)?;
-                index(digest, &text, &document, findings)?;
-                config(layout, digest, &document, findings)?;
-                entries = list(&document, &place)?;
+                entries = text(digest, &bytes, findings, &mut |config| {
+                    Ok(layout.blob_size(config)?.is_some())
+                })?;
             }
             Err((expected, found)) => {
                 let broken = Consequence::Unpullable;
@@ -69,6 +65,22 @@ impl Documents {
         self.read.insert(digest, Rc::clone(&entries));
         Ok(entries)
     }
+}
+
+/// Checks the SOCI index `bytes` and gives its entries. `has` says whether a blob is where the index is.
+pub(in crate::commands) fn text(
+    digest: Digest,
+    bytes: &[u8],
+    findings: &mut Findings,
+    has: &mut dyn FnMut(&Digest) -> Result<bool, Error>,
+) -> Result<Vec<Entry>, Error> {
+    let text = String::from_utf8_lossy(bytes);
+    let place = format!("SOCI index {digest}");
+    schema::check(&text, 0, &MANIFEST, None).map_err(Error::mistake(&place))?;
+    let document = Object::read(&text, &place)?;
+    index(digest, &text, &document, findings)?;
+    config(has, digest, &document, findings)?;
+    list(&document, &place)
 }
 
 fn list(document: &Object<'_>, place: &str) -> Result<Vec<Entry>, Error> {
@@ -85,13 +97,13 @@ fn list(document: &Object<'_>, place: &str) -> Result<Vec<Entry>, Error> {
 
 /// The configuration must be there, or the index cannot be pushed.
 fn config(
-    layout: &Layout,
+    has: &mut dyn FnMut(&Digest) -> Result<bool, Error>,
     index: Digest,
     document: &Object<'_>,
     findings: &mut Findings,
 ) -> Result<(), Error> {
     let Ok(digest) = document.object("config")?.text("digest")?.parse() else { return Ok(()) };
-    if layout.blob_size(&digest)?.is_none() {
+    if !has(&digest)? {
         let place = "the configuration of a SOCI index";
         let expected = format!("the configuration of {index}");
         let broken = Consequence::Unpullable;
@@ -201,7 +213,7 @@ fn unknown(digest: Digest, text: &str, within: &str, known: &[&str], findings: &
 
 /// Checks what the index says of the layer of a zTOC. `layers` are the image's layers of that digest, under
 /// whatever types.
-pub(super) fn layer_entry(
+pub(in crate::commands) fn layer_entry(
     index: Digest,
     entry: &Entry,
     layers: &[&Descriptor],

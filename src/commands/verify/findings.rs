@@ -69,7 +69,7 @@ impl Findings {
         }
     }
 
-    pub(super) fn finish(mut self) -> Vec<Finding> {
+    pub(in crate::commands) fn finish(mut self) -> Vec<Finding> {
         if self.more > 0 {
             self.list.push(Finding {
                 consequence: Consequence::Misleading,

@@ -11,7 +11,7 @@
 //! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
 
 mod absent;
-mod document;
+pub(in crate::commands) mod document;
 mod eager;
 mod entries;
 mod finding;
@@ -29,5 +29,5 @@ mod unnamed;
 pub use finding::{
     Consequence, EagerLayer, Finding, VERIFICATION_VERSION, Verification, VerifiedImage,
 };
-use findings::Findings;
+pub(in crate::commands) use findings::Findings;
 pub use run::{VerifyOptions, verify};

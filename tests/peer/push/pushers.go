@@ -63,6 +63,8 @@ func (p Push) do(t testing.TB, tool string) error {
 		return p.regctl(t, program)
 	case imagetools:
 		return p.imagetools(t, program)
+	case own:
+		return p.own(t, program)
 	}
 	return fmt.Errorf("no tool %s", tool)
 }
@@ -166,6 +168,16 @@ func (p Push) imagetools(t testing.TB, program string) error {
 		}
 	}
 	return nil
+}
+
+// own pushes with the program under test: one command, whatever the form.
+func (p Push) own(t testing.TB, program string) error {
+	t.Helper()
+	from := p.layout.Dir
+	if p.tag != "" {
+		from += ":" + p.tag
+	}
+	return failure(run(t, program, "push", "--progress", "quiet", from, p.to.Ref(p.target())))
 }
 
 // source names the entry for oras and regctl: by tag, else by digest.

@@ -49,7 +49,10 @@ func startReferrers(t testing.TB) *Registry {
 
 // startDistribution runs the distribution registry 2.8, which has no referrers API,
 // on a port that the system chooses.
-func startDistribution(t testing.TB) *Registry {
+func startDistribution(t testing.TB) *Registry { return startDistributionWith(t, "") }
+
+// startDistributionWith runs it with more settings.
+func startDistributionWith(t testing.TB, more string) *Registry {
 	t.Helper()
 	program, err := findTool(distribution)
 	if err != nil {
@@ -61,7 +64,7 @@ func startDistribution(t testing.TB) *Registry {
 log: {level: info, formatter: json, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
 http: {addr: "127.0.0.1:0", secret: none}
-`, storage)
+`, storage) + more
 	file := filepath.Join(dir, "registry.yml")
 	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
 		t.Fatal(err)

@@ -24,17 +24,22 @@ const (
 	regctl = "regctl"
 	// imagetools is docker buildx imagetools, which needs neither Docker nor a builder.
 	imagetools = "buildx"
+	// own is the program under test, which pushes, too.
+	own = "soci-layout"
 
 	distribution = "docker-registry"
 )
 
-var tools = []string{skopeo, crane, oras, regctl, imagetools}
+var tools = []string{skopeo, crane, oras, regctl, imagetools, own}
 
 // commandTimeout is far beyond what any single push of a small layout takes.
 const commandTimeout = 60 * time.Second
 
 // findTool gives the path of a tool. One that is missing is an error, never a skip.
 func findTool(name string) (string, error) {
+	if name == own {
+		return sociLayout()
+	}
 	if name == skopeo || name == distribution {
 		path, err := exec.LookPath(name)
 		if err != nil {

@@ -1,0 +1,72 @@
+//! The options of `soci-layout check`.
+
+use clap::Args;
+use soci_layout::Platform;
+use soci_layout::check::CheckOptions;
+use soci_layout::registry::Reference;
+
+use super::RegistryArgs;
+use crate::cli::args::doctor::Target;
+use crate::cli::args::{IMAGES, OUTPUT, Progress, RUN};
+use crate::cli::exit;
+use crate::cli::show::size;
+
+/// Check that a pushed image would be loaded lazily
+///
+/// Asks the registry for what a runtime asks for: the SOCI index that the image manifest names, or that the registry lists as
+/// a referrer, whether it is in the form that readers take, and whether its zTOCs, the layers and the configuration are
+/// there with the right sizes. Manifests are read, blobs are not. Says of each fault which mistake leads to it: pushed
+/// without --all, tag moved, V1 where V2 is needed, zstd layers, zTOCs deleted by a clean-up.
+#[derive(Args, Debug)]
+#[command(after_help = "Exits with 1 when there is a finding.", after_long_help = exit::HELP)]
+pub(crate) struct CheckArgs {
+    /// Image in a registry, HOST/REPO:TAG
+    ///
+    /// With a digest behind the tag (REPO:TAG@sha256:...), the tag has to lead to it: the digest that index or push
+    /// printed. Credentials are those of docker login.
+    #[arg(value_name = "REPO:TAG")]
+    pub(crate) reference: Reference,
+
+    /// Who is to load the image [default: any consumer]
+    ///
+    /// All of them take V2 indexes only, as they are set up by default.
+    #[arg(long = "for", value_name = "TARGET", help_heading = RUN)]
+    pub(crate) target: Option<Target>,
+
+    /// Only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
+    ///
+    /// Several may also be separated by commas: linux/amd64,linux/arm64.
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = IMAGES, value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// Pass over layers of an unsupported type (zstd) whose blob is smaller
+    #[arg(long, value_name = "SIZE", help_heading = RUN, default_value = "10MiB", value_parser = size::parse)]
+    pub(crate) min_layer_size: u64,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+
+    /// How progress is shown on standard error [default: auto]
+    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
+    pub(crate) progress: Option<Progress>,
+
+    /// Write the report as one JSON document to standard output
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Only the findings; with none of them, nothing
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) quiet: bool,
+}
+
+impl CheckArgs {
+    /// The library's settings.
+    pub(crate) fn options(&self) -> CheckOptions {
+        let mut options = CheckOptions::default();
+        options.target = self.target.map(Target::library);
+        options.platforms.clone_from(&self.platforms);
+        options.min_layer_size = self.min_layer_size;
+        options.registry = self.registry.options();
+        options
+    }
+}

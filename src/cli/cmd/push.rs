@@ -1,0 +1,56 @@
+//! `soci-layout push`.
+
+use std::fmt::Write as _;
+
+use soci_layout::push::PushReport;
+
+use super::super::args::registry::PushArgs;
+use super::super::exit::Exit;
+use super::super::progress::Progress;
+use super::super::talk::Talk;
+use crate::cli::show::printer::Printer;
+use crate::cli::show::size::Bytes;
+use crate::cli::show::{count, escape, json};
+
+/// Runs the command.
+pub(crate) fn run(args: &PushArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::start(args.progress, args.quiet, printer)?;
+    let progress = Progress::start(talk.mode, false, printer);
+    let (layout, options) = args.options();
+    let result = soci_layout::push::push(&layout, &args.reference, &options, &progress);
+    progress.finish();
+    let report = result.map_err(|error| talk.failed(&error))?;
+    talk.summary(&summary(&report));
+    let data = if args.json { json::document(&report) } else { format!("{}\n", report.digest) };
+    let hint = "it was pushed all the same";
+    printer.out(&data).map_err(|error| talk.unwritten(&error, Some(hint)))?;
+    Ok(Exit::Done)
+}
+
+/// What was done, for people.
+fn summary(report: &PushReport) -> String {
+    let reference = escape::label(&report.reference);
+    let digest = report.digest;
+    let before = match report.before.as_deref() {
+        Some(before) if before == digest.to_string() => " (as before)".to_owned(),
+        Some(before) => format!(" (before: {})", escape::label(before)),
+        None => String::new(),
+    };
+    let blobs = count(report.blobs_sent, "blob");
+    let bytes = Bytes(report.bytes_sent);
+    let manifests = count(report.manifests_sent, "manifest");
+    let there = report.blobs_there + report.manifests_there;
+    let mounted = match report.blobs_mounted {
+        0 => String::new(),
+        mounted => format!(", {mounted} taken over from other repositories"),
+    };
+    let seconds = report.seconds;
+    let mut out = format!(
+        "{reference}  {digest}{before}\n\
+         sent {blobs} ({bytes}) and {manifests}; {there} were there{mounted}, in {seconds:.1} s\n"
+    );
+    for tag in &report.referrers_tags {
+        let _ = writeln!(out, "list of referrers: {}", escape::label(tag));
+    }
+    out
+}

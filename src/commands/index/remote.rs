@@ -1,0 +1,158 @@
+//! zTOCs from the SOCI indexes that a registry has already (`cache_from`).
+//!
+//! The documents are read when the run begins, a zTOC when a layer needs it. It is held to what a zTOC in the layout is held
+//! to ([`super::reuse`]), and its bytes have to be those that this program writes. It is not put into the cache, where only
+//! is what a run computed itself. Whatever is wrong with a registry is a warning, and the layer is scanned.
+
+use std::collections::BTreeMap;
+
+use super::ready::ReadyZtoc;
+use crate::commands::check::find::{Found, find};
+use crate::commands::check::run::{index_of, root};
+use crate::commands::index::options::Options;
+use crate::error::Error;
+use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
+use crate::layout::tree::{self, Content, Node};
+use crate::limits::MAX_ZTOC_SIZE;
+use crate::oci::digest::Digest;
+use crate::oci::json::schema::{self, MANIFEST};
+use crate::oci::media_type::{Compression, ZTOC};
+use crate::registry::{Client, Reference, RemoteSource, Repository};
+use crate::soci::find::layer_of;
+use crate::ztoc::Ztoc;
+
+/// A zTOC that is much larger than its layer is of no use: bytes beyond the layer's size that are still fetched.
+const MAX_OVERHEAD: u64 = 1 << 20;
+
+/// Most zTOCs of one layer that are tried.
+const MAX_TRIED: usize = 4;
+
+/// What registries have.
+#[derive(Default)]
+pub(super) struct RemoteZtocs {
+    client: Option<Client<'static>>,
+    /// Where the zTOCs of each layer are said to be: the repository, digest and size.
+    by_layer: BTreeMap<Digest, Vec<(Reference, Digest, u64)>>,
+}
+
+impl std::fmt::Debug for RemoteZtocs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteZtocs").field("by_layer", &self.by_layer).finish_non_exhaustive()
+    }
+}
+
+impl RemoteZtocs {
+    /// Reads the SOCI indexes of the images that the options name. `warn` is told what is wrong.
+    pub(super) fn begin(options: &Options, warn: &mut dyn FnMut(String)) -> Self {
+        let mut found = Self::default();
+        if options.cache_from.is_empty() {
+            return found;
+        }
+        // A request ends by itself in bounded time; the work around it looks at the signals.
+        let client = match Client::new(&options.registry, &|| false) {
+            Ok(client) => client,
+            Err(error) => {
+                warn(format!("{error}; going on without zTOCs from registries"));
+                return found;
+            }
+        };
+        for reference in &options.cache_from {
+            if let Err(error) = found.read(&client, reference) {
+                warn(format!("no zTOCs from {reference}: {error}"));
+            }
+        }
+        found.client = Some(client);
+        found
+    }
+
+    /// Notes the zTOCs of an image.
+    fn read(&mut self, client: &Client<'_>, reference: &Reference) -> Result<(), Error> {
+        let repository = Repository::new(client, reference, false);
+        let source = RemoteSource::new(&repository);
+        let fetched = root(&repository)?;
+        source.keep(&fetched);
+        let tree = tree::read_all_from(&source, index_of(&fetched))?;
+        source.failed()?;
+        let mut images = Vec::new();
+        for root in &tree.roots {
+            root.visit(&mut |node: &Node| match (&node.content, node.known()) {
+                (Content::Image(image), Some(descriptor)) => {
+                    images.push((descriptor.digest, image.clone()));
+                }
+                (Content::Soci(soci), _) => self.note(reference, &soci.ztocs),
+                _ => {}
+            });
+        }
+        for (digest, image) in &images {
+            let (Found::Annotation { bytes, .. } | Found::Referrer { bytes: Some(bytes), .. }) =
+                find(&source, digest, image)?
+            else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            let place = format!("a SOCI index of {reference}");
+            schema::check(&text, 0, &MANIFEST, None).map_err(Error::mistake(&place))?;
+            let list = Object::read(&text, &place)?.value("layers").unwrap_or("null");
+            let list = AnyDescriptor::read_list(list, &place)?;
+            let entries: Vec<Descriptor> = list
+                .into_iter()
+                .filter_map(AnyDescriptor::into_known)
+                .filter(|entry| entry.media_type == ZTOC)
+                .collect();
+            self.note(reference, &entries);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, reference: &Reference, entries: &[Descriptor]) {
+        for entry in entries {
+            let Some(layer) = layer_of(entry) else { continue };
+            let known = self.by_layer.entry(layer).or_default();
+            if known.len() < MAX_TRIED && known.iter().all(|(_, digest, _)| *digest != entry.digest)
+            {
+                known.push((reference.clone(), entry.digest, entry.size));
+            }
+        }
+    }
+
+    /// Whether some index names a zTOC of the layer.
+    #[cfg(feature = "archives")]
+    pub(super) fn name(&self, layer: Digest) -> bool {
+        self.by_layer.contains_key(&layer)
+    }
+
+    /// The first zTOC that is what this run would write, by all that it says itself.
+    pub(super) fn valid(
+        &self,
+        layer: &Descriptor,
+        compression: Compression,
+        options: &Options,
+        warn: &dyn Fn(&str),
+    ) -> Option<(ReadyZtoc, Ztoc)> {
+        let client = self.client.as_ref()?;
+        let most = layer.size.saturating_add(MAX_OVERHEAD).min(MAX_ZTOC_SIZE);
+        for (reference, digest, size) in self.by_layer.get(&layer.digest)? {
+            if *size > most {
+                continue;
+            }
+            let bytes = match Repository::new(client, reference, false).blob(digest, *size, most) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(error) => {
+                    warn(&format!("no zTOC from {reference}: {error}"));
+                    continue;
+                }
+            };
+            let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
+            let fits = ztoc.zinfo.compression() == compression
+                && ztoc.zinfo.span_size() == options.span_size
+                && ztoc.build_tool_identifier == options.build_tool_identifier
+                && ztoc.compressed_archive_size == layer.size
+                && ztoc.encode().is_ok_and(|again| *again == *bytes);
+            if fits {
+                return Some((ReadyZtoc::new(*digest, *size, &ztoc), ztoc));
+            }
+        }
+        None
+    }
+}
