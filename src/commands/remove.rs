@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::index::prune::{Pruned, prune};
 use crate::commands::index::report::RootReport;
@@ -31,6 +31,7 @@ pub const REMOVE_REPORT_VERSION: u32 = 1;
 
 /// What to remove.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RemoveOptions {
     /// The images that lose them.
     pub images: ImageFilter,
@@ -57,7 +58,8 @@ impl Default for RemoveOptions {
 }
 
 /// What [`remove`] did (or, dry, would do).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RemoveReport {
     /// [`REMOVE_REPORT_VERSION`].
     pub version: u32,
@@ -84,7 +86,8 @@ pub struct RemoveReport {
 }
 
 /// One image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RemovedImage {
     /// Names of the `index.json` entries that lead to it.
     pub names: Vec<String>,

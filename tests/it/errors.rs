@@ -228,7 +228,7 @@ fn a_layer_that_is_none() {
         assert!(reason.text.contains(expected), "{expected}: {reason}");
         let context = Context::fixture("single");
         context.replace_layer(0, &bytes);
-        let strict = Options { strict: true, ..Context::options() };
+        let strict = with!(Context::options(), strict = true);
         refused(&context, &strict, &["cannot be indexed", expected]);
     }
 }
@@ -236,10 +236,10 @@ fn a_layer_that_is_none() {
 #[test]
 fn names_and_platforms_that_are_not_there() {
     let context = Context::fixture("two-names-multi");
-    let options = Options { images: named("v9"), ..Context::options() };
+    let options = with!(Context::options(), images = named("v9"));
     refused(&context, &options, &["\"v9\"", "v1", "latest"]);
-    let options = Options { images: platform("linux/s390x"), ..Context::options() };
+    let options = with!(Context::options(), images = platform("linux/s390x"));
     refused(&context, &options, &["linux/s390x", "linux/amd64", "linux/arm64"]);
-    let options = Options { span_size: 0, ..Context::options() };
+    let options = with!(Context::options(), span_size = 0);
     refused(&context, &options, &["span size"]);
 }

@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "tests make and damage files as they like")]
 
+#[macro_use]
+mod context;
+
 mod archive;
 mod cache;
 mod cache_commands;
 mod cat;
 mod cli;
 mod concurrent;
-mod context;
 mod determinism;
 mod diff;
 mod docs;
@@ -30,6 +32,7 @@ mod prefetch;
 mod properties;
 mod reference;
 mod remove;
+mod reports;
 mod shapes;
 mod shell;
 mod skip;

@@ -126,7 +126,11 @@ impl CacheCommand {
 impl PruneArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> PruneOptions {
-        PruneOptions { max_size: self.max_size, max_age: self.max_age, dry_run: self.dry_run }
+        let mut options = PruneOptions::default();
+        options.max_size = self.max_size;
+        options.max_age = self.max_age;
+        options.dry_run = self.dry_run;
+        options
     }
 }
 

@@ -52,14 +52,14 @@ pub(crate) enum Target {
 impl DoctorArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> DoctorOptions {
-        DoctorOptions {
-            images: self.images.filter(),
-            min_layer_size: self.min_layer_size,
-            target: self.target.map(|target| match target {
-                Target::Fargate => soci_layout::doctor::Target::Fargate,
-                Target::Eks => soci_layout::doctor::Target::Eks,
-                Target::Containerd => soci_layout::doctor::Target::Containerd,
-            }),
-        }
+        let mut options = DoctorOptions::default();
+        options.images = self.images.filter();
+        options.min_layer_size = self.min_layer_size;
+        options.target = self.target.map(|target| match target {
+            Target::Fargate => soci_layout::doctor::Target::Fargate,
+            Target::Eks => soci_layout::doctor::Target::Eks,
+            Target::Containerd => soci_layout::doctor::Target::Containerd,
+        });
+        options
     }
 }

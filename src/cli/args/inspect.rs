@@ -37,6 +37,8 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> InspectOptions {
-        InspectOptions { images: self.images.filter() }
+        let mut options = InspectOptions::default();
+        options.images = self.images.filter();
+        options
     }
 }

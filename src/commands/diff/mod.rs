@@ -31,6 +31,7 @@ pub use report::{
 
 /// What to compare.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct DiffOptions {
     /// Name of the image in A; none for everything.
     pub ref_a: Option<String>,

@@ -21,6 +21,7 @@ use crate::progress::event::Observer;
 
 /// What to examine.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DoctorOptions {
     /// Which images.
     pub images: ImageFilter,

@@ -15,6 +15,7 @@
 
 mod header;
 mod holes;
+mod listing;
 mod lookup;
 mod merge;
 #[cfg(test)]
@@ -27,6 +28,9 @@ mod tree;
 mod view;
 
 pub use super::layer_choice::LayerChoice;
+pub use listing::{
+    DeviceNumbers, LISTING_VERSION, ListedFile, ListedImage, ListedLayer, Listing, ListingError,
+};
 pub use lookup::LookupError;
 pub use open::{FilesOptions, ImageFiles, LayerFiles};
 pub(super) use open::{Loader, ZtocOf};

@@ -16,6 +16,7 @@ use crate::soci::manifest::LayerTypes;
 /// What to index and how.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[non_exhaustive]
 pub struct Options {
     /// SOCI index versions to make.
     pub index_version: IndexVersion,

@@ -27,6 +27,7 @@ pub use report::{
 
 /// What to look at.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct InspectOptions {
     /// The images; without names, all entries.
     pub images: ImageFilter,
