@@ -36,6 +36,7 @@ mod reports;
 mod shapes;
 mod shell;
 mod skip;
+mod soci_index;
 mod states;
 mod survive;
 mod tidy;

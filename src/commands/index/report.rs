@@ -154,6 +154,15 @@ impl LayerOutcome {
     pub fn is_lazy(&self) -> bool {
         matches!(self, Self::Indexed { .. } | Self::Reused { .. } | Self::Pending)
     }
+
+    /// Its zTOC, when it has one now.
+    #[must_use]
+    pub fn ztoc(&self) -> Option<&ZtocReport> {
+        match self {
+            Self::Indexed { ztoc } | Self::Reused { ztoc, .. } => Some(ztoc),
+            _ => None,
+        }
+    }
 }
 
 /// What is fetched before an image starts.
