@@ -50,7 +50,7 @@ pub struct Listing {
     pub version: u32,
     /// The directory.
     pub directory: String,
-    /// Entries that can be read. Only their heads have been looked at.
+    /// Entries that can be read. Only their heads were read.
     pub entries: Vec<ListedEntry>,
     /// Entries that cannot.
     pub unusable: Vec<UnusableEntry>,

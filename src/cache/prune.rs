@@ -1,6 +1,6 @@
 //! Keeps a cache directory small: the entries that were not used for longest go first.
 //!
-//! Only names, sizes and times are looked at, so that entries of other versions of this program grow old
+//! Only names, sizes and times are read, so that entries of other versions of this program grow old
 //! as well. Another run may use an entry at the same time: one that it has opened it reads to the end, and one
 //! that it does not find any more it makes anew.
 

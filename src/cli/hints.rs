@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use soci_layout::digest::ParseDigestError;
+use soci_layout::ParseDigestError;
 use soci_layout::{Error, Taken};
 
 /// The hint for an error of a command, which `writes` into the layout or only reads it.

@@ -112,7 +112,7 @@ pub fn gc(path: &Path, options: &GcOptions, observer: &dyn Observer) -> Result<G
 
 /// The plan, and the `index.json` it is made from.
 fn plan(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Error> {
-    // Looked at first: a blob that comes while the documents are read is not in the list.
+    // Listed first: a blob that comes while the documents are read is not in the list.
     let now = SystemTime::now();
     let files = layout.stored_files()?;
     // Reads everything strictly: limits, digests, sizes.
@@ -174,7 +174,7 @@ fn execute(
     // Another tool may have replaced it without a sync: a loss of power would bring back an older one, which
     // may lead to what is removed here.
     layout.sync_index_json()?;
-    // Whoever does not take the lock may have led to one of them since.
+    // A program that takes no lock may have led to one of them since.
     if layout.read_index_json()? != index_json {
         return Err(Error::Changed { path: layout.index_json() });
     }

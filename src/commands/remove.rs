@@ -1,6 +1,6 @@
 //! Removes SOCI indexes from a layout: resolve → rewrite → commit, without a scan.
 //!
-//! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
+//! Layers and zTOCs are not read. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
 
 use std::collections::BTreeMap;
@@ -208,7 +208,7 @@ fn commit(
     let step = steps.plan("[undo] manifests".to_owned(), &content, &[]);
     let (removing, staged) = steps.run(&step, || {
         let removing = Removing::decide(layout, &tree, options)?;
-        // A layout without any SOCI index stays untouched, whatever documents were looked at.
+        // A layout without any SOCI index stays untouched, whatever documents were read.
         let same = removing.rewritten.index_json == tree.index_json;
         let staged =
             if same { Vec::new() } else { stage_documents(layout, &removing.rewritten, &like)? };

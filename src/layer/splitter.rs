@@ -11,7 +11,7 @@
 //! stays aside until the walker comes to exactly that place; it then takes over all of it, be it the
 //! middle of a member, and goes on. It never waits for more than the piece in work. A place that it
 //! passes was no member's start, and what was read there is dropped. So the outcome is that of the walk
-//! alone, whoever is faster.
+//! alone, whichever is faster.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -262,7 +262,7 @@ impl State {
                 let behind = &behind[..behind.len().min(Look::LENGTH - 1)];
                 found = look.find(&[&rest[edge..], behind].concat()).map(|at| edge + at);
                 if found.is_none() {
-                    // Without the next chunk the end is looked at again.
+                    // Without the next chunk the end is examined again.
                     from = if behind.is_empty() { from + edge as u64 } else { end };
                     self.searched = from;
                     continue;

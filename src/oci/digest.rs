@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::oci::json::excerpt;
-pub use crate::oci::sha256::Hasher;
+pub(crate) use crate::oci::sha256::Hasher;
 
 /// The digest of a blob.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -89,8 +89,8 @@ impl Platform {
         out
     }
 
-    /// Whether it says neither operating system nor architecture, or only one of them: nobody can choose an
-    /// image by it.
+    /// Whether it says neither operating system nor architecture, or only one of them: no client
+    /// can choose an image by it.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.os.is_empty() || self.architecture.is_empty()

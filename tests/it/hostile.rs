@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use soci_layout::layer::eager::{EagerCause, EagerReason};
+use soci_layout::layer::{EagerCause, EagerReason};
 use soci_layout::report::LayerOutcome;
 use soci_layout::{Digest, Error};
 

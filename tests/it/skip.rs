@@ -1,6 +1,6 @@
 //! `--skip-layer`: layers that are left alone because somebody says so.
 
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::report::{LayerOutcome, Report};
 use soci_layout::{Error, LayerChoice, Options};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use soci_layout::event::Silent;
 use soci_layout::inspect::{InspectOptions, inspect};
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::media_type::{Compression, LayerKind, layer_kind};
 use soci_layout::report::LayerOutcome;
 use soci_layout::verify::{Consequence, Verification, VerifyOptions, verify};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use soci_layout::event::Silent;
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::report::{LayerOutcome, LayerReport, Report};
 use soci_layout::verify::{Consequence, Finding, VerifyOptions, verify};
 use soci_layout::ztoc::Ztoc;

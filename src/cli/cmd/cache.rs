@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use soci_layout::Error;
 use soci_layout::cache::Cache;
-use soci_layout::cache::list::Listing;
-use soci_layout::cache::prune::{Pruned, Reason};
-use soci_layout::cache::verify::Checked;
+use soci_layout::cache::Checked;
+use soci_layout::cache::Listing;
+use soci_layout::cache::{Pruned, Reason};
 
 use super::super::args::{CacheArgs, CacheCommand, Progress};
 use super::super::exit::Exit;

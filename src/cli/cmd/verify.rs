@@ -45,7 +45,7 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-/// The findings and what was looked at, for people.
+/// The findings and what was verified, for people.
 fn text(verification: &Verification, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &verification.findings {

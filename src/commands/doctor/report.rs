@@ -16,7 +16,7 @@ pub struct Diagnosis {
     pub version: u32,
     /// The runtime that was asked about; none for all of them.
     pub target: Option<Target>,
-    /// The images that were looked at, in the order in which they are found.
+    /// The images that were examined, in the order in which they are found.
     pub images: Vec<Examined>,
     /// What keeps them from starting lazily, image by image; empty when nothing does.
     pub findings: Vec<Finding>,
@@ -36,7 +36,7 @@ pub enum Target {
     Containerd,
 }
 
-/// An image that was looked at.
+/// An image that was examined.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Examined {
@@ -94,7 +94,7 @@ pub enum Kind {
     MissingPlatform,
     /// No image for a platform that the runtime has.
     NoUsablePlatform,
-    /// An image whose platform nobody knows.
+    /// An image of unknown platform.
     UnknownPlatform,
     /// An image that is not for Linux.
     NotLinux,

@@ -99,7 +99,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Requests at a time when nobody says otherwise. The reader has one per processor and layer.
+    /// Requests at a time by default. The reader has one per processor and layer.
     pub const DEFAULT_CONNECTIONS: NonZeroU64 = NonZeroU64::new(2).unwrap();
 
     /// How long it takes to fetch `bytes` in this many `requests`: each connection waits for its share of the requests,

@@ -230,7 +230,7 @@ pub struct ZtocHead {
     /// Bytes of uncompressed archive that it covers.
     pub uncompressed_size: u64,
     /// Compressed bytes of its largest span: the most that is fetched to read one place of the layer. Not known
-    /// when there are more spans than are looked at.
+    /// when there are more spans than are examined.
     pub largest_span: Option<u64>,
 }
 

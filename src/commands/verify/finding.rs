@@ -15,7 +15,7 @@ pub const VERIFICATION_VERSION: u32 = 1;
 pub struct Verification {
     /// [`VERIFICATION_VERSION`].
     pub version: u32,
-    /// The images looked at, in the order in which they are found.
+    /// The images that were verified, in the order in which they are found.
     pub images: Vec<VerifiedImage>,
     /// Everything that is wrong, in the order of the images; empty when all is well.
     pub findings: Vec<Finding>,
@@ -42,7 +42,7 @@ impl Verification {
     }
 }
 
-/// An image that was looked at.
+/// An image that was verified.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VerifiedImage {

@@ -22,7 +22,7 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// Bytes that are looked at.
+    /// Bytes that are examined.
     pub(crate) const LENGTH: usize = FIXED;
 
     pub(super) fn of(header: &[u8; FIXED]) -> Self {

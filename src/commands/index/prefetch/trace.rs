@@ -15,7 +15,7 @@ use super::lists::read;
 use super::strace;
 use crate::error::Error;
 
-/// Lines that are looked at to tell the format.
+/// Lines that are read to tell the format.
 const LOOKED_AT: usize = 100;
 
 /// The paths in a trace, each once, in the order of their first use.
