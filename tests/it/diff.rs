@@ -28,7 +28,7 @@ fn the_whole_text() {
     let after = with("multi-attest", |_| {});
     let before = fixtures().join("multi-attest");
     let shown = stdout(run("diff", &[&before, &after.layout()]));
-    assert_eq!(shown, include_str!("snapshots/diff-indexed.txt"));
+    insta::assert_snapshot!("indexed", shown);
 }
 
 #[test]

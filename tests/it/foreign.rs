@@ -503,7 +503,7 @@ fn attached_artifacts_that_stay_behind_are_named() {
     assert_eq!(foreseen, warnings);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("text/x sha256:") && warnings[1].contains(&tag), "{warnings:?}");
-    assert!(warnings.iter().all(|warning| warning.contains("--v1-shape tagged")));
+    assert!(warnings.iter().all(|warning| warning.contains("make tagged V1 indexes")));
 }
 
 #[test]

@@ -52,9 +52,9 @@ fn the_whole_text() {
     let both = with!(Context::options(), index_version = IndexVersion::Both);
     context.index(&with!(both, min_layer_size = 1000)).unwrap();
     let shown = stdout(run("inspect", &[&context.layout()]));
-    assert_eq!(shown, include_str!("snapshots/inspect-multi-attest.txt"));
+    insta::assert_snapshot!("multi-attest", shown);
     let shown = stdout(run("inspect", &[&fixtures().join("zstd-mixed")]));
-    assert_eq!(shown, include_str!("snapshots/inspect-zstd-mixed.txt"));
+    insta::assert_snapshot!("zstd-mixed", shown);
 }
 
 #[test]

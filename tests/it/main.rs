@@ -39,6 +39,7 @@ mod skip;
 mod soci_index;
 mod states;
 mod survive;
+mod texts;
 mod tidy;
 mod verify;
 mod verify_parents;
