@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help dist hands pictures pictures-check build demo test quick bench check lint features msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist hands pictures pictures-check build demo test quick bench check lint features api msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -25,9 +25,10 @@ help:
 	@echo "make hostile  ten million tar entries: up to 4 GiB of memory"
 	@echo "make determinism  the same bytes on emulated processors, aarch64, in other surroundings"
 	@echo "make miri   what Miri can run (nightly)"
+	@echo "make api    the public surface of the library against tests/public-api.txt (nightly); API=renew writes it anew"
 	@echo "make msrv   build with the oldest Rust that Cargo.toml promises"
 	@echo "make advisories  known vulnerabilities of the dependencies"
-	@echo "parts of make test: check unit pictures-check peer push e2e determinism faults fuzz-smoke"
+	@echo "parts of make test: check api unit pictures-check peer push e2e determinism faults fuzz-smoke"
 
 # What a release consists of, for all targets that can be linked here (DIST_TARGETS for some of them).
 dist:
@@ -59,7 +60,7 @@ setup:
 	tests/setup.sh
 
 # In this order a mistake is told as early as possible.
-test: setup check unit pictures-check peer push e2e determinism faults fuzz-smoke
+test: setup check api unit pictures-check peer push e2e determinism faults fuzz-smoke
 
 # What needs nothing but Rust, before each commit.
 quick: lint unit
@@ -82,6 +83,16 @@ check: lint features
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; \
 	  else echo "advisories: the database cannot be reached from here; left out"; fi
 
+# Nightly, whose rustdoc writes what cargo-public-api reads.
+api:
+	@if ! cargo public-api --version >/dev/null 2>&1 || ! cargo +nightly --version >/dev/null 2>&1; then \
+	  echo "api: left out: it needs nightly Rust and cargo-public-api (tests/setup.sh)"; \
+	elif [ "$(API)" = renew ]; then RUSTDOCFLAGS="-A rustdoc::private_intra_doc_links" cargo +nightly public-api -sss >tests/public-api.txt; \
+	else RUSTDOCFLAGS="-A rustdoc::private_intra_doc_links" cargo +nightly public-api -sss | diff -u tests/public-api.txt - || \
+	  { echo "api: the public surface has changed: if it should, make api API=renew, and commit the difference"; exit 1; }; fi
+
+# A snapshot that differs is an error here, and is never written.
+unit: export INSTA_UPDATE := no
 unit:
 	cargo test --locked
 

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     cli::bug::install();
     cli::signals::install();
     let printer = Printer::new();
-    // Nothing of the run is looked at after a panic, so no broken invariant can be seen.
+    // Nothing of the run is used after a panic, so no broken invariant can be seen.
     let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(std::env::args_os(), printer)));
     let exit = outcome.unwrap_or_else(|_panic| {
         printer.err(&cli::bug::message());

@@ -72,7 +72,7 @@ impl Drop for Mark {
 /// others: for a process that ends now.
 ///
 /// A commit that has begun comes to its end before, and what was committed stays; its run then has the time
-/// `grace` to come to its own end. Afterwards every run stands still at its next step on the disk, so whoever
+/// `grace` to come to its own end. Afterwards every run stands still at its next step on the disk, so the thread that
 /// calls this must end the process.
 pub fn abandon(grace: Duration) {
     let mut state = lock();
@@ -88,7 +88,7 @@ pub fn abandon(grace: Duration) {
     std::mem::forget(state);
 }
 
-/// Nobody is left to be told when it fails.
+/// A failure cannot be reported any more.
 #[expect(
     clippy::disallowed_methods,
     reason = "what layout/ and archive/ made and could not finish"

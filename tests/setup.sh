@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need. Safe to run again: it only adds what is missing.
 #
-#   tests/setup.sh            packages, push tools, containerd, cargo-deny, typos, Go modules
+#   tests/setup.sh            packages, push tools, containerd, cargo-deny, cargo-public-api, typos, Go modules
 #   tests/setup.sh demo       only what building and the demonstration need
 #   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
+#   SKIP_PUBLIC_API=1 ...     leave cargo-public-api out (likewise); make api then leaves its comparison out, and says so
 #   SKIP_TYPOS=1 ...          leave typos out (likewise)
 #   SKIP_COSIGN=1 ...         leave cosign out (likewise); make hands then leaves the signing out, and says so
 #
@@ -20,6 +21,7 @@ ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
 TYPOS=1.52.0
+PUBLIC_API=0.52.0
 CHECK_JSONSCHEMA=0.39.0
 AARCH64=aarch64-unknown-linux-gnu
 GO_MINOR=26 # go 1.$GO_MINOR or later, as tests/peer/go.mod asks for
@@ -194,6 +196,21 @@ cargo_deny() {
   fi
 }
 
+# Lists the public surface of the library from what nightly rustdoc says.
+public_api() {
+  if have cargo-public-api || [ -x "$bin/cargo-public-api" ]; then
+    say "cargo-public-api: is there"
+  elif [ -n "${SKIP_PUBLIC_API:-}" ]; then
+    say "cargo-public-api: left out as asked"
+  elif have rustup && rustup toolchain list | grep -q ^nightly; then
+    say "cargo-public-api: building $PUBLIC_API (some minutes)"
+    cargo install --quiet --locked --root "$work" --target-dir "$work/public-api-target" "cargo-public-api@$PUBLIC_API"
+    rm -rf "$work/public-api-target"
+  else
+    say "cargo-public-api: left out, as there is no nightly Rust"
+  fi
+}
+
 # Spelling. The package of PyPI holds the program as it was built from the crate typos-cli.
 typos() {
   if [ "$("$bin/typos" --version 2>/dev/null || true)" = "typos-cli $TYPOS" ]; then
@@ -267,6 +284,7 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ]; then
   if have apt-get; then image_packages; fi
 fi
 cargo_deny
+public_api
 typos
 check_jsonschema
 

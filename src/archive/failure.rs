@@ -1,4 +1,4 @@
-//! Errors and their place in the archive: of several the first one counts, whoever noticed it first.
+//! Errors and their place in the archive: of several the first one counts, whichever thread noticed it first.
 
 use std::sync::Arc;
 

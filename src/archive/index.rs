@@ -146,7 +146,7 @@ fn take_in(
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, Error>((walked, written))
     })?;
-    // Of several failures the first in the order of the archive counts, whoever noticed it first.
+    // Of several failures the first in the order of the archive counts, whichever thread noticed it first.
     let mut failure = None;
     for found in [side.failure(), written.err()].into_iter().flatten() {
         Failure::first(&mut failure, found);

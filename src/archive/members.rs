@@ -186,7 +186,7 @@ impl Walk<'_, '_> {
         self.disk.send(work).await.map_err(|_closed| Ended::Disk)
     }
 
-    /// Behind the end mark only zeros may follow; the input is read to its end, so that whoever writes
+    /// Behind the end mark only zeros may follow; the input is read to its end, so that the program that writes
     /// it is not stopped, and so that the outer compression checks its sums.
     async fn rest<R: AsyncRead + Unpin>(&self, mut tar: R) -> Result<(), Ended> {
         let mut buffer = vec![0; CHUNK];

@@ -49,7 +49,7 @@ impl Workplace {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(Error::io("open", path)(error)),
             };
-            // File systems without locks have nobody who removes it either.
+            // Without locks, no other run removes it either.
             let _ = flock(&lock, FlockOperation::LockExclusive);
             // Before it was locked it looked like one that was left.
             if is_same(&lock, path) {

@@ -2,7 +2,7 @@
 //!
 //! An archive of an image layout has two documents that must be there, two that Docker adds, and blobs
 //! named after their content. Everything else is refused by name: who unpacks less than an archive
-//! holds, or something else than another program would, hands on an image that nobody has looked at.
+//! holds, or something else than another program would, hands on an image that was not checked.
 
 use std::collections::HashSet;
 

@@ -74,7 +74,7 @@ impl<'a> Side<'a> {
         Self { layout, options, steps, cache, slots, state: Mutex::default() }
     }
 
-    /// Whether a blob of this size is looked at.
+    /// Whether a blob of this size is scanned.
     pub(super) fn wants(&self, size: u64) -> bool {
         size > 0 && size >= self.options.min_layer_size
     }
@@ -115,7 +115,7 @@ impl<'a> Side<'a> {
         let result = self
             .steps
             .run(&step, || self.scan_one(&request, &mut reader, &path, &step, (&at, &key)));
-        // Whoever feeds a scan that has ended shall not wait for it.
+        // The reader shall not wait for a scan that has ended.
         drop(reader);
         drop(slot);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +146,7 @@ impl<'a> Side<'a> {
             Err(ScanError::Digest { found }) => {
                 return Err(*at.corrupt(&found.to_string()).error);
             }
-            // The archive ended or was refused; whoever reads it tells.
+            // The archive ended or was refused; the reader reports it.
             Err(_) => {
                 return Err(Error::Cancelled);
             }

@@ -31,7 +31,7 @@ pub(super) const MAX_HEAD: usize = 64 << 10;
 /// Why a file of the cache cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum EntryProblem {
+pub(crate) enum EntryProblem {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
@@ -89,13 +89,13 @@ pub enum EntryProblem {
 
 /// What the second line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// What the entry is for.
-    pub key: CacheKey,
+    pub(crate) key: CacheKey,
     /// Digest of the zTOC blob.
-    pub ztoc: Digest,
+    pub(crate) ztoc: Digest,
     /// Its size in bytes.
-    pub ztoc_size: u64,
+    pub(crate) ztoc_size: u64,
 }
 
 /// The second line's members, in their order.
@@ -225,7 +225,7 @@ pub(super) fn read_head(file: &File) -> Result<Head, EntryProblem> {
     Head::parse(&bytes).map(|(head, _)| head)
 }
 
-/// A whole entry of `size` bytes: its head, and its zTOC held to size, digest, structure and head.
+/// A whole entry of `size` bytes: its head, and its zTOC checked against size, digest, structure and head.
 /// `expect` is asked about the head before anything large is read.
 pub(super) fn read(
     file: &File,

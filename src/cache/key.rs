@@ -12,23 +12,23 @@ const SETTINGS_DIGITS: usize = 16;
 
 /// What an entry is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheKey {
+pub(crate) struct CacheKey {
     /// Digest of the layer's blob.
-    pub layer: Digest,
+    pub(crate) layer: Digest,
     /// Its size in bytes. Follows from the digest; not part of the name.
-    pub layer_size: u64,
+    pub(crate) layer_size: u64,
     /// How it is read: one blob may be a layer under several media types.
-    pub compression: Compression,
+    pub(crate) compression: Compression,
     /// Uncompressed bytes between checkpoints.
-    pub span_size: u64,
+    pub(crate) span_size: u64,
     /// Text in the zTOC.
-    pub build_tool_identifier: String,
+    pub(crate) build_tool_identifier: String,
 }
 
 impl CacheKey {
     /// The entry's file name.
     #[must_use]
-    pub fn file_name(&self) -> String {
+    pub(crate) fn file_name(&self) -> String {
         let settings = format!(
             "compression {}\nspan size {}\nbuild tool identifier {}",
             word(self.compression),
@@ -103,7 +103,7 @@ mod tests {
         }
     }
 
-    /// Whoever restores a cache must find it again: the name is part of the format.
+    /// The name is part of the format: caches are saved and restored by other programs.
     #[test]
     fn name_is_fixed() {
         let expected = format!("{}-d2542a55cd882f50.v1.ztoc", Digest::of(b"layer").hex());

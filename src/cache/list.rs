@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::CACHE_VERSION;
 use super::entry::{self, EntryProblem, Head};
@@ -43,13 +43,14 @@ pub(super) struct Items {
 }
 
 /// All entries, the last used first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Listing {
     /// [`CACHE_REPORT_VERSION`].
     pub version: u32,
     /// The directory.
     pub directory: String,
-    /// Entries that can be read. Only their heads have been looked at.
+    /// Entries that can be read. Only their heads were read.
     pub entries: Vec<ListedEntry>,
     /// Entries that cannot.
     pub unusable: Vec<UnusableEntry>,
@@ -64,7 +65,8 @@ pub struct Listing {
 }
 
 /// An entry by its head.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ListedEntry {
     /// Name of its file.
     pub name: String,
@@ -79,7 +81,7 @@ pub struct ListedEntry {
     /// Size of the layer's blob in bytes.
     pub layer_size: u64,
     /// `gzip` or `none`.
-    pub compression: &'static str,
+    pub compression: String,
     /// Uncompressed bytes between checkpoints.
     pub span_size: u64,
     /// Text in the zTOC.
@@ -91,7 +93,8 @@ pub struct ListedEntry {
 }
 
 /// An entry that cannot be used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UnusableEntry {
     /// Name of its file.
     pub name: String,
@@ -194,7 +197,7 @@ impl ListedEntry {
             age_seconds: age(item.modified, now).as_secs(),
             layer: head.key.layer,
             layer_size: head.key.layer_size,
-            compression: key::word(head.key.compression),
+            compression: key::word(head.key.compression).to_owned(),
             span_size: head.key.span_size,
             build_tool_identifier: head.key.build_tool_identifier,
             ztoc: head.ztoc,

@@ -1,6 +1,6 @@
 //! Keeps a cache directory small: the entries that were not used for longest go first.
 //!
-//! Only names, sizes and times are looked at, so that entries of other versions of this program grow old
+//! Only names, sizes and times are read, so that entries of other versions of this program grow old
 //! as well. Another run may use an entry at the same time: one that it has opened it reads to the end, and one
 //! that it does not find any more it makes anew.
 
@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{CACHE_REPORT_VERSION, Item, age, text};
 use super::store::Cache;
@@ -20,6 +20,7 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
 /// What may stay.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct PruneOptions {
     /// Most bytes of all entries together.
     pub max_size: Option<u64>,
@@ -30,7 +31,8 @@ pub struct PruneOptions {
 }
 
 /// What was (or, dry, would be) removed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Pruned {
     /// [`CACHE_REPORT_VERSION`].
     pub version: u32,
@@ -51,7 +53,8 @@ pub struct Pruned {
 }
 
 /// An entry that was removed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RemovedEntry {
     /// Name of its file.
     pub name: String,
@@ -64,7 +67,7 @@ pub struct RemovedEntry {
 }
 
 /// Why an entry is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Unused for longer than the longest time.

@@ -25,7 +25,7 @@ const RANDOM: usize = 16;
 const TOUCH_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Mode of a directory that is made here: a zTOC holds names, and a 32 KiB window of content per span,
-/// of what may be private images; and whoever can write is trusted.
+/// of what may be private images; and everyone who can write is trusted.
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// A cache directory, which need not exist yet.
@@ -36,7 +36,7 @@ pub struct Cache {
 
 /// What a look into the cache gave.
 #[derive(Debug)]
-pub enum Found {
+pub(crate) enum Found {
     /// No entry.
     Nothing,
     /// There is one, but it cannot be used.
@@ -48,13 +48,13 @@ pub enum Found {
 
 /// A zTOC from the cache.
 #[derive(Debug)]
-pub struct CachedZtoc {
+pub(crate) struct CachedZtoc {
     /// The zTOC.
-    pub ztoc: Ztoc,
+    pub(crate) ztoc: Ztoc,
     /// Digest of the blob that it was read from.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// Size of that blob in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     file: File,
 }
 
@@ -74,7 +74,7 @@ impl Cache {
     /// Whether the directory is there. Links to a directory are followed here, and nowhere below.
     ///
     /// # Errors
-    /// When it is something else, or cannot be looked at.
+    /// When it is something else, or its metadata cannot be read.
     pub fn exists(&self) -> io::Result<bool> {
         match fs::metadata(&self.directory) {
             Ok(metadata) if metadata.is_dir() => Ok(true),
@@ -86,7 +86,7 @@ impl Cache {
 
     /// The zTOC for `key`. Changes nothing.
     #[must_use]
-    pub fn get(&self, key: &CacheKey) -> Found {
+    pub(crate) fn get(&self, key: &CacheKey) -> Found {
         let (file, size) = match entry::open(&self.directory.join(key.file_name())) {
             Ok(opened) => opened,
             Err(EntryProblem::Read(error)) if error.kind() == ErrorKind::NotFound => {
@@ -107,7 +107,12 @@ impl Cache {
     ///
     /// # Errors
     /// What the operating system said; then nothing has changed.
-    pub fn put(&self, key: &CacheKey, digest: Digest, encoding: &Encoding<'_>) -> io::Result<u64> {
+    pub(crate) fn put(
+        &self,
+        key: &CacheKey,
+        digest: Digest,
+        encoding: &Encoding<'_>,
+    ) -> io::Result<u64> {
         let head = Head { key: key.clone(), ztoc: digest, ztoc_size: encoding.size() };
         let Some(head) = head.render() else {
             let problem = "the build tool identifier is too long for a cache entry";
@@ -158,8 +163,8 @@ impl Cache {
 
 impl CachedZtoc {
     /// Notes that the entry was used. Where that is not permitted its last use stays unknown, which is
-    /// nobody's concern but that of pruning.
-    pub fn used(&self) {
+    /// of concern to pruning only.
+    pub(crate) fn used(&self) {
         let Ok(modified) = self.file.metadata().and_then(|metadata| metadata.modified()) else {
             return;
         };
@@ -169,7 +174,7 @@ impl CachedZtoc {
         if apart < TOUCH_AFTER {
             return;
         }
-        // "Now" instead of a time of ours: it is the file server's clock, and whoever may write the file may
+        // "Now" instead of a time of ours: it is the file server's clock, and everyone who may write the file may
         // set it, not its owner alone.
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
@@ -180,7 +185,7 @@ impl CachedZtoc {
 }
 
 /// Who may read and write the directory may read and write (that is, mark as used) its entries; only where the
-/// directory is sticky, so that nobody can replace another's files, nobody can write them either.
+/// directory is sticky, so that files of other users cannot be replaced, they cannot be written either.
 fn entry_mode(directory: u32) -> u32 {
     const STICKY: u32 = 0o1000;
     directory & if directory & STICKY == 0 { 0o666 } else { 0o644 }

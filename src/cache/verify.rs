@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::ErrorKind;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::entry::{self, EntryProblem};
 use super::list::{CACHE_REPORT_VERSION, Item};
@@ -14,7 +14,8 @@ use super::store::Cache;
 use crate::error::Error;
 
 /// What was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Checked {
     /// [`CACHE_REPORT_VERSION`].
     pub version: u32,
@@ -31,7 +32,8 @@ pub struct Checked {
 }
 
 /// An entry that cannot be used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CorruptEntry {
     /// Name of its file.
     pub name: String,

@@ -2,8 +2,7 @@
 
 use std::io::ErrorKind;
 
-use soci_layout::digest::ParseDigestError;
-use soci_layout::{Error, RegistryTrouble, Taken};
+use soci_layout::{Error, ParseDigestError, RegistryTrouble, Taken};
 
 /// The hint for an error of a command, which `writes` into the layout or only reads it.
 pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {

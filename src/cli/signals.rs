@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM end a run in order: what was begun is dropped, temporary files with it.
 //!
 //! The first signal leaves a note that the run looks at, and wakes a thread. Wherever the run is (opening a pipe
-//! that nobody writes to, writing to one that nobody reads, in a long loop), the thread gives it a moment and then
+//! without a writer, writing to one without a reader, in a long loop), the thread gives it a moment and then
 //! ends the process, when no commit is under way and the temporary files are gone. A second signal ends the process
 //! at once. Always `index.json` is the old one, or the new one if its rename was already done.
 

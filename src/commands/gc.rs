@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::Error;
 use crate::layout::Layout;
@@ -27,6 +27,7 @@ pub const DEFAULT_MIN_AGE: Duration = Duration::from_secs(3600);
 
 /// What to remove.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct GcOptions {
     /// Blobs that were written or put in their place within this time stay.
     pub min_age: Duration,
@@ -43,7 +44,8 @@ impl Default for GcOptions {
 }
 
 /// What was (or, dry, would be) removed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GcReport {
     /// [`GC_REPORT_VERSION`].
     pub version: u32,
@@ -54,8 +56,10 @@ pub struct GcReport {
     /// Blobs that nothing refers to, but that are too young.
     pub young: Vec<UnreferencedBlob>,
     /// Temporary files of interrupted runs that go.
+    #[serde(serialize_with = "as_shown")]
     pub leftovers: Vec<PathBuf>,
-    /// Files in `blobs` that are no sha256 blobs. They stay: nobody knows whose they are.
+    /// Files in `blobs` that are no sha256 blobs. They stay, as their owner is not known.
+    #[serde(serialize_with = "as_shown")]
     pub strangers: Vec<PathBuf>,
     /// Blobs that something refers to.
     pub kept: u64,
@@ -67,8 +71,13 @@ pub struct GcReport {
     pub seconds: f64,
 }
 
+/// JSON is UTF-8, and names of files need not be.
+fn as_shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
+
 /// A blob that nothing refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreferencedBlob {
     /// Its digest, by its name.
     pub digest: Digest,
@@ -103,7 +112,7 @@ pub fn gc(path: &Path, options: &GcOptions, observer: &dyn Observer) -> Result<G
 
 /// The plan, and the `index.json` it is made from.
 fn plan(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Error> {
-    // Looked at first: a blob that comes while the documents are read is not in the list.
+    // Listed first: a blob that comes while the documents are read is not in the list.
     let now = SystemTime::now();
     let files = layout.stored_files()?;
     // Reads everything strictly: limits, digests, sizes.
@@ -165,7 +174,7 @@ fn execute(
     // Another tool may have replaced it without a sync: a loss of power would bring back an older one, which
     // may lead to what is removed here.
     layout.sync_index_json()?;
-    // Whoever does not take the lock may have led to one of them since.
+    // A program that takes no lock may have led to one of them since.
     if layout.read_index_json()? != index_json {
         return Err(Error::Changed { path: layout.index_json() });
     }

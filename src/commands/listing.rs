@@ -27,7 +27,7 @@ pub(in crate::commands) fn codec(media_type: &str) -> Result<Codec, &'static str
 /// Reads the whole of a layer of the image `referrer`, for what its tar headers say and how it is compressed.
 ///
 /// # Errors
-/// [`Error::UnreadableLayer`] for one that nobody could show rightly; those of a blob that is missing, damaged or
+/// [`Error::UnreadableLayer`] for one that cannot be shown correctly; those of a blob that is missing, damaged or
 /// cannot be read.
 pub(in crate::commands) fn list(
     layout: &Layout,

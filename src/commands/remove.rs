@@ -1,13 +1,13 @@
 //! Removes SOCI indexes from a layout: resolve → rewrite → commit, without a scan.
 //!
-//! The layers and zTOCs are not looked at. As for indexing, `index.json` is replaced in one step at the
+//! Layers and zTOCs are not read. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::index::assemble::stage_documents;
 use crate::commands::index::prune::{Pruned, prune};
@@ -33,6 +33,7 @@ pub const REMOVE_REPORT_VERSION: u32 = 1;
 
 /// What to remove.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RemoveOptions {
     /// The images that lose them.
     pub images: ImageFilter,
@@ -59,7 +60,8 @@ impl Default for RemoveOptions {
 }
 
 /// What [`remove`] did (or, dry, would do).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RemoveReport {
     /// [`REMOVE_REPORT_VERSION`].
     pub version: u32,
@@ -86,7 +88,8 @@ pub struct RemoveReport {
 }
 
 /// One image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RemovedImage {
     /// Names of the `index.json` entries that lead to it.
     pub names: Vec<String>,
@@ -207,7 +210,7 @@ fn commit(
     let step = steps.plan("[undo] manifests".to_owned(), &content, &[]);
     let (removing, staged) = steps.run(&step, || {
         let removing = Removing::decide(layout, &tree, options)?;
-        // A layout without any SOCI index stays untouched, whatever documents were looked at.
+        // A layout without any SOCI index stays untouched, whatever documents were read.
         let same = removing.rewritten.index_json == tree.index_json;
         let staged = if same {
             Vec::new()

@@ -1,9 +1,9 @@
 //! How much of an image is lazy, counted in one way for all commands.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much of an image a reader would mount before it is downloaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Layers that are lazy.
     pub layers: u64,

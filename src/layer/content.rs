@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 
 use super::eager::{EagerCause, EagerReason};
-use super::tar::TarWalker;
+use super::tar::{Header, is_zero};
 use super::unpack::{Codec, unpack};
 use super::zstd::is_zstd;
 use super::{ScanError, ScanObserver};
@@ -13,7 +13,6 @@ use crate::oci::media_type::Compression;
 
 /// Bytes from which content is recognised: an empty tar archive is two zero blocks.
 const HEAD_SIZE: usize = 1024;
-const BLOCK: usize = 512;
 
 /// Content that is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +60,11 @@ impl Content {
 }
 
 fn is_tar(head: &[u8]) -> bool {
-    let Some(block) = head.get(..BLOCK) else { return false };
-    if block.iter().all(|byte| *byte == 0) {
+    let Some(block) = head.first_chunk() else { return false };
+    if is_zero(block) {
         return head.len() >= HEAD_SIZE && head.iter().all(|byte| *byte == 0);
     }
-    match TarWalker::new().feed(block) {
-        Ok(()) => true,
-        Err(error) => error.is_unsupported(),
-    }
+    Header::parse(block).is_ok()
 }
 
 impl fmt::Display for Content {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::gzip::GzipError;
 use super::tar::TarError;
@@ -16,7 +16,7 @@ use super::tar::TarError;
 pub(crate) const ABSENT: &str = "it is non-distributable and not in the layout";
 
 /// Why a layer is eager.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EagerReason {
     /// The kind of reason, for programs.
     pub cause: EagerCause,
@@ -26,7 +26,7 @@ pub struct EagerReason {
 }
 
 /// Kinds of reasons for which a layer is eager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EagerCause {

@@ -131,7 +131,7 @@ enum Kind {
     Whiteout,
 }
 
-/// 128-bit hash of a cleaned path: takes less memory than the path, and nobody can prepare two that collide.
+/// 128-bit hash of a cleaned path: takes less memory than the path, and an attacker cannot prepare two that collide.
 type Key = (u64, u64);
 
 struct Names<'a> {

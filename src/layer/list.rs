@@ -24,7 +24,7 @@ pub(crate) struct Listing {
     pub(crate) sparse: BTreeMap<usize, SparseMap>,
 }
 
-/// Reads the headers of a layer of this digest and size; inside, why nobody could show them rightly.
+/// Reads the headers of a layer of this digest and size; inside, why they cannot be shown correctly.
 ///
 /// # Errors
 /// [`ScanError`]: the layer is damaged or cannot be read.

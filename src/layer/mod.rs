@@ -18,7 +18,7 @@
 
 mod checkpoint;
 pub(crate) mod content;
-pub mod eager;
+pub(crate) mod eager;
 pub(crate) mod fidelity;
 mod gzip;
 mod inflate;
@@ -40,6 +40,7 @@ mod walk;
 mod window;
 pub(crate) mod zstd;
 
+pub use eager::{EagerCause, EagerReason};
 #[cfg(test)]
 use scan::divided;
 pub use scan::{Scan, ScanError, ScanObserver, ScanRequest, scan};

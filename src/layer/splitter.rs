@@ -12,7 +12,7 @@
 //! stays aside until the walker comes to exactly that place; it then takes over all of it, be it the
 //! middle of a member, and goes on. It never waits for more than the piece in work. A place that it
 //! passes was no start, and what was read there is dropped; so is what cannot be read on. So the outcome is that of
-//! the walk alone, whoever is faster.
+//! the walk alone, whichever is faster.
 //!
 //! Reading ahead in a member costs some processor time more than walking it, and all of it when the guess was wrong. So
 //! that is done only while the machine has a thread to spare, within bounds, and not for a while where guesses fail.
@@ -424,7 +424,7 @@ impl Shared {
                 let behind = &behind[..behind.len().min(HeaderPattern::LENGTH - 1)];
                 found = pattern.find(&[&rest[edge..], behind].concat()).map(|at| edge + at);
                 if found.is_none() {
-                    // Without the next chunk the end is looked at again.
+                    // Without the next chunk the end is examined again.
                     from = if behind.is_empty() { from + edge as u64 } else { end };
                     self.searched = from;
                     continue;

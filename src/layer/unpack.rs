@@ -76,7 +76,7 @@ fn inflate(
         failed.is_none() && more
     })?;
     match failed {
-        // What is behind the wanted bytes is nobody's business.
+        // What follows the wanted bytes is not read.
         Some(error) if more => Err(content(&error)),
         _ => Ok(more),
     }

@@ -1,4 +1,4 @@
-//! Reading blobs: by digest, as regular files only, held to size and digest.
+//! Reading blobs: by digest, as regular files only, checked against size and digest.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};

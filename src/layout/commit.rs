@@ -135,7 +135,7 @@ impl LockedLayout {
         fs::remove_file(&path).map_err(Error::io("remove", &path))
     }
 
-    /// Brings `index.json` to the disk as it is now, whoever wrote it: before blobs go that only an older one
+    /// Brings `index.json` to the disk as it is now, even when another program wrote it: before blobs go that only an older one
     /// leads to.
     ///
     /// # Errors

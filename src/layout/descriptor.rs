@@ -46,7 +46,7 @@ impl AnyDescriptor {
     /// Reads the descriptor `text` of the document `place`, which was checked as a whole.
     pub(crate) fn read(text: &str, place: &str) -> Result<Self, Error> {
         let object = Object::read(text, place)?;
-        // Looked at first: a digest becomes a file name, so it gets an error of its own.
+        // Checked first: a digest becomes a file name, so it gets an error of its own.
         let value: String = object.required("digest")?;
         let digest = match value.parse() {
             Ok(digest) => digest,

@@ -21,7 +21,7 @@ use crate::unfinished::Mark;
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A layout that nobody else changes; the only way to write.
+/// A layout under an exclusive lock; the only way to write.
 #[derive(Debug)]
 pub(crate) struct LockedLayout {
     layout: Layout,
@@ -56,7 +56,7 @@ impl LockedLayout {
         loop {
             let lock = open(&lock_path)?;
             wait(&lock, &lock_path, deadline, cancelled)?;
-            // Whoever held it may have removed the file: then the lock is on nothing.
+            // The holder before may have removed the file: then the lock is on an unlinked file.
             let held = lock.metadata().map_err(Error::io("read", &lock_path))?;
             match fs::symlink_metadata(&lock_path) {
                 Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
@@ -121,7 +121,7 @@ fn wait(
                 return Err(Error::Locked { path: path.to_owned() });
             }
             Err(rustix::io::Errno::INTR) => {}
-            // Some network file systems have no locks at all; then there is nobody to keep out either.
+            // Some network file systems have no locks at all; then no one else can lock either.
             Err(
                 rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK | rustix::io::Errno::NOSYS,
             ) => {

@@ -195,7 +195,7 @@ impl Base64 {
 pub(crate) enum Beginning {
     /// A text, or something that may be one: it is searched.
     Document,
-    /// Something that no JSON decoder and nobody who looks for names in a text reads, as a compressed file.
+    /// Bytes that neither a JSON decoder nor a search for names would read, as a compressed file.
     Binary,
 }
 

@@ -56,10 +56,10 @@ impl Layout {
     }
 
     /// Bazel's rules make layouts whose blobs are links to files elsewhere. They are told once for the layout,
-    /// not blob by blob. Other links (dangling, to devices, within the store) are left to whoever meets them.
+    /// not blob by blob. Other links (dangling, to devices, within the store) fail where they are followed.
     fn refuse_linked_blobs(&self) -> Result<(), Error> {
         let store = self.blobs();
-        // What cannot be listed is told by whoever needs a blob of it.
+        // A store that cannot be listed is reported when a blob of it is needed.
         let Ok(entries) = fs::read_dir(&store) else { return Ok(()) };
         let (mut blobs, mut links, mut leads_out) = (0, 0, false);
         for entry in entries.flatten() {

@@ -2,7 +2,7 @@
 //! shown as unreferenced.
 //!
 //! Rather too many than too few: what the tree of documents was read to lead to, and *every* name of a stored blob
-//! in the bytes of every document on the way (`subject`, annotations, members nobody knows), whatever it stands
+//! in the bytes of every document on the way (`subject`, annotations, unknown members), whatever it stands
 //! for and however it is written ([`super::mentions`]). A document is what may be a text by its beginning, of any
 //! size and media type. Binary blobs (layers, zTOCs, compressed documents) lead to nothing.
 
@@ -40,7 +40,7 @@ pub(crate) struct Reachable {
     pub(crate) sha256: BTreeMap<Digest, Reached>,
     /// Those of other algorithms by their places below `blobs` (`sha512/<hex>`), with their sizes in bytes.
     pub(crate) others: BTreeMap<String, u64>,
-    /// The first document that is damaged or cannot be read: nobody knows what it leads to. Who removes
+    /// The first document that is damaged or cannot be read: what it leads to is unknown. Who removes
     /// something must not go on.
     pub(crate) doubt: Option<Error>,
 }

@@ -68,7 +68,7 @@ pub(crate) struct Selection<'a> {
     /// For each root whether it is meant.
     roots: Vec<bool>,
     filter: &'a ImageFilter,
-    /// Whether images whose platform nobody knows are left alone.
+    /// Whether images of unknown platform are skipped.
     needs_platform: bool,
     /// Distinct images in the order in which they are found.
     pub(crate) images: Vec<SelectedImage<'a>>,
@@ -98,7 +98,7 @@ impl<'a> Selection<'a> {
         self.roots.iter().enumerate().filter(|(_, wanted)| **wanted).map(|(position, _)| position)
     }
 
-    /// Leaves those images alone whose platform nobody knows, and gives them.
+    /// Skips images of unknown platform, and gives them.
     pub(crate) fn leave_incomplete(&mut self) -> Vec<SelectedImage<'a>> {
         self.needs_platform = true;
         let incomplete = |selected: &mut SelectedImage<'_>| selected.image.platform.is_incomplete();

@@ -1,4 +1,4 @@
-//! What lies in a layout's blob store, whoever put it there.
+//! What lies in a layout's blob store, from any program.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

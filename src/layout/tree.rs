@@ -401,7 +401,7 @@ impl<'a> Reader<'a> {
             });
         }
         let size = descriptor.size;
-        // Looked at before as well: who goes on after errors must come to an end.
+        // Checked before as well: who goes on after errors must come to an end.
         self.check_kept(place)?;
         let blob = match self.documents.and_then(|new| new.get(&descriptor.digest)) {
             Some(_) if size > MAX_MANIFEST_SIZE => {

@@ -2,7 +2,7 @@
 
 /// Annotation of an image manifest: digest of its SOCI V2 index. The consumer looks here and nowhere
 /// else (`soci-formats` 7.1).
-pub(crate) const INDEX_DIGEST: &str = "com.amazon.soci.index-digest";
+pub const INDEX_DIGEST: &str = "com.amazon.soci.index-digest";
 /// Annotation of a SOCI index's descriptor: digest of its image manifest.
 pub(crate) const IMAGE_MANIFEST_DIGEST: &str = "com.amazon.soci.image-manifest-digest";
 /// Annotation of a zTOC's descriptor: digest of its layer.

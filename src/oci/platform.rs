@@ -4,10 +4,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A platform in normal form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// Operating system, e.g. `linux`.
     pub os: String,
@@ -89,8 +89,8 @@ impl Platform {
         out
     }
 
-    /// Whether it says neither operating system nor architecture, or only one of them: nobody can choose an
-    /// image by it.
+    /// Whether it says neither operating system nor architecture, or only one of them: no client
+    /// can choose an image by it.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.os.is_empty() || self.architecture.is_empty()

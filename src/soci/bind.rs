@@ -209,7 +209,7 @@ impl<'a> Rewriter<'a> {
             for entry in &mut entries {
                 entry.layer_media_type = layers.of(&entry.layer_media_type).to_owned();
             }
-            let (digest, size) = self.put(index::encode(&entries, &prefetch, None, tool));
+            let (digest, size) = self.put(index::encode_with(&entries, &prefetch, None, tool));
             v2 = Some(SociBlob { digest, size });
             let text = annotate(&image.text, &digest, layers).map_err(Error::json(&place))?;
             let (digest, size) = self.put(text);
@@ -224,7 +224,7 @@ impl<'a> Rewriter<'a> {
         }
         let v1 = binding.index_version.has_v1().then(|| {
             let (digest, size) =
-                self.put(index::encode(&entries, &prefetch, Some(&manifest), tool));
+                self.put(index::encode_with(&entries, &prefetch, Some(&manifest), tool));
             let blob = SociBlob { digest, size };
             V1Index { blob, shape: binding.v1_shape, tool: tool.to_owned() }
         });

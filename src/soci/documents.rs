@@ -317,7 +317,7 @@ fn wrap(
 }
 
 /// The platform by which an image that stood alone is chosen from now on. Until now its configuration said
-/// it to whoever pulled: where the root's descriptor says something else (some tools write their own
+/// it to clients: where the root's descriptor says something else (some tools write their own
 /// machine's platform there), that does not count.
 fn wrapped_platform<'a>(listed: Option<&Platform>, image: &'a Image) -> &'a str {
     let (Some(listed), Some((configured, text))) = (listed, &image.configured) else {

@@ -129,7 +129,7 @@ pub(crate) enum ZtocProblem {
 /// The zTOC of a layer with its digest, or why it cannot be used; nothing for a layer that has none.
 pub(crate) type FoundZtoc = Option<(Digest, Result<Ztoc, ZtocProblem>)>;
 
-/// Reads the zTOC blob of an entry, held to size and digest.
+/// Reads the zTOC blob of an entry, checked against size and digest.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::BlobType`]; whatever else keeps a reader from using it is the inner error.

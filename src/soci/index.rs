@@ -1,9 +1,54 @@
 //! The SOCI index manifest, to the byte (`soci-formats` 5.2; reference: `soci/soci_index.go`).
 //!
 //! The consumer decodes it, encodes it again and compares: anything but this exact form makes the
-//! whole image silently not lazy.
+//! whole image silently not lazy. A caller that stores layers in a way of its own makes an index like this:
+//!
+//! ```
+//! use soci_layout::layer::{Scan, ScanObserver, ScanRequest, scan};
+//! use soci_layout::media_type::{Compression, SOCI_INDEX_V2};
+//! use soci_layout::soci_index::{ZtocEntry, encode};
+//! use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_SPAN_SIZE, Digest};
+//!
+//! struct Unobserved;
+//! impl ScanObserver for Unobserved {
+//!     fn progress(&self, _bytes: u64) {}
+//!     fn cancelled(&self) -> bool {
+//!         false
+//!     }
+//! }
+//!
+//! # let layout = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/layout.rs"));
+//! # let found = soci_layout::inspect::inspect(layout.path(), &Default::default())?;
+//! # let path = layout.path().join("blobs/sha256").join(found.images[0].layers[0].digest.hex());
+//! let layer: Vec<u8> = std::fs::read(path)?; // a tar archive, compressed with gzip
+//! let request = ScanRequest {
+//!     digest: Digest::of(&layer),
+//!     size: layer.len() as u64,
+//!     compression: Compression::Gzip,
+//!     span_size: DEFAULT_SPAN_SIZE,
+//!     build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER,
+//!     second_thread: true,
+//! };
+//! let ztoc = match scan(&mut layer.as_slice(), &request, &Unobserved)? {
+//!     Scan::Indexed(ztoc) => ztoc.encode()?,
+//!     Scan::Eager(reason) => return Err(reason.to_string().into()),
+//! };
+//! let entry = ZtocEntry {
+//!     ztoc: Digest::of(&ztoc),
+//!     ztoc_size: ztoc.len() as u64,
+//!     layer: request.digest,
+//!     layer_media_type: "application/vnd.oci.image.layer.v1.tar+gzip".to_owned(),
+//!     span_size: DEFAULT_SPAN_SIZE,
+//!     disable_xattrs: false,
+//! };
+//! let index = encode(&[entry], None, DEFAULT_BUILD_TOOL_IDENTIFIER);
+//! assert!(index.contains(SOCI_INDEX_V2));
+//! // Store `ztoc`, `index` and `EMPTY_CONFIG` as blobs, and annotate the image's manifest with `INDEX_DIGEST`.
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE};
+pub use crate::oci::annotation::INDEX_DIGEST;
 use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
 use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
@@ -13,27 +58,36 @@ use crate::soci::prefetch::PrefetchEntry;
 /// The reference's default identifier; equal bytes need the equal text.
 pub const DEFAULT_BUILD_TOOL_IDENTIFIER: &str = "AWS SOCI CLI v0.2";
 
-/// The OCI empty configuration `{}`, which every SOCI index has.
-pub(crate) const EMPTY_CONFIG: &[u8] = b"{}";
+/// The OCI empty configuration `{}`, a blob to which every SOCI index refers.
+pub const EMPTY_CONFIG: &[u8] = b"{}";
 
 /// A zTOC as the index lists it.
-#[derive(Clone, Debug)]
-pub(crate) struct ZtocEntry {
-    pub(crate) ztoc: Digest,
-    pub(crate) ztoc_size: u64,
-    pub(crate) layer: Digest,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZtocEntry {
+    /// Digest of the zTOC's blob.
+    pub ztoc: Digest,
+    /// Its size in bytes.
+    pub ztoc_size: u64,
+    /// Digest of the layer's blob.
+    pub layer: Digest,
     /// As in the image manifest, unchanged.
-    pub(crate) layer_media_type: String,
-    pub(crate) span_size: u64,
-    pub(crate) disable_xattrs: bool,
+    pub layer_media_type: String,
+    /// Uncompressed bytes between checkpoints.
+    pub span_size: u64,
+    /// Whether the layer has no extended attributes, so that a reader need not look for them
+    /// ([`crate::ztoc::Ztoc::can_disable_xattrs`]).
+    pub disable_xattrs: bool,
 }
 
-/// A manifest that somebody refers to.
+/// A manifest by its descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ManifestRef {
-    pub(crate) media_type: String,
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
+pub struct ManifestRef {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// The type of a SOCI index of one version, as `config.mediaType` and as artifact type.
@@ -44,9 +98,20 @@ pub(crate) fn artifact_type(version: IndexVersion) -> &'static str {
     }
 }
 
-/// The text of a SOCI index: V1 when there is a `subject`, V2 otherwise. Entries stand in the order of
-/// the image's layers, repeated as there, zTOCs before prefetch artifacts.
-pub(crate) fn encode(
+/// The text of a SOCI index. With a `subject`, the image's manifest, it is a V1 index, which is found by it. Without, it
+/// is a V2 index, which is found by the annotation [`INDEX_DIGEST`] of that manifest. The zTOCs stand in the order of
+/// the image's layers, repeated as there.
+#[must_use]
+pub fn encode(
+    ztocs: &[ZtocEntry],
+    subject: Option<&ManifestRef>,
+    build_tool_identifier: &str,
+) -> String {
+    encode_with(ztocs, &[], subject, build_tool_identifier)
+}
+
+/// [`encode`], with prefetch artifacts behind the zTOCs.
+pub(super) fn encode_with(
     entries: &[ZtocEntry],
     prefetch: &[PrefetchEntry],
     subject: Option<&ManifestRef>,
@@ -148,7 +213,7 @@ mod tests {
             size: 401,
         };
         let tool = DEFAULT_BUILD_TOOL_IDENTIFIER;
-        let v2 = encode(std::slice::from_ref(&entry), &[], None, tool);
+        let v2 = encode(std::slice::from_ref(&entry), None, tool);
         assert_eq!(
             (v2.len(), Digest::of(v2.as_bytes()).to_string().as_str()),
             (710, "sha256:16a0b18b4db378d79c1ecc1480849c849a8e0380b77c3f5d78651bf0c1ca9f2e")
@@ -162,12 +227,12 @@ mod tests {
             (artifacts[0].len(), Digest::of(artifacts[0].as_bytes()).to_string().as_str()),
             (66, "sha256:520900f4a24d9f67823edbe61838eec1b7bd8c64667f0a577a264715d4e9a37b")
         );
-        let with_prefetch = encode(std::slice::from_ref(&entry), &listed, None, tool);
+        let with_prefetch = encode_with(std::slice::from_ref(&entry), &listed, None, tool);
         assert_eq!(
             (with_prefetch.len(), Digest::of(with_prefetch.as_bytes()).to_string().as_str()),
             (991, "sha256:09e8f76dae72c55a9685ccda0f80d731121dc071b6a1da2ca4e32b7708d339e5")
         );
-        let v1 = encode(&[entry], &[], Some(&subject), tool);
+        let v1 = encode(&[entry], Some(&subject), tool);
         assert_eq!(
             (v1.len(), Digest::of(v1.as_bytes()).to_string().as_str()),
             (873, "sha256:a25b8efc60f3ccf0b11ce2a7be422abc57670234a23bf55a3e6301352e32de4b")

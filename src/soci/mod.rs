@@ -5,7 +5,7 @@ pub(crate) mod bind;
 mod descriptors;
 mod documents;
 pub(crate) mod find;
-pub(crate) mod index;
+pub mod index;
 pub(crate) mod manifest;
 pub(crate) mod new_image;
 mod order;

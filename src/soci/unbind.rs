@@ -48,7 +48,7 @@ pub(crate) fn undo(
     let mut rewriter = Rewriter::new(tree, &before);
     rewriter.undoing = true;
     let mut removals: Vec<Removal> = Vec::new();
-    let indexes = SociIndexes::of(tree);
+    let indexes = IndexesOfImages::of(tree);
     for (descriptor, image) in images(tree, selected) {
         if rewriter.new_image(&descriptor.digest).is_some() {
             continue;
@@ -65,7 +65,7 @@ pub(crate) fn undo(
 
 /// The SOCI indexes of a tree by what leads to them, each once, in the order of the tree.
 #[derive(Default)]
-struct SociIndexes<'a> {
+struct IndexesOfImages<'a> {
     /// V1 by the manifests that they refer to.
     v1: BTreeMap<Digest, Vec<(&'a Descriptor, V1Shape)>>,
     /// V2 by the manifests that their descriptors name.
@@ -74,7 +74,7 @@ struct SociIndexes<'a> {
     bare: BTreeMap<Digest, (usize, &'a Descriptor)>,
 }
 
-impl<'a> SociIndexes<'a> {
+impl<'a> IndexesOfImages<'a> {
     fn of(tree: &'a Tree) -> Self {
         let (mut found, mut seen) = (Self::default(), BTreeSet::new());
         let mut place = 0;

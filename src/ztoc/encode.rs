@@ -114,7 +114,7 @@ impl Ztoc {
         }
         encoding.toc = encoding.put_toc(&mut out);
         out.align(encoding.checkpoints.len() as u64, OFFSET);
-        // Their bytes are not looked at here.
+        // Their bytes are not read here.
         out.pad(encoding.checkpoints.len() as u64);
         encoding.checkpoints_start = out.used();
         encoding.head(&mut out);

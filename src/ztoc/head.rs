@@ -2,7 +2,7 @@
 //!
 //! Most of a zTOC is windows and file names, and it may be hundreds of megabytes. Its sizes, counts and
 //! texts are found by following offsets, some thirty reads of a few bytes, and one for each span. Entries, windows and span
-//! digests are not looked at: that a head can be read does not mean that a reader takes the zTOC.
+//! digests are not read: that a head can be read does not mean that a reader takes the zTOC.
 
 use std::io;
 
@@ -54,7 +54,7 @@ type ReadAt<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
 const MAX_IDENTIFIER: u64 = 1 << 10;
 /// Longest flatbuffer of a plain tar's spans, in bytes; it holds three numbers (`soci-formats` 4).
 const MAX_TAR_ZINFO: u64 = 4 << 10;
-/// Spans that are looked at one by one: those of 64 GiB of content in spans of the usual size.
+/// Spans that are examined one by one: those of 64 GiB of content in spans of the usual size.
 const MAX_SPANS: u64 = 16 << 10;
 
 impl Head {

@@ -1,6 +1,6 @@
 //! Where the spans of a layer lie: the pieces of its blob that a reader fetches, checks and inflates from.
 //!
-//! A zTOC from elsewhere may say anything, so nothing here can panic or overflow; whoever reads a span asks
+//! A zTOC from elsewhere may say anything, so nothing here can panic or overflow; callers that read a span ask
 //! [`Span::lies_inside`] before.
 
 use super::zinfo::Checkpoint;

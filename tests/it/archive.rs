@@ -138,7 +138,7 @@ fn an_archive_gives_what_its_directory_gives() {
         ["single", "multi-attest", "appended", "estargz", "uncompressed", "zstd-mixed", "zstd"]
     {
         for jobs in [1, 4] {
-            let options = Options { jobs: NonZeroUsize::new(jobs), ..Context::options() };
+            let options = with!(Context::options(), jobs = NonZeroUsize::new(jobs));
             let unpacked = Context::fixture(fixture);
             let expected = unpacked.index(&options).unwrap();
             let temp = TempDir::new().unwrap();
@@ -186,7 +186,7 @@ fn archives_of_real_tools_are_taken() {
 fn passing_layers_and_the_cache() {
     let temp = TempDir::new().unwrap();
     let cache = temp.path().join("cache");
-    let options = Options { cache_dir: Some(cache.clone()), ..Context::options() };
+    let options = with!(Context::options(), cache_dir = Some(cache.clone()));
     let bytes = Tar::fixture("single").end();
     let run = |name: &str| {
         let path = temp.path().join(name);
@@ -269,7 +269,7 @@ fn an_indexed_archive_is_indexed_again_without_a_change() {
 #[test]
 fn archives_out_depend_on_the_content_alone() {
     let first = to_archive(&Tar::fixture("appended").end(), &Context::options());
-    let options = Options { jobs: NonZeroUsize::new(1), ..Context::options() };
+    let options = with!(Context::options(), jobs = NonZeroUsize::new(1));
     assert_eq!(to_archive(&Tar::fixture("appended").end(), &options), first);
     // Other order, another way of writing names, something that nothing refers to.
     let root = fixtures().join("appended");
@@ -544,10 +544,10 @@ fn a_dry_run_and_wrong_places_are_refused_before_anything_is_read() {
     fs::create_dir(&existing).unwrap();
     let parentless = temp.path().join("no/such/place");
     for (path, options, part) in [
-        (&existing, Options { dry_run: true, ..Options::default() }, "dry run"),
+        (&existing, with!(Options::default(), dry_run = true), "dry run"),
         (&existing, Options::default(), "exists already"),
         (&parentless, Options::default(), "failed to create"),
-        (&parentless, Options { span_size: 0, ..Options::default() }, "span size"),
+        (&parentless, with!(Options::default(), span_size = 0), "span size"),
     ] {
         let input = Input::new("x".to_owned(), Box::new(Unread));
         let output = Output::Directory { path: path.clone(), force: false };

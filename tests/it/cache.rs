@@ -24,7 +24,7 @@ const FIXTURE: &str = "single";
 const LAYERS: u64 = 4;
 
 pub(crate) fn options(cache: &Path) -> Options {
-    Options { cache_dir: Some(cache.to_owned()), ..Context::options() }
+    with!(Context::options(), cache_dir = Some(cache.to_owned()))
 }
 
 /// A cache with the zTOCs of [`FIXTURE`].
@@ -70,7 +70,7 @@ fn a_second_job_scans_nothing_and_writes_the_same() {
     let context = Context::fixture(FIXTURE);
     let plan = soci_layout::plan(
         &soci_layout::Layout::open(&context.layout()).unwrap(),
-        &Options { dry_run: true, ..options(cache.path()) },
+        &with!(options(cache.path()), dry_run = true),
         &Silent,
     );
     let report = context.index(&options(cache.path())).unwrap();
@@ -97,8 +97,8 @@ fn a_second_job_scans_nothing_and_writes_the_same() {
 fn a_cache_is_of_its_settings() {
     let cache = filled();
     for other in [
-        Options { span_size: 128 << 10, ..options(cache.path()) },
-        Options { build_tool_identifier: "other".to_owned(), ..options(cache.path()) },
+        with!(options(cache.path()), span_size = 128 << 10),
+        with!(options(cache.path()), build_tool_identifier = "other".to_owned()),
     ] {
         let fresh = || Context::fixture(FIXTURE).index(&other).unwrap();
         assert_eq!(numbers(&fresh()), [0, LAYERS, 0, LAYERS]);
@@ -106,11 +106,11 @@ fn a_cache_is_of_its_settings() {
     }
     assert_eq!(entries(cache.path()).len() as u64, 3 * LAYERS);
     // What changes no zTOC does not matter.
-    let v1 = Options {
-        index_version: soci_layout::IndexVersion::Both,
-        xattr_optimization: true,
-        ..options(cache.path())
-    };
+    let v1 = with!(
+        options(cache.path()),
+        index_version = soci_layout::IndexVersion::Both,
+        xattr_optimization = true
+    );
     assert_eq!(numbers(&Context::fixture(FIXTURE).index(&v1).unwrap()), [LAYERS, 0, 0, 0]);
 }
 
@@ -371,7 +371,7 @@ fn a_dry_run_makes_nothing() {
     let aside = TempDir::new().unwrap();
     let directory = aside.path().join("a/b");
     let context = Context::fixture(FIXTURE);
-    let dry = Options { dry_run: true, ..options(&directory) };
+    let dry = with!(options(&directory), dry_run = true);
     assert_eq!(numbers(&context.index(&dry).unwrap()), [0, LAYERS, 0, 0]);
     assert!(!directory.exists());
     // The real run makes the directory, for its owner alone; entries follow it.
@@ -401,7 +401,7 @@ fn a_layer_is_still_held_to_its_digest_unless_blobs_are_trusted() {
     };
     let error = damaged().index(&options(cache.path())).unwrap_err();
     assert!(error.to_string().contains("corrupt"), "{error}");
-    let trusting = Options { trust_blobs: true, ..options(cache.path()) };
+    let trusting = with!(options(cache.path()), trust_blobs = true);
     assert_eq!(numbers(&damaged().index(&trusting).unwrap()), [LAYERS, 0, 0, 0]);
     // The entry's own checksum is computed all the same.
     let path = &entries(cache.path())[0];
@@ -429,7 +429,7 @@ fn the_last_use_is_kept_to_the_day() {
     }
     let content: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
     // A look is no use.
-    let dry = Options { dry_run: true, ..options(cache.path()) };
+    let dry = with!(options(cache.path()), dry_run = true);
     Context::fixture(FIXTURE).index(&dry).unwrap();
     assert_eq!(fs::metadata(&paths[0]).unwrap().modified().unwrap(), old);
     Context::fixture(FIXTURE).index(&options(cache.path())).unwrap();

@@ -18,8 +18,7 @@ use crate::files::{
 
 fn indexed(context: &Context, span_size: u64) {
     let accept_unlike_unpacked = true;
-    let options =
-        Options { min_layer_size: 0, span_size, accept_unlike_unpacked, ..Options::default() };
+    let options = with!(Options::default(), min_layer_size = 0, span_size, accept_unlike_unpacked);
     context.index(&options).unwrap();
 }
 
@@ -44,7 +43,7 @@ fn every_file_of_every_fixture_is_what_tar_says() {
             let context = Context::fixture(fixture);
             if let Some((span_size, index_version)) = how {
                 let options =
-                    Options { span_size, index_version, min_layer_size: 0, ..Options::default() };
+                    with!(Options::default(), span_size, index_version, min_layer_size = 0);
                 context.index(&options).unwrap();
             }
             for options in images(&context) {

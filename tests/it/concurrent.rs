@@ -73,7 +73,7 @@ fn a_trusted_blob_is_not_read() {
     bytes[500] ^= 1;
     std::fs::remove_file(context.blob_path(&layer)).unwrap();
     std::fs::write(context.blob_path(&layer), bytes).unwrap();
-    let trusting = Options { trust_blobs: true, ..Context::options() };
+    let trusting = with!(Context::options(), trust_blobs = true);
     assert!(!context.index(&trusting).unwrap().changed);
     assert!(context.index(&Context::options()).unwrap_err().to_string().contains("corrupt"));
 }

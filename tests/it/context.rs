@@ -9,6 +9,22 @@ use serde_json::Value;
 use soci_layout::{Digest, Error, ImageFilter, Options, Report, event::Silent};
 use tempfile::TempDir;
 
+/// Settings with some fields set: `with!(Options::default(), strict = true, jobs)`. Those of the library cannot be
+/// written out, as fields are added to them.
+macro_rules! with {
+    ($base:expr, $($field:ident $(= $value:expr)?),+ $(,)?) => {{
+        let mut options = $base;
+        $(with!(@set options $field $($value)?);)+
+        options
+    }};
+    (@set $options:ident $field:ident) => {
+        $options.$field = $field
+    };
+    (@set $options:ident $field:ident $value:expr) => {
+        $options.$field = $value
+    };
+}
+
 /// A layout in a directory of its own.
 pub(crate) struct Context {
     directory: TempDir,
@@ -41,7 +57,7 @@ impl Context {
 
     /// Settings under which `reference.json` was made.
     pub(crate) fn options() -> Options {
-        Options { min_layer_size: 0, span_size: 65536, ..Options::default() }
+        with!(Options::default(), min_layer_size = 0, span_size = 65536)
     }
 
     pub(crate) fn index(&self, options: &Options) -> Result<Report, Error> {

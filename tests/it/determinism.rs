@@ -18,7 +18,7 @@ fn any_number_of_jobs_gives_the_same_bytes() {
         let mut results = Vec::new();
         for jobs in [1, 2, 7] {
             let context = Context::fixture(fixture);
-            let options = Options { jobs: NonZeroUsize::new(jobs), ..Context::options() };
+            let options = with!(Context::options(), jobs = NonZeroUsize::new(jobs));
             context.index(&options).unwrap();
             results.push(contents(&context));
         }
@@ -51,12 +51,12 @@ fn the_order_of_the_directory_does_not_matter() {
 fn a_dry_run_says_what_a_run_does_and_touches_nothing() {
     let context = Context::fixture("zstd-mixed");
     let before = context.files();
-    let dry = context.index(&Options { dry_run: true, ..Context::options() }).unwrap();
+    let dry = context.index(&with!(Context::options(), dry_run = true)).unwrap();
     assert_eq!(context.files(), before);
     assert!(dry.dry_run && dry.changed);
     let real = context.index(&Context::options()).unwrap();
     assert_eq!(dry.layers.len(), real.layers.len());
-    let again = context.index(&Options { dry_run: true, ..Context::options() }).unwrap();
+    let again = context.index(&with!(Context::options(), dry_run = true)).unwrap();
     let outcome = |report: &soci_layout::Report| {
         serde_json::to_value(&report.layers[0]).unwrap()["outcome"].clone()
     };

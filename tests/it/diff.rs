@@ -28,7 +28,7 @@ fn the_whole_text() {
     let after = with("multi-attest", |_| {});
     let before = fixtures().join("multi-attest");
     let shown = stdout(run("diff", &[&before, &after.layout()]));
-    assert_eq!(shown, include_str!("snapshots/diff-indexed.txt"));
+    insta::assert_snapshot!("indexed", shown);
 }
 
 #[test]
@@ -155,22 +155,20 @@ fn two_names_of_one_layout() {
     let numbers = ["added", "removed", "changed", "unchanged"].map(|name| files[name].clone());
     assert_eq!(numbers, [95, 5, 24, 0]);
     assert_eq!(files["examples"].as_array().unwrap().len(), 124);
-    let options = DiffOptions {
-        ref_a: Some("v2".into()),
-        ref_b: Some("latest".into()),
-        ..Default::default()
-    };
+    let options =
+        with!(DiffOptions::default(), ref_a = Some("v2".into()), ref_b = Some("latest".into()));
     let found = diff(&context.layout(), &context.layout(), &options).unwrap();
     assert!(found.same, "{found:?}");
     // A platform that one side has not.
-    let options = DiffOptions {
-        ref_a: Some("v1".into()),
-        ref_b: Some("v2".into()),
-        platforms: vec!["linux/arm64".parse().unwrap()],
-    };
+    let options = with!(
+        DiffOptions::default(),
+        ref_a = Some("v1".into()),
+        ref_b = Some("v2".into()),
+        platforms = vec!["linux/arm64".parse().unwrap()]
+    );
     let found = diff(&context.layout(), &context.layout(), &options).unwrap();
     assert_eq!(found.images.len(), 1);
     assert_eq!(found.images[0].change, Change::Removed);
-    let nowhere = DiffOptions { platforms: vec!["linux/s390x".parse().unwrap()], ..options };
+    let nowhere = with!(options, platforms = vec!["linux/s390x".parse().unwrap()]);
     assert!(diff(&context.layout(), &context.layout(), &nowhere).is_err());
 }

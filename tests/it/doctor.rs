@@ -16,7 +16,7 @@ const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Everything is small here; only Fargate would mind.
 fn examine(context: &Context) -> Vec<Finding> {
     let target = Some(Target::Containerd);
-    examine_with(context, &DoctorOptions { min_layer_size: 0, target, ..DoctorOptions::default() })
+    examine_with(context, &with!(DoctorOptions::default(), min_layer_size = 0, target))
 }
 
 fn examine_with(context: &Context, options: &DoctorOptions) -> Vec<Finding> {
@@ -89,7 +89,7 @@ fn an_export_is_not_indexed() {
 #[test]
 fn small_layers_make_no_index() {
     let context = Context::fixture("single");
-    let options = DoctorOptions { target: Some(Target::Eks), ..DoctorOptions::default() };
+    let options = with!(DoctorOptions::default(), target = Some(Target::Eks));
     let first = only(&examine_with(&context, &options), &[Kind::SmallLayers]);
     assert!(first.remedy.contains("--min-layer-size 0"), "{first:?}");
     // What is in the way after that is said at once.
@@ -111,7 +111,7 @@ fn small_images_are_told_where_fargate_could_start_them() {
         (Some(Target::Eks), false),
         (Some(Target::Containerd), false),
     ] {
-        let found = examine_with(&context, &DoctorOptions { target, ..DoctorOptions::default() });
+        let found = examine_with(&context, &with!(DoctorOptions::default(), target));
         assert_eq!(kinds(&found), [Kind::SmallImage][..usize::from(told)], "{target:?}");
     }
 }
@@ -174,7 +174,7 @@ fn one_large_layer_is_told() {
         manifest["layers"][0]["size"] = size.into();
         manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar".into();
     });
-    let options = DoctorOptions { target: Some(Target::Fargate), ..DoctorOptions::default() };
+    let options = with!(DoctorOptions::default(), target = Some(Target::Fargate));
     let found = doctor(&context.layout(), &options, &Silent).unwrap().findings;
     let large = found.iter().find(|finding| finding.kind == Kind::OneLargeLayer).unwrap();
     assert_eq!((large.place.layer, large.place.blob), (Some(1), Some(digest)));
@@ -184,7 +184,7 @@ fn one_large_layer_is_told() {
 #[test]
 fn layers_without_a_ztoc_and_with_a_bad_one() {
     let context = Context::fixture("single");
-    context.index(&Options { min_layer_size: 100_000, ..Context::options() }).unwrap();
+    context.index(&with!(Context::options(), min_layer_size = 100_000)).unwrap();
     let first = only(&examine(&context), &[Kind::NoZtoc; 3]);
     assert_eq!(first.place.layer, Some(2));
 
@@ -224,10 +224,7 @@ fn v1_alone_is_told_in_the_words_of_the_runtime() {
         (Target::Eks, "pull_modes.soci_v1"),
         (Target::Containerd, "pull_modes.soci_v1"),
     ] {
-        let found = examine_with(
-            &context,
-            &DoctorOptions { target: Some(target), ..DoctorOptions::default() },
-        );
+        let found = examine_with(&context, &with!(DoctorOptions::default(), target = Some(target)));
         let v1 = found.iter().find(|finding| finding.kind == Kind::V1Only).unwrap();
         assert!(v1.sentence.contains(part), "{v1:?}");
     }
@@ -242,7 +239,7 @@ fn entries_without_a_name() {
     let first = only(&examine(&context), &[Kind::NoName, Kind::NotIndexed]);
     assert_eq!(first.place.blob, Some(root(&context)));
     assert!(first.remedy.contains("index --name TAG"), "{first:?}");
-    context.index(&Options { name: Some("v1".into()), ..Context::options() }).unwrap();
+    context.index(&with!(Context::options(), name = Some("v1".into()))).unwrap();
     assert_eq!(examine(&context), []);
     // An index.json that is itself an image's index has no names.
     let context = Context::fixture("multi-attest");
@@ -263,7 +260,7 @@ fn docker_types() {
         assert_eq!(examine(&context), [], "{name}");
     }
     let context = Context::fixture("docker-mediatypes");
-    context.index(&Options { layer_types: LayerTypes::Keep, ..Context::options() }).unwrap();
+    context.index(&with!(Context::options(), layer_types = LayerTypes::Keep)).unwrap();
     let first = only(&examine(&context), &[Kind::DockerTypes]);
     assert!(first.sentence.contains("OCI manifest with layers"), "{first:?}");
 }
@@ -300,8 +297,7 @@ fn platforms() {
     ] {
         let context = Context::fixture("single");
         edit_root(&context, |root| root["platform"] = platform.clone());
-        let options =
-            DoctorOptions { target: Some(target), min_layer_size: 0, ..DoctorOptions::default() };
+        let options = with!(DoctorOptions::default(), target = Some(target), min_layer_size = 0);
         let mut found = kinds(&examine_with(&context, &options));
         found.retain(|kind| ![Kind::NotIndexed, Kind::SmallImage].contains(kind));
         assert_eq!(found, kind.into_iter().collect::<Vec<_>>(), "{platform} {target:?}");
@@ -372,11 +368,8 @@ fn attached_artifacts_before_and_after_indexing() {
     // The shape that changes no digest.
     let context = Context::fixture("single");
     attach(&context, root(&context));
-    let tagged = Options {
-        index_version: IndexVersion::V1,
-        v1_shape: V1Shape::Tagged,
-        ..Context::options()
-    };
+    let tagged =
+        with!(Context::options(), index_version = IndexVersion::V1, v1_shape = V1Shape::Tagged);
     context.index(&tagged).unwrap();
     let found = kinds(&examine(&context));
     assert_eq!(
@@ -390,7 +383,7 @@ fn attached_artifacts_before_and_after_indexing() {
 fn small_layers_leave_nothing_behind() {
     let context = Context::fixture("single");
     attach(&context, root(&context));
-    let dry = context.index(&Options { dry_run: true, ..Options::default() }).unwrap();
+    let dry = context.index(&with!(Options::default(), dry_run = true)).unwrap();
     assert_eq!((dry.stays_behind, dry.warnings), (vec![], vec![]));
 }
 

@@ -134,11 +134,11 @@ pub(crate) fn images(context: &Context) -> Vec<FilesOptions> {
     for reference in names {
         for platform in ["linux/amd64", "linux/arm64"] {
             let platform: Platform = platform.parse().unwrap();
-            let options = FilesOptions {
-                reference: reference.clone(),
-                platform: Some(platform),
-                ..FilesOptions::default()
-            };
+            let options = with!(
+                FilesOptions::default(),
+                reference = reference.clone(),
+                platform = Some(platform)
+            );
             match open(context, &options) {
                 Ok(_) => found.push(options),
                 Err(Error::NoSuchPlatform { .. } | Error::NoSuchRef { .. }) => {}

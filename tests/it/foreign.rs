@@ -10,7 +10,7 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 use soci_layout::event::Silent;
-use soci_layout::{Error, Options, RemoveOptions, remove, verify};
+use soci_layout::{Error, RemoveOptions, remove, verify};
 
 use crate::context::{Context, named, text};
 use crate::hostile::entry;
@@ -342,7 +342,7 @@ fn whoever_could_pull_can_pull_and_remove_gives_every_byte_back() {
             let context = made(seed);
             let before = contents(&context);
             let pullable = pulls(&context);
-            let options = Options { index_version, v1_shape, ..Context::options() };
+            let options = with!(Context::options(), index_version, v1_shape);
             match context.index(&options) {
                 Ok(report) => indexed += usize::from(report.changed),
                 Err(Error::NeedsName { .. } | Error::TaggedImageIndex) => {
@@ -369,7 +369,7 @@ fn whoever_could_pull_can_pull_and_remove_gives_every_byte_back() {
             if seed % 3 == 0 {
                 let _ = context.index(&Context::options());
             }
-            let prune = RemoveOptions { prune: true, ..RemoveOptions::default() };
+            let prune = with!(RemoveOptions::default(), prune = true);
             remove(&context.layout(), &prune, &Silent).unwrap_or_else(|e| panic!("{what}: {e}"));
             same(&contents(&context), &before, &what);
         }
@@ -418,12 +418,11 @@ fn an_index_json_that_is_the_image_keeps_its_entries() {
     assert!(findings.is_empty(), "{findings:?}");
     // Another tool's entries are replaced by other settings, and taken away, like our own.
     forget_originals(&context);
-    let again = Options { span_size: 512, ..Context::options() };
+    let again = with!(Context::options(), span_size = 512);
     context.index(&again).unwrap();
     assert_eq!(context.index_json()["manifests"].as_array().unwrap().len(), 4);
     forget_originals(&context);
-    remove(&context.layout(), &RemoveOptions { prune: true, ..RemoveOptions::default() }, &Silent)
-        .unwrap();
+    remove(&context.layout(), &with!(RemoveOptions::default(), prune = true), &Silent).unwrap();
     let left = context.index_json();
     assert_eq!(left["manifests"].as_array().unwrap().len(), 2);
     assert!(!left.to_string().contains("soci"), "{left}");
@@ -453,8 +452,7 @@ fn an_image_without_a_platform_is_left_alone() {
         index["manifests"][0].as_object_mut().unwrap().remove("platform");
         context.write_index_json(&index.to_string());
         let before = context.files();
-        let report =
-            context.index(&Options { index_version, v1_shape, ..Context::options() }).unwrap();
+        let report = context.index(&with!(Context::options(), index_version, v1_shape)).unwrap();
         if (index_version, v1_shape) == ALL[2] {
             assert!(report.changed);
             continue;
@@ -471,7 +469,7 @@ fn an_oci_manifest_has_no_docker_types_unless_they_are_to_be_kept() {
         [(soci_layout::LayerTypes::Oci, false), (soci_layout::LayerTypes::Keep, true)]
     {
         let context = Context::fixture("docker-mediatypes");
-        context.index(&Options { layer_types, ..Context::options() }).unwrap();
+        context.index(&with!(Context::options(), layer_types)).unwrap();
         let index = context.json(text(&context.index_json()["manifests"][0]["digest"]));
         let manifest = context.json(text(&index["manifests"][0]["digest"]));
         assert_eq!(manifest.to_string().contains("vnd.docker.image.rootfs"), kept, "{manifest}");
@@ -499,13 +497,13 @@ fn attached_artifacts_that_stay_behind_are_named() {
     let tag = format!("{}.sig", text(&image["digest"]).replace(':', "-"));
     signature["annotations"] = json!({REF_NAME: tag});
     write(&context, &[image, list, signature]);
-    let dry = Options { dry_run: true, ..Context::options() };
+    let dry = with!(Context::options(), dry_run = true);
     let foreseen = context.index(&dry).unwrap().warnings;
     let warnings = context.index(&Context::options()).unwrap().warnings;
     assert_eq!(foreseen, warnings);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("text/x sha256:") && warnings[1].contains(&tag), "{warnings:?}");
-    assert!(warnings.iter().all(|warning| warning.contains("--v1-shape tagged")));
+    assert!(warnings.iter().all(|warning| warning.contains("make tagged V1 indexes")));
 }
 
 #[test]
@@ -560,12 +558,12 @@ fn what_a_list_of_referrers_names_stays_readable() {
     context.write_index_json(&index.to_string());
     let before = contents(&context);
     let (index_version, v1_shape) = ALL[2];
-    let options = Options { index_version, v1_shape, ..Context::options() };
+    let options = with!(Context::options(), index_version, v1_shape);
     context.index(&options).unwrap();
     let list = context.index_json()["manifests"][1].clone();
     assert_eq!(context.json(text(&list["digest"]))["manifests"].as_array().unwrap().len(), 2);
     assert!(!context.index(&options).unwrap().changed);
-    let prune = RemoveOptions { prune: true, ..RemoveOptions::default() };
+    let prune = with!(RemoveOptions::default(), prune = true);
     remove(&context.layout(), &prune, &Silent).unwrap();
     same(&contents(&context), &before, "listed");
 }
@@ -577,11 +575,10 @@ fn a_name_that_index_gave_goes_with_the_index() {
         let image = Maker { context: &context, dice: Dice(11) }.image(0, false);
         write(&context, &[image]);
         let before = contents(&context);
-        let options =
-            Options { index_version, v1_shape, name: Some("n".into()), ..Context::options() };
+        let options = with!(Context::options(), index_version, v1_shape, name = Some("n".into()));
         context.index(&options).unwrap();
         assert!(!context.index(&options).unwrap().changed);
-        let prune = RemoveOptions { prune: true, ..RemoveOptions::default() };
+        let prune = with!(RemoveOptions::default(), prune = true);
         remove(&context.layout(), &prune, &Silent).unwrap();
         same(&contents(&context), &before, "named");
     }
@@ -594,7 +591,7 @@ fn an_unknown_name_is_answered_with_all_names() {
     index["manifests"][0]["annotations"]["io.containerd.image.name"] =
         "docker.io/library/app:v1".into();
     context.write_index_json(&index.to_string());
-    let options = Options { images: named("app:v1"), ..Context::options() };
+    let options = with!(Context::options(), images = named("app:v1"));
     let error = context.index(&options).unwrap_err().to_string();
     assert!(error.contains("docker.io/library/app:v1"), "{error}");
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use soci_layout::event::Silent;
 use soci_layout::gc::{GcOptions, GcReport, gc};
 use soci_layout::verify::{VerifyOptions, verify};
-use soci_layout::{Digest, IndexVersion, Options, RemoveOptions, V1Shape, remove};
+use soci_layout::{Digest, IndexVersion, RemoveOptions, V1Shape, remove};
 
 use crate::context::{Context, fixtures};
 
-const NOW: GcOptions = GcOptions { min_age: Duration::ZERO, dry_run: false, external_blobs: false };
+fn now() -> GcOptions {
+    with!(GcOptions::default(), min_age = Duration::ZERO)
+}
 
 fn collect(context: &Context, options: &GcOptions) -> GcReport {
     gc(&context.layout(), options, &Silent).unwrap()
@@ -32,7 +34,7 @@ fn a_fresh_export_keeps_everything() {
         let name = entry.file_name().into_string().unwrap();
         let context = Context::fixture(&name);
         let before = context.files();
-        let report = collect(&context, &NOW);
+        let report = collect(&context, &now());
         assert!(report.removed.is_empty() && report.young.is_empty(), "{name}: {report:?}");
         assert_eq!(context.files(), before, "{name}");
         assert_eq!(report.kept as usize, before.len() - 2, "{name}");
@@ -49,19 +51,19 @@ fn what_index_replaced_goes_and_the_image_still_verifies() {
         for name in
             ["single", "multi-attest", "appended", "cache-shared", "sbom", "two-names-multi"]
         {
-            let options = Options { index_version, v1_shape, ..Context::options() };
+            let options = with!(Context::options(), index_version, v1_shape);
             let context = Context::fixture(name);
             context.index(&options).unwrap();
             // Two generations of superseded documents.
-            context.index(&Options { span_size: 32768, ..options.clone() }).unwrap();
+            context.index(&with!(options.clone(), span_size = 32768)).unwrap();
             let with_prune = Context::fixture(name);
-            with_prune.index(&Options { span_size: 32768, prune: true, ..options }).unwrap();
-            let report = collect(&context, &NOW);
+            with_prune.index(&with!(options, span_size = 32768, prune = true)).unwrap();
+            let report = collect(&context, &now());
             assert!(!report.removed.is_empty(), "{name}");
             assert_eq!(files(&context), files(&with_prune), "{name} {index_version:?}");
             let verified = verify(&context.layout(), &VerifyOptions::default(), &Silent).unwrap();
             assert_eq!(verified.findings, [], "{name}");
-            assert!(collect(&context, &NOW).removed.is_empty(), "{name}");
+            assert!(collect(&context, &now()).removed.is_empty(), "{name}");
         }
     }
 }
@@ -73,9 +75,9 @@ fn after_remove_only_the_export_is_left() {
     context.index(&Context::options()).unwrap();
     remove(&context.layout(), &RemoveOptions::default(), &Silent).unwrap();
     assert_ne!(files(&context), before);
-    let planned = collect(&context, &GcOptions { dry_run: true, ..NOW });
+    let planned = collect(&context, &with!(now(), dry_run = true));
     assert_ne!(files(&context), before, "a dry run removes nothing");
-    let done = collect(&context, &NOW);
+    let done = collect(&context, &now());
     assert_eq!(planned.removed, done.removed);
     assert_eq!(planned.bytes_removed, done.bytes_removed);
     assert_eq!(files(&context), before);
@@ -93,7 +95,7 @@ fn young_blobs_stay() {
     assert_eq!(report.young.iter().map(|blob| blob.digest).collect::<Vec<_>>(), [digest]);
     assert_eq!(report.removed, []);
     assert!(context.blob_path(&digest.to_string()).exists());
-    let report = collect(&context, &NOW);
+    let report = collect(&context, &now());
     assert_eq!(report.removed.iter().map(|blob| blob.digest).collect::<Vec<_>>(), [digest]);
     assert!(!context.blob_path(&digest.to_string()).exists());
 }
@@ -111,7 +113,7 @@ fn leftovers_go_and_strangers_stay() {
     fs::write(&other, "another algorithm").unwrap();
     let link = layout.join("blobs/sha256").join(Digest::of(b"link").hex());
     symlink("README", &link).unwrap();
-    let report = collect(&context, &NOW);
+    let report = collect(&context, &now());
     assert_eq!(report.leftovers, std::slice::from_ref(&leftover));
     assert_eq!(report.strangers, [stranger.clone(), link.clone(), other.clone()]);
     assert!(!leftover.exists());
@@ -136,7 +138,7 @@ fn any_mention_in_a_document_keeps_a_blob() {
     let path = format!("blobs/sha256/{}", docker.strip_prefix("sha256:").unwrap());
     fs::write(context.layout().join("manifest.json"), format!("[{{\"Layers\":[\"{path}\"]}}]"))
         .unwrap();
-    let report = collect(&context, &NOW);
+    let report = collect(&context, &now());
     let removed: Vec<String> = report.removed.iter().map(|blob| blob.digest.to_string()).collect();
     assert_eq!(removed, [lost]);
     for kept in [plain, escaped, docker, note] {
@@ -156,19 +158,19 @@ fn a_damaged_document_stops_it() {
         let path = context.blob_path(&damaged);
         fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
-        let error = gc(&context.layout(), &NOW, &Silent).unwrap_err();
+        let error = gc(&context.layout(), &now(), &Silent).unwrap_err();
         assert!(error.to_string().contains(&damaged), "{error}");
         assert!(context.blob_path(&lost).exists());
     }
     // Not only manifests: any small blob could be a document.
     let context = Context::fixture("sbom");
     let lost = context.put(b"named by nobody");
-    let report = context.index(&Options { dry_run: true, ..Context::options() }).unwrap();
+    let report = context.index(&with!(Context::options(), dry_run = true)).unwrap();
     let layer = report.images[0].layers.last().unwrap().to_string();
     let path = context.blob_path(&layer);
     fs::remove_file(&path).unwrap();
     fs::write(&path, b"{\"what\": 1}").unwrap();
-    let error = gc(&context.layout(), &NOW, &Silent).unwrap_err();
+    let error = gc(&context.layout(), &now(), &Silent).unwrap_err();
     assert!(error.to_string().contains(&layer), "{error}");
     assert!(context.blob_path(&lost).exists());
 }

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use soci_layout::layer::eager::{EagerCause, EagerReason};
+use soci_layout::layer::{EagerCause, EagerReason};
 use soci_layout::report::LayerOutcome;
-use soci_layout::{Digest, Error, Options};
+use soci_layout::{Digest, Error};
 
 use crate::context::{Context, text};
 
@@ -486,7 +486,7 @@ fn outcome(tar: &[u8]) -> Result<LayerOutcome, Error> {
     let layer = tar.chunks(60_000).flat_map(|piece| bomb(piece, 0, false)).collect::<Vec<u8>>();
     context.replace_layer(0, &layer);
     let before = context.files();
-    let options = Options { accept_unlike_unpacked: true, ..Context::options() };
+    let options = with!(Context::options(), accept_unlike_unpacked = true);
     let result = context.index(&options);
     match result {
         Ok(report) => Ok(report.layers[0].outcome.clone()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use soci_layout::inspect::{Content, Eager, InspectOptions, Inspection, Problem, Shape, inspect};
 use soci_layout::report::LayerOutcome;
-use soci_layout::{Digest, Error, ImageFilter, IndexVersion, Options, V1Shape};
+use soci_layout::{Digest, Error, ImageFilter, IndexVersion, V1Shape};
 
 use crate::context::{Context, fixtures, named, text};
 use crate::shapes::ALL;
@@ -49,12 +49,12 @@ fn digest(text: &str) -> Digest {
 #[test]
 fn the_whole_text() {
     let context = Context::fixture("multi-attest");
-    let both = Options { index_version: IndexVersion::Both, ..Context::options() };
-    context.index(&Options { min_layer_size: 1000, ..both }).unwrap();
+    let both = with!(Context::options(), index_version = IndexVersion::Both);
+    context.index(&with!(both, min_layer_size = 1000)).unwrap();
     let shown = stdout(run("inspect", &[&context.layout()]));
-    assert_eq!(shown, include_str!("snapshots/inspect-multi-attest.txt"));
+    insta::assert_snapshot!("multi-attest", shown);
     let shown = stdout(run("inspect", &[&fixtures().join("zstd-mixed")]));
-    assert_eq!(shown, include_str!("snapshots/inspect-zstd-mixed.txt"));
+    insta::assert_snapshot!("zstd-mixed", shown);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn numbers_are_those_of_the_run() {
     for name in names() {
         for (version, shape) in ALL {
             let context = Context::fixture(&name);
-            let options = Options { index_version: version, v1_shape: shape, ..Context::options() };
+            let options = with!(Context::options(), index_version = version, v1_shape = shape);
             let report = context.index(&options).unwrap();
             let found = look(&context);
             let what = format!("{name} {version:?} {shape:?}");
@@ -149,12 +149,13 @@ fn json_is_one_document_and_names_are_escaped() {
 fn names_and_platforms_narrow() {
     let context = indexed("appended", IndexVersion::V2);
     let look = |refs: &[&str], platforms: &[&str]| {
-        let options = InspectOptions {
-            images: ImageFilter {
+        let options = with!(
+            InspectOptions::default(),
+            images = ImageFilter {
                 refs: refs.iter().map(|name| (*name).to_owned()).collect(),
                 platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
-            },
-        };
+            }
+        );
         inspect(&context.layout(), &options)
     };
     let sizes =
@@ -303,17 +304,14 @@ fn prefetch_artifacts() {
 #[test]
 fn lists_of_referrers_without_their_image() {
     let context = Context::fixture("single");
-    let tagged = Options {
-        index_version: IndexVersion::V1,
-        v1_shape: V1Shape::Tagged,
-        ..Context::options()
-    };
+    let tagged =
+        with!(Context::options(), index_version = IndexVersion::V1, v1_shape = V1Shape::Tagged);
     context.index(&tagged).unwrap();
     let found = look(&context);
     assert_eq!(found.soci_indexes[0].shapes, [Shape::Tagged]);
     assert_eq!(found.images[0].lazy.layers, 4);
     // By name, the list comes along.
-    let options = InspectOptions { images: named("v1") };
+    let options = with!(InspectOptions::default(), images = named("v1"));
     assert_eq!(inspect(&context.layout(), &options).unwrap().roots.len(), 2);
     let mut index = context.index_json();
     index["manifests"].as_array_mut().unwrap().remove(0);

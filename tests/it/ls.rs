@@ -157,7 +157,7 @@ fn a_layer_without_a_ztoc_is_said() {
     let output = program(&context, "ls", &["-v"]);
     assert!(utf8(&output.stderr).contains("layer 2 (sha256:"), "{}", utf8(&output.stderr));
     assert_eq!(utf8(&program(&context, "ls", &["-q"]).stderr), "");
-    let options = Options { accept_unlike_unpacked: true, ..Context::options() };
+    let options = with!(Context::options(), accept_unlike_unpacked = true);
     context.index(&options).unwrap();
     assert_eq!(utf8(&program(&context, "ls", &["-v"]).stderr), "");
     // A zTOC that cannot be read is a warning, and the names are the same.
@@ -180,10 +180,12 @@ fn one_image_must_remain() {
         assert!(error.to_string().contains(part), "{error}");
     }
     assert!(crate::hints::hint(&error, true).unwrap().contains("--ref"));
-    let named = |name: &str, platform: Option<&str>| FilesOptions {
-        reference: Some(name.to_owned()),
-        platform: platform.map(|platform| platform.parse().unwrap()),
-        ..FilesOptions::default()
+    let named = |name: &str, platform: Option<&str>| {
+        with!(
+            FilesOptions::default(),
+            reference = Some(name.to_owned()),
+            platform = platform.map(|platform| platform.parse().unwrap())
+        )
     };
     assert!(open(&context, &named("v2", None)).is_ok());
     assert!(matches!(refused(&named("v3", None)), Error::NoSuchRef { .. }));
@@ -198,9 +200,8 @@ fn one_image_must_remain() {
         (_, Err(Error::SeveralImages { .. })) => {}
         other => panic!("{other:?}"),
     }
-    let layer = |choice: &str| FilesOptions {
-        layer: Some(choice.parse::<LayerChoice>().unwrap()),
-        ..named("v2", None)
+    let layer = |choice: &str| {
+        with!(named("v2", None), layer = Some(choice.parse::<LayerChoice>().unwrap()))
     };
     let digest = open(&context, &named("v2", None)).unwrap().layers()[1].digest.to_string();
     for choice in ["2", &digest, &digest[..14]] {
@@ -220,7 +221,7 @@ fn with_and_without_an_index_the_same_is_listed() {
         let bare = Context::fixture(&fixture);
         let indexed = Context::fixture(&fixture);
         let span_size = 65536;
-        let options = Options { min_layer_size: 0, span_size, ..Options::default() };
+        let options = with!(Options::default(), min_layer_size = 0, span_size);
         indexed.index(&options).unwrap();
         for options in images(&bare) {
             let (before, after) =

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "tests make and damage files as they like")]
 
+#[macro_use]
+mod context;
+
 mod archive;
 mod cache;
 mod cache_commands;
@@ -10,7 +13,6 @@ mod cat;
 mod circles;
 mod cli;
 mod concurrent;
-mod context;
 mod determinism;
 mod diff;
 mod docs;
@@ -31,11 +33,14 @@ mod prefetch;
 mod properties;
 mod reference;
 mod remove;
+mod reports;
 mod shapes;
 mod shell;
 mod skip;
+mod soci_index;
 mod states;
 mod survive;
+mod texts;
 mod tidy;
 mod trace;
 mod v2_platform;

@@ -50,7 +50,7 @@ fn near_what_a_run_does() {
         let again = planned(&context, &options);
         assert!(again.layers.iter().all(|layer| !layer.scanned));
         assert_eq!((again.ztoc_bytes, again.layer_bytes), (0, found.layer_bytes), "{fixture}");
-        let trusting = planned(&context, &Options { trust_blobs: true, ..options });
+        let trusting = planned(&context, &with!(options, trust_blobs = true));
         assert_eq!((trusting.layers.len(), trusting.seconds), (0, 0.0), "{fixture}");
     }
 }

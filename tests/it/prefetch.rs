@@ -63,14 +63,14 @@ fn stack() -> Context {
 fn options(files: &[&str]) -> Options {
     let files = files.iter().map(|path| (*path).to_owned()).collect();
     let prefetch = PrefetchFiles { files, ..PrefetchFiles::default() };
-    Options {
-        min_layer_size: 1000,
-        min_saving: 0,
-        span_size: SPAN,
-        accept_unlike_unpacked: true,
-        prefetch,
-        ..Options::default()
-    }
+    with!(
+        Options::default(),
+        min_layer_size = 1000,
+        min_saving = 0,
+        span_size = SPAN,
+        accept_unlike_unpacked = true,
+        prefetch
+    )
 }
 
 fn indexed(files: &[&str]) -> (Context, Report) {
@@ -167,7 +167,7 @@ fn what_is_not_there_is_told() {
     }
     let context = layout(&[Archive::new().file("main", &noise(1, 90_000)).gzip()]);
     let before = context.files();
-    let strict = Options { strict: true, ..options(&["/main", "/x", "/y"]) };
+    let strict = with!(options(&["/main", "/x", "/y"]), strict = true);
     let refused = context.index(&strict).unwrap_err();
     let Error::PrefetchNotFound { paths } = &refused else { panic!("{refused}") };
     assert_eq!(paths, &["/x", "/y"]);
@@ -197,26 +197,25 @@ fn every_way_to_a_ztoc_gives_the_same_artifacts() {
     let after = context.files();
     // zTOCs that are in the layout; with and without a look at their layers.
     for trust_blobs in [false, true] {
-        let again = context.index(&Options { trust_blobs, ..options(&files) }).unwrap();
+        let again = context.index(&with!(options(&files), trust_blobs)).unwrap();
         assert_eq!((list(&again), again.changed, again.blobs_written), (list(&first), false, 0));
         assert_eq!(context.files(), after);
     }
     // From the cache, dry, and dry with the cache.
     let cache = stack();
     let cache_dir = Some(cache.layout().with_file_name("cache"));
-    let dry = Options { dry_run: true, ..options(&files) };
+    let dry = with!(options(&files), dry_run = true);
     assert_eq!(list(&stack().index(&dry).unwrap()), list(&first));
     for _ in 0..2 {
         let context = stack();
-        let report =
-            context.index(&Options { cache_dir: cache_dir.clone(), ..options(&files) }).unwrap();
+        let report = context.index(&with!(options(&files), cache_dir = cache_dir.clone())).unwrap();
         assert_eq!(list(&report), list(&first));
-        let dry = Options { cache_dir: cache_dir.clone(), ..dry.clone() };
+        let dry = with!(dry.clone(), cache_dir = cache_dir.clone());
         assert_eq!(list(&stack().index(&dry).unwrap()), list(&first));
     }
     // Both versions list the same artifacts behind the zTOCs.
     let both = stack();
-    both.index(&Options { index_version: IndexVersion::Both, ..options(&files) }).unwrap();
+    both.index(&with!(options(&files), index_version = IndexVersion::Both)).unwrap();
     let shown = inspect::inspect(&both.layout(), &inspect::InspectOptions::default()).unwrap();
     assert_eq!(shown.soci_indexes.len(), 2);
     for index in &shown.soci_indexes {
@@ -376,7 +375,7 @@ fn an_access_log_of_a_registry() {
     // A record of a run with other spans serves as well.
     for span_size in [SPAN, 2 * SPAN] {
         let context = stack();
-        let report = context.index(&Options { span_size, ..options.clone() }).unwrap();
+        let report = context.index(&with!(options.clone(), span_size)).unwrap();
         let list = &report.prefetch[0];
         let found = ranges(&report, list);
         let expected: Vec<_> =
@@ -465,7 +464,7 @@ fn several_platforms() {
     let context = Context::fixture("multi-attest");
     let mut options = Context::options();
     options.prefetch.files = vec!["**".to_owned()];
-    let report = context.index(&Options { strict: true, ..options }).unwrap();
+    let report = context.index(&with!(options, strict = true)).unwrap();
     assert!(report.images.len() > 1);
     assert_eq!(report.prefetch.len(), report.images.len());
     for (list, image) in report.prefetch.iter().zip(&report.images) {

@@ -71,20 +71,25 @@ fn options() -> impl Strategy<Value = Options> {
         (any::<bool>(), any::<bool>(), any::<bool>(), 1..4_usize),
     )
         .prop_map(
-            |(index_version, v1_shape, span_size, min_layer_size, platforms, switches)| Options {
-                index_version,
-                v1_shape,
-                span_size,
-                min_layer_size,
-                images: ImageFilter {
-                    platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
-                    ..ImageFilter::default()
-                },
-                xattr_optimization: switches.0,
-                prune: switches.1,
-                trust_blobs: switches.2,
-                jobs: NonZeroUsize::new(switches.3),
-                ..Options::default()
+            |(index_version, v1_shape, span_size, min_layer_size, platforms, switches)| {
+                with!(
+                    Options::default(),
+                    index_version,
+                    v1_shape,
+                    span_size,
+                    min_layer_size,
+                    images = ImageFilter {
+                        platforms: platforms
+                            .iter()
+                            .map(|platform| platform.parse().unwrap())
+                            .collect(),
+                        ..ImageFilter::default()
+                    },
+                    xattr_optimization = switches.0,
+                    prune = switches.1,
+                    trust_blobs = switches.2,
+                    jobs = NonZeroUsize::new(switches.3)
+                )
             },
         )
 }
@@ -192,11 +197,12 @@ fn layout(roots: &[Root], unnamed: Index) -> Context {
 fn outcomes(report: &Report) -> BTreeMap<Digest, BTreeSet<&'static str>> {
     let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for layer in &report.layers {
-        let word = match layer.outcome {
+        let word = match &layer.outcome {
             LayerOutcome::Indexed { .. } | LayerOutcome::Pending => "made",
             LayerOutcome::Reused { .. } => "reused",
             LayerOutcome::Small => "small",
             LayerOutcome::Skipped { .. } => "skipped",
+            other => panic!("{other:?}"),
         };
         found.entry(layer.digest).or_default().insert(word);
     }
@@ -274,7 +280,7 @@ proptest! {
         let (kept, original) = (foreign(&context), context.index_json());
         for options in &runs {
             let before = context.files();
-            let planned = context.index(&Options { dry_run: true, ..options.clone() });
+            let planned = context.index(&with!(options.clone(), dry_run = true));
             prop_assert_eq!(&context.files(), &before, "a plan writes nothing");
             let ran = context.index(options);
             let (planned, ran) = match (planned, ran) {
@@ -348,8 +354,7 @@ fn v1_after_two_v2_runs_restores_the_first_manifest() {
             (IndexVersion::V2, span_size),
             (IndexVersion::V1, span_size),
         ] {
-            let options =
-                Options { index_version, span_size, min_layer_size: 0, ..Options::default() };
+            let options = with!(Options::default(), index_version, span_size, min_layer_size = 0);
             context.index(&options).unwrap();
             assert!(!context.index(&options).unwrap().changed, "{index_version:?} {span_size}");
         }
@@ -365,12 +370,12 @@ fn two_manifests_that_become_one_get_one_v1_index() {
     let image = |pretty| Image { platform: 0, layers: vec![(3, 1)], attested: false, pretty };
     let unnamed = any::<Index>().new_tree(&mut TestRunner::default()).unwrap().current();
     let context = layout(&[Root::Index(vec![image(false), image(true)], None)], unnamed);
-    let options = Options {
-        index_version: IndexVersion::Both,
-        min_layer_size: 0,
-        span_size: 512,
-        ..Options::default()
-    };
+    let options = with!(
+        Options::default(),
+        index_version = IndexVersion::Both,
+        min_layer_size = 0,
+        span_size = 512
+    );
     context.index(&options).unwrap();
     assert!(!context.index(&options).unwrap().changed);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use soci_layout::{LayerTypes, Options};
+use soci_layout::LayerTypes;
 
 use crate::context::{Context, fixtures, text};
 
@@ -35,7 +35,7 @@ fn ztocs_indexes_and_manifests_are_the_references() {
         }
         let context = Context::fixture(name);
         // The reference leaves Docker's layer types in OCI manifests.
-        let options = Options { layer_types: LayerTypes::Keep, ..Context::options() };
+        let options = with!(Context::options(), layer_types = LayerTypes::Keep);
         let report = context.index(&options).unwrap_or_else(|e| panic!("{name}: {e}"));
         for expected in expectations(variant) {
             for ztoc in digests(&expected["ztocs"], "ztoc") {

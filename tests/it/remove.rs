@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::Value;
 use soci_layout::event::Silent;
-use soci_layout::{IndexVersion, Options, RemoveOptions, RemoveReport, V1Shape, remove};
+use soci_layout::{IndexVersion, RemoveOptions, RemoveReport, V1Shape, remove};
 
 use crate::context::{Context, fixtures, named, platform, text};
 
@@ -45,10 +45,10 @@ fn every_export_is_as_before_to_the_byte() {
         for (index_version, v1_shape) in ALL {
             let context = Context::fixture(&name);
             let before = contents(&context);
-            let options = Options { index_version, v1_shape, ..Context::options() };
+            let options = with!(Context::options(), index_version, v1_shape);
             let indexed = context.index(&options).unwrap();
             changed += u32::from(indexed.changed);
-            let dry = RemoveOptions { dry_run: true, ..RemoveOptions::default() };
+            let dry = with!(RemoveOptions::default(), dry_run = true);
             let with_index = context.files();
             let planned = undo(&context, &dry);
             assert_eq!(context.files(), with_index, "{name}: a dry run writes nothing");
@@ -79,9 +79,9 @@ fn with_prune_no_trace_is_left() {
         for (index_version, v1_shape) in ALL {
             let context = Context::fixture(&name);
             let before = contents(&context);
-            let options = Options { index_version, v1_shape, ..Context::options() };
+            let options = with!(Context::options(), index_version, v1_shape);
             context.index(&options).unwrap();
-            undo(&context, &RemoveOptions { prune: true, ..RemoveOptions::default() });
+            undo(&context, &with!(RemoveOptions::default(), prune = true));
             assert_eq!(contents(&context), before, "{name} {index_version:?} {v1_shape:?}");
         }
     }
@@ -130,9 +130,9 @@ fn without_the_superseded_documents_it_means_the_same() {
         for (index_version, v1_shape) in ALL {
             let context = Context::fixture(&name);
             let before = meaning(&context, &context.index_json());
-            let options = Options { index_version, v1_shape, prune: true, ..Context::options() };
+            let options = with!(Context::options(), index_version, v1_shape, prune = true);
             context.index(&options).unwrap();
-            let report = undo(&context, &RemoveOptions { prune: true, ..RemoveOptions::default() });
+            let report = undo(&context, &with!(RemoveOptions::default(), prune = true));
             let after = meaning(&context, &context.index_json());
             assert_eq!(after, before, "{name} {index_version:?} {v1_shape:?}");
             if name != "zstd" {
@@ -158,7 +158,7 @@ fn a_root_without_platform_gets_none_back() {
     assert_ne!(bare, original);
     context.write_index_json(&bare);
     for (index_version, v1_shape) in ALL {
-        context.index(&Options { index_version, v1_shape, ..Context::options() }).unwrap();
+        context.index(&with!(Context::options(), index_version, v1_shape)).unwrap();
         undo(&context, &RemoveOptions::default());
         assert_eq!(context.index_json().to_string(), bare, "{index_version:?} {v1_shape:?}");
     }
@@ -168,16 +168,15 @@ fn a_root_without_platform_gets_none_back() {
 fn one_version_goes_and_the_other_stays() {
     for v1_shape in [V1Shape::Nested, V1Shape::Tagged] {
         for name in ["single", "multi-attest", "appended", "two-names-multi"] {
-            let both =
-                Options { index_version: IndexVersion::Both, v1_shape, ..Context::options() };
+            let both = with!(Context::options(), index_version = IndexVersion::Both, v1_shape);
             let context = Context::fixture(name);
             context.index(&both).unwrap();
-            let only = |index_version| RemoveOptions { index_version, ..RemoveOptions::default() };
+            let only = |index_version| with!(RemoveOptions::default(), index_version);
             let report = undo(&context, &only(IndexVersion::V2));
             assert!(report.images.iter().all(|image| image.removed.len() == 1), "{name}");
             // As if only V1 had been asked for.
             let expected = Context::fixture(name);
-            let v1 = Options { index_version: IndexVersion::V1, v1_shape, ..Context::options() };
+            let v1 = with!(Context::options(), index_version = IndexVersion::V1, v1_shape);
             expected.index(&v1).unwrap();
             assert_eq!(context.index_json(), expected.index_json(), "{name} {v1_shape:?}");
             assert!(!undo(&context, &only(IndexVersion::V2)).changed, "{name}");
@@ -195,15 +194,15 @@ fn one_version_goes_and_the_other_stays() {
 #[test]
 fn one_platform_goes_and_the_others_stay() {
     for (index_version, v1_shape) in ALL {
-        let options = Options { index_version, v1_shape, ..Context::options() };
+        let options = with!(Context::options(), index_version, v1_shape);
         let context = Context::fixture("multi-attest");
         let original = context.index_json();
         context.index(&options).unwrap();
         let images = platform("linux/arm64");
-        let report = undo(&context, &RemoveOptions { images, ..RemoveOptions::default() });
+        let report = undo(&context, &with!(RemoveOptions::default(), images));
         assert_eq!(report.images.len(), 1);
         let expected = Context::fixture("multi-attest");
-        expected.index(&Options { images: platform("linux/amd64"), ..options }).unwrap();
+        expected.index(&with!(options, images = platform("linux/amd64"))).unwrap();
         assert_eq!(context.index_json(), expected.index_json(), "{index_version:?} {v1_shape:?}");
         undo(&context, &RemoveOptions::default());
         assert_eq!(context.index_json(), original);
@@ -216,15 +215,12 @@ fn one_name_goes_and_the_others_stay() {
     let original = context.index_json();
     context.index(&Context::options()).unwrap();
     let indexed = context.index_json();
-    undo(&context, &RemoveOptions { images: named("v1"), ..RemoveOptions::default() });
+    undo(&context, &with!(RemoveOptions::default(), images = named("v1")));
     let now = context.index_json();
     assert_eq!(now["manifests"][0], original["manifests"][0]);
     assert_eq!(now["manifests"][1], indexed["manifests"][1]);
     assert_eq!(now["manifests"][2], indexed["manifests"][2]);
-    let error = remove(
-        &context.layout(),
-        &RemoveOptions { images: named("v9"), ..RemoveOptions::default() },
-        &Silent,
-    );
+    let error =
+        remove(&context.layout(), &with!(RemoveOptions::default(), images = named("v9")), &Silent);
     assert!(error.unwrap_err().to_string().contains("v9"));
 }

@@ -19,7 +19,7 @@ const V1: &str = "application/vnd.amazon.soci.index.v1+json";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 fn options(version: IndexVersion, shape: V1Shape) -> Options {
-    Options { index_version: version, v1_shape: shape, ..Context::options() }
+    with!(Context::options(), index_version = version, v1_shape = shape)
 }
 
 /// Entries of `index.json` by name.
@@ -178,10 +178,10 @@ fn the_tagged_shape_needs_a_name() {
     assert!(crate::hints::hint(&error, true).unwrap().contains("--name"), "{error}");
     assert_eq!(context.files(), before);
     let image = index["manifests"][0]["digest"].clone();
-    context.index(&Options { name: Some("v7".into()), ..tagged.clone() }).unwrap();
+    context.index(&with!(tagged.clone(), name = Some("v7".into()))).unwrap();
     assert_eq!(roots(&context)["v7"]["digest"], image);
     assert_eq!(roots(&context).len(), 2);
-    let error = context.index(&Options { name: Some("v8".into()), ..tagged }).unwrap_err();
+    let error = context.index(&with!(tagged, name = Some("v8".into()))).unwrap_err();
     assert!(error.to_string().contains("already named"), "{error}");
 }
 
@@ -191,6 +191,6 @@ fn a_name_can_be_given_with_v2_as_well() {
     let mut index = context.index_json();
     index["manifests"][0].as_object_mut().unwrap().remove("annotations");
     context.write_index_json(&index.to_string());
-    context.index(&Options { name: Some("v7".into()), ..Context::options() }).unwrap();
+    context.index(&with!(Context::options(), name = Some("v7".into()))).unwrap();
     assert!(text(&roots(&context)["v7"]["mediaType"]).contains("index"));
 }

@@ -1,6 +1,6 @@
 //! `--skip-layer`: layers that are left alone because somebody says so.
 
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::report::{LayerOutcome, Report};
 use soci_layout::{Error, LayerChoice, Options};
 
@@ -9,7 +9,7 @@ use crate::inspect::{run, stdout};
 
 fn options(choices: &[&str]) -> Options {
     let skip_layers = choices.iter().map(|choice| choice.parse().unwrap()).collect();
-    Options { skip_layers, ..Context::options() }
+    with!(Context::options(), skip_layers)
 }
 
 /// Whether each distinct layer was left out.
@@ -28,7 +28,7 @@ fn by_number_and_by_digest() {
     let report = context.index(&options(&["1", &digest[..20]])).unwrap();
     assert_eq!(excluded(&report), [true, false, true, false]);
     assert!(report.changed && matches!(report.layers[1].outcome, LayerOutcome::Indexed { .. }));
-    let planned = context.index(&Options { dry_run: true, ..options(&["4"]) }).unwrap();
+    let planned = context.index(&with!(options(&["4"]), dry_run = true)).unwrap();
     assert_eq!(excluded(&planned), [false, false, false, true]);
 }
 
@@ -58,7 +58,7 @@ fn a_layer_that_no_image_has_is_an_error() {
 #[test]
 fn strict_runs_take_it() {
     let context = Context::fixture("single");
-    let report = context.index(&Options { strict: true, ..options(&["1"]) }).unwrap();
+    let report = context.index(&with!(options(&["1"]), strict = true)).unwrap();
     assert_eq!(excluded(&report), [true, false, false, false]);
     assert!("0".parse::<LayerChoice>().is_err());
 }

@@ -8,11 +8,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use soci_layout::event::Silent;
 use soci_layout::inspect::{InspectOptions, inspect};
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::media_type::{Compression, LayerKind, layer_kind};
 use soci_layout::report::LayerOutcome;
 use soci_layout::verify::{Consequence, Verification, VerifyOptions, verify};
-use soci_layout::{Digest, Error, IndexVersion, LayerTypes, Options, V1Shape};
+use soci_layout::{Digest, Error, IndexVersion, LayerTypes, V1Shape};
 
 use crate::context::{Context, text};
 use crate::inspect::{run, stdout};
@@ -151,7 +151,7 @@ fn every_media_type_with_every_content() {
                 _ => "zstd",
             };
             let lazy = called != "zstd" && content == Some(called);
-            let strict = Options { strict: true, ..Context::options() };
+            let strict = with!(Context::options(), strict = true);
             match context.index(&strict) {
                 Ok(_) => assert!(lazy, "{at}: strict takes it"),
                 Err(Error::UnsupportedLayer { .. }) => assert!(!lazy, "{at}: strict"),
@@ -260,9 +260,7 @@ fn images_may_name_a_blob_by_different_types() {
         index["manifests"].as_array_mut().unwrap().push(other);
         context.write_index_json(&index.to_string());
         let layer_types = LayerTypes::Keep;
-        context
-            .index(&Options { index_version, v1_shape, layer_types, ..Context::options() })
-            .unwrap();
+        context.index(&with!(Context::options(), index_version, v1_shape, layer_types)).unwrap();
         let verification = verified(&context);
         assert_eq!(verification.findings, [], "{index_version:?} {v1_shape:?}");
         assert_eq!(verification.images.len(), 2);
@@ -381,7 +379,7 @@ fn a_ztoc_that_does_not_pay_is_not_written() {
     assert_eq!(reason.cause, EagerCause::NoSaving, "{reason}");
     assert!(matches!(report.layers[1].outcome, LayerOutcome::Indexed { .. }));
     let context = image(&[(GZIP, layer)]);
-    let any = Options { min_saving: 0, ..Context::options() };
+    let any = with!(Context::options(), min_saving = 0);
     let report = context.index(&any).unwrap();
     let LayerOutcome::Indexed { ztoc } = &report.layers[0].outcome else { panic!("{report:?}") };
     let seen = inspect(&context.layout(), &InspectOptions::default()).unwrap();

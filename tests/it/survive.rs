@@ -46,7 +46,7 @@ fn a_single_image_gets_an_index_and_keeps_its_names_on_the_root() {
 fn index_json_changes_nowhere_but_in_the_selected_entries() {
     let context = Context::fixture("appended");
     let before = context.index_json();
-    let options = soci_layout::Options { images: named("v1"), ..Context::options() };
+    let options = with!(Context::options(), images = named("v1"));
     context.index(&options).unwrap();
     let after = context.index_json();
     assert_eq!(children(&after)[1..], children(&before)[1..]);
@@ -56,9 +56,7 @@ fn index_json_changes_nowhere_but_in_the_selected_entries() {
 
 #[test]
 fn all_names_of_an_image_move_together() {
-    for options in
-        [Context::options(), soci_layout::Options { images: named("v2"), ..Context::options() }]
-    {
+    for options in [Context::options(), with!(Context::options(), images = named("v2"))] {
         let context = Context::fixture("appended");
         context.index(&options).unwrap();
         let after = context.index_json();
@@ -176,11 +174,7 @@ fn a_second_run_touches_nothing() {
     for fixture in ["single", "multi-attest", "two-names-multi", "rewrite-annotations", "estargz"] {
         for (version, shape) in crate::shapes::ALL {
             let context = Context::fixture(fixture);
-            let options = soci_layout::Options {
-                index_version: version,
-                v1_shape: shape,
-                ..Context::options()
-            };
+            let options = with!(Context::options(), index_version = version, v1_shape = shape);
             let first = context.index(&options).unwrap();
             assert!(first.changed);
             let before = context.files();
@@ -199,7 +193,7 @@ fn platforms_can_be_added_one_by_one() {
         let context = Context::fixture("multi-attest");
         for platform in order {
             let images = crate::context::platform(platform);
-            context.index(&soci_layout::Options { images, ..Context::options() }).unwrap();
+            context.index(&with!(Context::options(), images)).unwrap();
         }
         assert_eq!(context.index_json(), whole.index_json());
     }
@@ -211,7 +205,7 @@ fn an_image_that_was_not_selected_stays_byte_for_byte() {
     let before = context.index_json();
     let old_index = context.json(text(&children(&before)[0]["digest"]));
     let images = crate::context::platform("linux/arm64");
-    context.index(&soci_layout::Options { images, ..Context::options() }).unwrap();
+    context.index(&with!(Context::options(), images)).unwrap();
     let new_index = context.json(text(&children(&context.index_json())[0]["digest"]));
     assert_eq!(children(&new_index)[0], children(&old_index)[0]);
     assert_ne!(children(&new_index)[1], children(&old_index)[1]);
@@ -275,7 +269,7 @@ fn zstd_layers_are_skipped_with_a_reason() {
     let before = context.files();
     assert!(!context.index(&Context::options()).unwrap().changed);
     assert_eq!(context.files(), before);
-    let strict = soci_layout::Options { strict: true, ..Context::options() };
+    let strict = with!(Context::options(), strict = true);
     assert!(context.index(&strict).unwrap_err().to_string().contains("zstd"));
 }
 
@@ -283,7 +277,7 @@ fn zstd_layers_are_skipped_with_a_reason() {
 fn prune_removes_what_was_superseded_and_nothing_else() {
     let context = Context::fixture("multi-attest");
     let before = context.files();
-    let options = soci_layout::Options { prune: true, ..Context::options() };
+    let options = with!(Context::options(), prune = true);
     let report = context.index(&options).unwrap();
     let after = context.files();
     let gone: Vec<&String> = before.keys().filter(|name| !after.contains_key(*name)).collect();

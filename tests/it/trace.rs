@@ -36,13 +36,7 @@ const SMALL: u64 = LARGE + 98 * BLOCK + 11 * BLOCK + BLOCK;
 
 fn options() -> Options {
     let (span_size, min_layer_size, min_saving) = (SPAN, 1000, 0);
-    Options {
-        span_size,
-        min_layer_size,
-        min_saving,
-        accept_unlike_unpacked: true,
-        ..Options::default()
-    }
+    with!(Options::default(), span_size, min_layer_size, min_saving, accept_unlike_unpacked = true)
 }
 
 #[test]

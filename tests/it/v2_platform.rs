@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use soci_layout::event::Silent;
 use soci_layout::verify::{VerifyOptions, verify};
-use soci_layout::{IndexVersion, Options, RemoveOptions, V1Shape, V2Platform, remove};
+use soci_layout::{IndexVersion, RemoveOptions, V1Shape, V2Platform, remove};
 
 use crate::context::{Context, fixtures, text};
 
@@ -46,12 +46,7 @@ fn only_the_platform_of_the_descriptor_differs() {
         for (index_version, v1_shape) in
             [(IndexVersion::V2, V1Shape::Nested), (IndexVersion::Both, V1Shape::Tagged)]
         {
-            let by = |v2_platform| Options {
-                index_version,
-                v1_shape,
-                v2_platform,
-                ..Context::options()
-            };
+            let by = |v2_platform| with!(Context::options(), index_version, v1_shape, v2_platform);
             let context = Context::fixture(&name);
             let before = contents(&context);
             context.index(&by(V2Platform::Unknown)).unwrap();

@@ -9,7 +9,7 @@ use soci_layout::verify::{Consequence, Finding, Verification, VerifyOptions, ver
 use soci_layout::ztoc::toc::{Entry, FileRef, FileType, ModTime, Toc};
 use soci_layout::ztoc::zinfo::{GzipZinfo, TarZinfo};
 use soci_layout::ztoc::{Zinfo, Ztoc};
-use soci_layout::{Digest, IndexVersion, Options};
+use soci_layout::{Digest, IndexVersion};
 
 use crate::context::{Context, fixtures, text};
 
@@ -24,7 +24,7 @@ fn verified(context: &Context) -> Verification {
 
 pub(crate) fn indexed(fixture: &str, version: IndexVersion) -> Context {
     let context = Context::fixture(fixture);
-    let options = Options { span_size: 4096, index_version: version, ..Context::options() };
+    let options = with!(Context::options(), span_size = 4096, index_version = version);
     context.index(&options).unwrap();
     context
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use soci_layout::event::Silent;
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::report::{LayerOutcome, LayerReport, Report};
 use soci_layout::verify::{Consequence, Finding, VerifyOptions, verify};
 use soci_layout::ztoc::Ztoc;
@@ -83,7 +83,7 @@ fn left_eager(layers: &[&str]) -> BTreeSet<usize> {
 }
 
 fn image_of(layers: &[&str], index_version: IndexVersion) -> Context {
-    indexed(layers, Options { index_version, accept_unlike_unpacked: true, ..Context::options() }).0
+    indexed(layers, with!(Context::options(), index_version, accept_unlike_unpacked = true)).0
 }
 
 fn indexed(layers: &[&str], options: Options) -> (Context, Report) {
@@ -96,7 +96,7 @@ fn indexed(layers: &[&str], options: Options) -> (Context, Report) {
     };
     let context = files::layout(&layers.iter().map(blob).collect::<Vec<_>>());
     let min_layer_size = PAD as u64;
-    let options = Options { min_layer_size, ..options };
+    let options = with!(options, min_layer_size);
     let report = soci_layout::index(&context.layout(), &options, &Silent).unwrap();
     (context, report)
 }
@@ -261,7 +261,7 @@ fn a_layer_that_nothing_is_known_of_decides_nothing() {
         (ZSTD, b"no zstd".to_vec()),
         (TAR, archive("tmp/x pad")),
     ]);
-    let options = Options { min_layer_size: PAD as u64, ..Context::options() };
+    let options = with!(Context::options(), min_layer_size = PAD as u64);
     soci_layout::index(&broken.layout(), &options, &Silent).unwrap();
     assert_eq!(verified(&broken), []);
 }

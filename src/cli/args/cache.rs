@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::OsStringValueParser;
 use clap::{Args, Subcommand};
-use soci_layout::cache::prune::PruneOptions;
+use soci_layout::cache::PruneOptions;
 
 use super::super::exit;
 use super::{OUTPUT, RUN};
@@ -20,8 +20,8 @@ const VARIABLE: &str = "SOCI_LAYOUT_CACHE_DIR";
 pub(crate) struct CacheDir {
     /// Directory in which zTOCs are kept from run to run [default: none]
     ///
-    /// A layer whose zTOC is there for these settings is not scanned; its blob is still read and held to
-    /// its digest (but see --trust-blobs). zTOCs that are made are put there. Whoever can write there is
+    /// A layer whose zTOC is there for these settings is not scanned; its blob is still read and checked against
+    /// its digest (but see --trust-blobs). zTOCs that are made are put there. Everyone who can write there is
     /// trusted: a wrong zTOC makes wrong files. An empty value is none.
     #[arg(long, value_name = "DIR", env = VARIABLE, hide_env_values = true, help_heading = RUN, value_parser = OsStringValueParser::new())]
     cache_dir: Option<OsString>,
@@ -126,7 +126,11 @@ impl CacheCommand {
 impl PruneArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> PruneOptions {
-        PruneOptions { max_size: self.max_size, max_age: self.max_age, dry_run: self.dry_run }
+        let mut options = PruneOptions::default();
+        options.max_size = self.max_size;
+        options.max_age = self.max_age;
+        options.dry_run = self.dry_run;
+        options
     }
 }
 

@@ -18,7 +18,7 @@ Examples:
 
 /// Write files of an image to standard output
 ///
-/// A file is read as a lazy mount reads it: only the spans of its layer that cover it, each held to its digest
+/// A file is read as a lazy mount reads it: only the spans of its layer that cover it, each checked against its digest
 /// in the zTOC and inflated from its checkpoint; the file's tar header is compared with the table of contents.
 /// In a layer without zTOC everything in front of the file is read. Symbolic links are followed inside the
 /// image, never out of it.

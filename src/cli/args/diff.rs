@@ -66,11 +66,11 @@ impl DiffArgs {
             ([a, b], _) => (Some(a), Some(b)),
             _ => return Err("--ref can be given twice at most"),
         };
-        Ok(DiffOptions {
-            ref_a: ref_a.cloned(),
-            ref_b: ref_b.cloned(),
-            platforms: self.platforms.clone(),
-        })
+        let mut options = DiffOptions::default();
+        options.ref_a = ref_a.cloned();
+        options.ref_b = ref_b.cloned();
+        options.platforms.clone_from(&self.platforms);
+        Ok(options)
     }
 }
 

@@ -63,10 +63,10 @@ impl Target {
 impl DoctorArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> DoctorOptions {
-        DoctorOptions {
-            images: self.images.filter(),
-            min_layer_size: self.min_layer_size,
-            target: self.target.map(Target::library),
-        }
+        let mut options = DoctorOptions::default();
+        options.images = self.images.filter();
+        options.min_layer_size = self.min_layer_size;
+        options.target = self.target.map(Target::library);
+        options
     }
 }

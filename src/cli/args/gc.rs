@@ -54,10 +54,10 @@ pub(crate) struct GcArgs {
 impl GcArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> GcOptions {
-        GcOptions {
-            min_age: self.min_age,
-            external_blobs: self.external_blobs,
-            dry_run: self.dry_run,
-        }
+        let mut options = GcOptions::default();
+        options.min_age = self.min_age;
+        options.external_blobs = self.external_blobs;
+        options.dry_run = self.dry_run;
+        options
     }
 }

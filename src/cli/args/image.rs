@@ -50,12 +50,12 @@ pub(crate) struct ImageArgs {
 impl ImageArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> FilesOptions {
-        FilesOptions {
-            reference: self.reference.clone(),
-            platform: self.platform.clone(),
-            layer: self.layer.clone(),
-            jobs: self.jobs,
-        }
+        let mut options = FilesOptions::default();
+        options.reference.clone_from(&self.reference);
+        options.platform.clone_from(&self.platform);
+        options.layer.clone_from(&self.layer);
+        options.jobs = self.jobs;
+        options
     }
 
     /// The display: lines of progress would stand in the way of scripts that read few words.

@@ -164,7 +164,7 @@ pub(crate) struct IndexArgs {
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
     /// again (a blob that was damaged meanwhile goes unnoticed), the zTOC's first and last span are not
     /// compared with it, and the zTOC is taken by its structure, without its digest being computed. Layers without a zTOC are read and checked as ever. With --cache-dir,
-    /// zTOCs from there are taken without reading their layers too; those are always held to their own digest.
+    /// zTOCs from there are taken without reading their layers too; those are always checked against their own digest.
     #[arg(long, help_heading = RUN)]
     pub(crate) trust_blobs: bool,
 
@@ -284,43 +284,44 @@ pub(crate) enum Accept {
 impl IndexArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> Options {
-        Options {
-            index_version: self.index_version.into(),
-            v1_shape: match self.v1_shape {
-                V1Shape::Nested => soci_layout::V1Shape::Nested,
-                V1Shape::Tagged => soci_layout::V1Shape::Tagged,
-            },
-            v2_platform: match self.v2_platform {
-                V2Platform::Image => soci_layout::V2Platform::Image,
-                V2Platform::Unknown => soci_layout::V2Platform::Unknown,
-            },
-            layer_types: if self.keep_layer_types {
-                soci_layout::LayerTypes::Keep
-            } else {
-                soci_layout::LayerTypes::Oci
-            },
-            name: self.name.clone(),
-            images: self.images.filter(),
-            span_size: self.span_size,
-            min_layer_size: self.min_layer_size,
-            min_saving: self.min_saving,
-            skip_layers: self.skip_layers.clone(),
-            xattr_optimization: self.optimizations.contains(&Optimization::Xattr),
-            build_tool_identifier: self.build_tool_identifier.clone(),
-            prefetch: self.prefetch.files(),
-            prune: self.prune,
-            external_blobs: self.external_blobs,
-            strict: self.strict,
-            accept_unlike_unpacked: self.accept.contains(&Accept::UnlikeUnpacked),
-            trust_blobs: self.trust_blobs,
-            cache_dir: self.cache.path(),
-            #[cfg(feature = "registry")]
-            cache_from: self.cache_from.clone(),
-            #[cfg(feature = "registry")]
-            registry: self.registry.options(),
-            dry_run: self.dry_run,
-            jobs: self.jobs,
+        let mut options = Options::default();
+        options.index_version = self.index_version.into();
+        options.v1_shape = match self.v1_shape {
+            V1Shape::Nested => soci_layout::V1Shape::Nested,
+            V1Shape::Tagged => soci_layout::V1Shape::Tagged,
+        };
+        options.v2_platform = match self.v2_platform {
+            V2Platform::Image => soci_layout::V2Platform::Image,
+            V2Platform::Unknown => soci_layout::V2Platform::Unknown,
+        };
+        options.layer_types = if self.keep_layer_types {
+            soci_layout::LayerTypes::Keep
+        } else {
+            soci_layout::LayerTypes::Oci
+        };
+        options.name.clone_from(&self.name);
+        options.images = self.images.filter();
+        options.span_size = self.span_size;
+        options.min_layer_size = self.min_layer_size;
+        options.min_saving = self.min_saving;
+        options.skip_layers.clone_from(&self.skip_layers);
+        options.xattr_optimization = self.optimizations.contains(&Optimization::Xattr);
+        options.build_tool_identifier.clone_from(&self.build_tool_identifier);
+        options.prefetch = self.prefetch.files();
+        options.prune = self.prune;
+        options.external_blobs = self.external_blobs;
+        options.strict = self.strict;
+        options.accept_unlike_unpacked = self.accept.contains(&Accept::UnlikeUnpacked);
+        options.trust_blobs = self.trust_blobs;
+        options.cache_dir = self.cache.path();
+        #[cfg(feature = "registry")]
+        {
+            options.cache_from.clone_from(&self.cache_from);
+            options.registry = self.registry.options();
         }
+        options.dry_run = self.dry_run;
+        options.jobs = self.jobs;
+        options
     }
 }
 
@@ -370,54 +371,56 @@ mod tests {
         let args = index(&format!(
             "{arguments} --cache-from r.example/a:b --cache-from localhost:1/c --plain-http --ca-file F"
         ));
-        let expected = Options {
-            index_version: soci_layout::IndexVersion::Both,
-            v1_shape: soci_layout::V1Shape::Tagged,
-            v2_platform: soci_layout::V2Platform::Unknown,
-            layer_types: soci_layout::LayerTypes::Keep,
-            name: Some("n".into()),
-            images: ImageFilter {
-                refs: vec!["a".into(), "b".into()],
-                platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"]
-                    .map(|platform| platform.parse().expect("a platform"))
-                    .into(),
-            },
-            span_size: 1 << 20,
-            min_layer_size: 0,
-            min_saving: 25,
-            skip_layers: vec![LayerChoice::Number(2), LayerChoice::Digest("sha256:ab".into())],
-            xattr_optimization: true,
-            build_tool_identifier: "me".into(),
-            prefetch: PrefetchFiles {
-                files: vec!["/a,b".into(), "c*".into()],
-                limit: Some(PrefetchLimit {
-                    time: Duration::from_secs(2),
-                    link: Link {
-                        bandwidth: 1_000_000,
-                        latency: Duration::from_millis(10),
-                        connections: Link::DEFAULT_CONNECTIONS,
-                    },
-                }),
-                ..PrefetchFiles::default()
-            },
-            prune: true,
-            strict: true,
-            accept_unlike_unpacked: false,
-            trust_blobs: true,
-            cache_dir: Some("C".into()),
-            #[cfg(feature = "registry")]
-            cache_from: ["r.example/a:b", "localhost:1/c"]
+        let mut expected = Options::default();
+        expected.index_version = soci_layout::IndexVersion::Both;
+        expected.v1_shape = soci_layout::V1Shape::Tagged;
+        expected.v2_platform = soci_layout::V2Platform::Unknown;
+        #[cfg(feature = "registry")]
+        {
+            expected.cache_from = ["r.example/a:b", "localhost:1/c"]
                 .map(|reference| reference.parse().expect("a reference"))
-                .into(),
-            #[cfg(feature = "registry")]
-            registry: soci_layout::registry::RegistryOptions {
+                .into();
+            expected.registry = soci_layout::registry::RegistryOptions {
                 plain_http: true,
                 ca_file: Some("F".into()),
-            },
-            external_blobs: false,
-            dry_run: true,
-            jobs: NonZeroUsize::new(3),
+            };
+        }
+        expected.layer_types = soci_layout::LayerTypes::Keep;
+        expected.name = Some("n".into());
+        expected.images = ImageFilter {
+            refs: vec!["a".into(), "b".into()],
+            platforms: ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+                .map(|platform| platform.parse().expect("a platform"))
+                .into(),
         };
+        expected.span_size = 1 << 20;
+        expected.min_layer_size = 0;
+        expected.min_saving = 25;
+        expected.skip_layers =
+            vec![LayerChoice::Number(2), LayerChoice::Digest("sha256:ab".into())];
+        expected.xattr_optimization = true;
+        expected.build_tool_identifier = "me".into();
+        expected.prefetch = PrefetchFiles {
+            files: vec!["/a,b".into(), "c*".into()],
+            traced: Vec::new(),
+            ranges: Vec::new(),
+            limit: Some(PrefetchLimit {
+                time: Duration::from_secs(2),
+                link: Link {
+                    bandwidth: 1_000_000,
+                    latency: Duration::from_millis(10),
+                    connections: Link::DEFAULT_CONNECTIONS,
+                },
+            }),
+        };
+        expected.prune = true;
+        expected.strict = true;
+        expected.accept_unlike_unpacked = false;
+        expected.trust_blobs = true;
+        expected.cache_dir = Some("C".into());
+        expected.external_blobs = false;
+        expected.dry_run = true;
+        expected.jobs = NonZeroUsize::new(3);
         assert_eq!(format!("{:?}", args.expect("valid").options()), format!("{expected:?}"));
     }
 

@@ -12,7 +12,7 @@ use super::{ImageFilterArgs, OUTPUT};
 ///
 /// Shows the names, their images, layers and zTOCs, how much of each image a runtime would mount before it
 /// is downloaded and why not the rest, prefetch artifacts, attestations, SOCI indexes that belong to no
-/// image, and blobs that nothing refers to or that are missing. For any layout, whoever made it.
+/// image, and blobs that nothing refers to or that are missing. Works with layouts of any tool.
 ///
 /// Reads documents and the heads of zTOCs, no layers: what is shown is what the layout says. `soci-layout
 /// verify` proves it.
@@ -37,6 +37,8 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> InspectOptions {
-        InspectOptions { images: self.images.filter() }
+        let mut options = InspectOptions::default();
+        options.images = self.images.filter();
+        options
     }
 }

@@ -63,12 +63,12 @@ pub(crate) struct RemoveArgs {
 impl RemoveArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> RemoveOptions {
-        RemoveOptions {
-            images: self.images.filter(),
-            index_version: self.index_version.into(),
-            prune: self.prune,
-            external_blobs: self.external_blobs,
-            dry_run: self.dry_run,
-        }
+        let mut options = RemoveOptions::default();
+        options.images = self.images.filter();
+        options.index_version = self.index_version.into();
+        options.prune = self.prune;
+        options.external_blobs = self.external_blobs;
+        options.dry_run = self.dry_run;
+        options
     }
 }

@@ -63,6 +63,9 @@ pub(crate) struct VerifyArgs {
 impl VerifyArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> VerifyOptions {
-        VerifyOptions { images: self.images.filter(), jobs: self.jobs }
+        let mut options = VerifyOptions::default();
+        options.images = self.images.filter();
+        options.jobs = self.jobs;
+        options
     }
 }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use soci_layout::Error;
 use soci_layout::cache::Cache;
-use soci_layout::cache::list::Listing;
-use soci_layout::cache::prune::{Pruned, Reason};
-use soci_layout::cache::verify::Checked;
+use soci_layout::cache::Checked;
+use soci_layout::cache::Listing;
+use soci_layout::cache::{Pruned, Reason};
 
 use super::super::args::{CacheArgs, CacheCommand, Progress};
 use super::super::exit::Exit;
@@ -176,36 +176,39 @@ fn age(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use soci_layout::Digest;
-    use soci_layout::cache::list::{CACHE_REPORT_VERSION, ListedEntry, UnusableEntry};
 
     use super::*;
 
     #[test]
     fn a_list() {
-        let entry = |age_seconds, tool: &str| ListedEntry {
-            name: "n".into(),
-            bytes: 1 << 20,
-            last_used: "2026-01-02T03:04:05Z".into(),
-            age_seconds,
-            layer: Digest::of(b"layer"),
-            layer_size: 9,
-            compression: "gzip",
-            span_size: 4 << 20,
-            build_tool_identifier: tool.into(),
-            ztoc: Digest::of(b"ztoc"),
-            ztoc_size: 7,
+        let entry = |age_seconds, tool: &str| {
+            json!({
+                "name": "n",
+                "bytes": 1 << 20,
+                "last_used": "2026-01-02T03:04:05Z",
+                "age_seconds": age_seconds,
+                "layer": Digest::of(b"layer"),
+                "layer_size": 9,
+                "compression": "gzip",
+                "span_size": 4 << 20,
+                "build_tool_identifier": tool,
+                "ztoc": Digest::of(b"ztoc"),
+                "ztoc_size": 7,
+            })
         };
-        let listing = Listing {
-            version: CACHE_REPORT_VERSION,
-            directory: "D\u{202e}".into(),
-            entries: vec![entry(7200, "tool"), entry(90_000, "evil\u{1b}")],
-            unusable: vec![UnusableEntry { name: "x".into(), bytes: 1, problem: "bad".into() }],
-            other_versions: 0,
-            bytes: 3 << 20,
-            temporary: 1,
-            others: 2,
-        };
+        let listing: Listing = serde_json::from_value(json!({
+            "version": 1,
+            "directory": "D\u{202e}",
+            "entries": [entry(7200, "tool"), entry(90_000, "evil\u{1b}")],
+            "unusable": [{"name": "x", "bytes": 1, "problem": "bad"}],
+            "other_versions": 0,
+            "bytes": 3 << 20,
+            "temporary": 1,
+            "others": 2,
+        }))
+        .expect("a listing");
         let layer = Digest::of(b"layer");
         let expected = format!(
             "USED      SIZE     SPANS  FORM  {:<71}  TOOL\n\

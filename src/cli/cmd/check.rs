@@ -39,7 +39,7 @@ fn text(report: &CheckReport, quiet: bool) -> String {
         let platform = escape::label(&image.platform);
         let lazy = format!("{} of {} layers lazy", image.lazy_layers, image.layers);
         let bytes = format!("{} of {}", Bytes(image.lazy_bytes), Bytes(image.bytes));
-        let index = match (image.soci_index, image.found_by) {
+        let index = match (image.soci_index, &image.found_by) {
             (Some(index), Some(by)) => format!("SOCI index {index} by {}", found_by(by)),
             _ => "no SOCI index".to_owned(),
         };

@@ -159,35 +159,32 @@ fn data(report: &Report, json: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use soci_layout::Digest;
-    use soci_layout::report::{REPORT_VERSION, RootReport};
 
     use super::*;
 
     #[test]
     fn standard_output() {
         let (before, after) = (Digest::of(b"1"), Digest::of(b"2"));
-        let mut report = Report {
-            version: REPORT_VERSION,
-            dry_run: false,
-            changed: true,
-            roots: vec![
-                RootReport { name: Some("a\u{202e}".into()), before, after },
-                RootReport { name: None, before, after: before },
-                RootReport { name: Some("b".into()), before, after },
-            ],
-            images: Vec::new(),
-            layers: Vec::new(),
-            prefetch: Vec::new(),
-            warnings: Vec::new(),
-            stays_behind: Vec::new(),
-            cache: None,
-            blobs_written: 0,
-            bytes_written: 0,
-            blobs_pruned: 0,
-            bytes_pruned: 0,
-            seconds: 0.5,
-        };
+        let root = |name, after: Digest| json!({"name": name, "before": before, "after": after});
+        let mut report: Report = serde_json::from_value(json!({
+            "version": 1,
+            "dry_run": false,
+            "changed": true,
+            "roots": [root(Some("a\u{202e}"), after), root(None, before), root(Some("b"), after)],
+            "images": [],
+            "layers": [],
+            "prefetch": [],
+            "warnings": [],
+            "stays_behind": [],
+            "blobs_written": 0,
+            "bytes_written": 0,
+            "blobs_pruned": 0,
+            "bytes_pruned": 0,
+            "seconds": 0.5,
+        }))
+        .expect("a report");
         assert_eq!(data(&report, false), format!("{after}\n{before}\n"));
         report.dry_run = true;
         assert_eq!(data(&report, false), "");

@@ -12,7 +12,7 @@ use crate::cli::show::printer::Printer;
 /// Runs the command.
 pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Result<Exit, Exit> {
     let args = &args.index;
-    // What takes a moment is not worth a display; whoever asks for one gets it.
+    // What takes a moment needs a display only on request.
     let talk = Talk::start(args.progress, args.progress.is_none(), printer)?;
     let mut options = args.options();
     args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-/// The findings and what was looked at, for people.
+/// The findings and what was verified, for people.
 fn text(verification: &Verification, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &verification.findings {
@@ -67,7 +67,7 @@ fn text(verification: &Verification, quiet: bool) -> String {
         let (names, platform) = (escape::label(&names), escape::label(&image.platform));
         let _ = writeln!(out, "{names} {platform}: {lazy}{fetched}");
         for layer in &image.eager {
-            let EagerLayer { number, digest, size, reason } = layer;
+            let EagerLayer { number, digest, size, reason, .. } = layer;
             let (size, reason) = (Bytes(*size), escape::label(&reason.text));
             let _ = writeln!(out, "  eager: layer {number} {digest} ({size}): {reason}");
         }
@@ -86,7 +86,7 @@ fn text(verification: &Verification, quiet: bool) -> String {
 }
 
 fn one(out: &mut String, finding: &Finding) {
-    let Finding { consequence, blob, place, offset, expected, found } = finding;
+    let Finding { consequence, blob, place, offset, expected, found, .. } = finding;
     let word = serde_json::to_string(consequence).unwrap_or_default();
     let _ = write!(out, "{}: ", word.trim_matches('"'));
     if let Some(blob) = blob {

@@ -29,7 +29,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// Decides what `asked` means here. On a terminal that cannot be drawn on, `tty` is an error, as it
-    /// is in `BuildKit`: whoever asks for it wants to see it.
+    /// is in `BuildKit`, which shows it when asked.
     pub(crate) fn choose(
         asked: args::Progress,
         drawable: bool,
@@ -185,7 +185,7 @@ mod tests {
 
     impl Display for Counter {
         fn show(&mut self, changes: Changes, _now: Duration, last: bool) -> String {
-            let mut counts = self.0.lock().expect("nobody panics");
+            let mut counts = self.0.lock().expect("no panic");
             counts.0 += changes.steps.len();
             counts.1 += usize::from(last);
             String::new()
@@ -205,7 +205,7 @@ mod tests {
             } else {
                 assert_eq!(progress.finish(), ["careful"]);
             }
-            assert_eq!(*counts.lock().expect("nobody panics"), (1, 1));
+            assert_eq!(*counts.lock().expect("no panic"), (1, 1));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The threads that work only note what happened in [`state::State`], in memory and under a lock that
 //! is never held while something is written. One thread of its own looks there ten times a second and
-//! lets a [`display::Display`] show what is new. So a slow terminal slows nobody, counters that move a thousand
+//! lets a [`display::Display`] show what is new. So a slow terminal does not slow the run, counters that move a thousand
 //! times a second cost one line, and each display is a plain function from changes to text.
 
 mod bar;

@@ -156,7 +156,7 @@ impl Plain {
         if due {
             section.counter = Some((now, bytes.current));
             let current = Size(bytes.current);
-            // Nobody knows how much a pipe will bring.
+            // The length of a pipe is unknown.
             if bytes.total == 0 {
                 let _ = writeln!(out, "#{id} {current}");
                 return;

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use soci_layout::Digest;
 use soci_layout::event::StepId;
@@ -16,7 +18,6 @@ use soci_layout::event::StepId;
 use super::Display;
 use super::encode::rfc3339;
 use super::state::{Changes, StepState, Verdict};
-use crate::cli::show::base64::base64;
 use crate::cli::show::escape;
 
 /// Version of the lines; members are only ever added under the same one.
@@ -118,7 +119,7 @@ pub(crate) fn warning(message: &str) -> String {
 
 impl Warning {
     fn new(vertex: Option<Digest>, message: &str) -> Self {
-        Self { vertex, level: 1, short: base64(escape::message(message).as_bytes()) }
+        Self { vertex, level: 1, short: STANDARD.encode(escape::message(message).as_bytes()) }
     }
 }
 
@@ -209,7 +210,7 @@ impl Display for RawJson {
                 (false, Some(vertex)) => line.logs.push(Log {
                     vertex,
                     stream: 1,
-                    data: base64(format!("{}\n", escape::text(&note.message)).as_bytes()),
+                    data: STANDARD.encode(format!("{}\n", escape::text(&note.message)).as_bytes()),
                     timestamp: self.time(note.at),
                 }),
                 (false, None) => {}
@@ -269,12 +270,12 @@ mod tests {
         assert_eq!(status["timestamp"], "2001-09-09T01:46:40.200000000Z");
         let digest = |name: &str| Value::from(Digest::of(name.as_bytes()).to_string());
         assert_eq!(status["vertex"], digest("[scan 1/3] linux/amd64 sha256:aa"));
-        assert_eq!(lines[3]["logs"][0]["data"], base64(b"a detail\n"));
-        assert_eq!(lines[3]["warnings"][0]["short"], base64(b"zTOC made anew"));
+        assert_eq!(lines[3]["logs"][0]["data"], STANDARD.encode(b"a detail\n"));
+        assert_eq!(lines[3]["warnings"][0]["short"], STANDARD.encode(b"zTOC made anew"));
         assert_eq!(lines[3]["warnings"][0]["vertex"], digest("[scan 2/3] linux/amd64 sha256:bb"));
         assert_eq!(
             lines[6]["warnings"][0]["short"],
-            base64(br"skipped: zstd\u{1b} is not supported")
+            STANDARD.encode(br"skipped: zstd\u{1b} is not supported")
         );
     }
 

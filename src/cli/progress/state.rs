@@ -1,4 +1,4 @@
-//! Folds events into the latest state of each step. The latest wins: whoever looks sees where things
+//! Folds events into the latest state of each step. The latest wins: a reader sees where things
 //! are, not how they came there, so a display may look as rarely as it likes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,7 @@ impl State {
                 self.warned.push(message.clone());
                 self.note(*step, now, true, message);
             }
-            // Logs nobody asked for, and what the library may add.
+            // Logs that were not asked for, and what the library may add.
             _ => {}
         }
     }

@@ -186,7 +186,7 @@ impl Picture<'_> {
 /// The longest form of the counter that leaves room for the name; the shortest if none does.
 fn status(step: &StepState, room: usize) -> String {
     let Some(bytes) = step.bytes else { return String::new() };
-    // Nobody knows how much a pipe will bring.
+    // The length of a pipe is unknown.
     if bytes.total == 0 {
         return format!(" {:>9}", Size(bytes.current).to_string());
     }

@@ -165,7 +165,7 @@ impl Show {
     }
 
     fn files(&self, branch: &mut Branch, files: &FileDifference) {
-        let FileDifference { added, removed, changed, unchanged, examples } = files;
+        let FileDifference { added, removed, changed, unchanged, examples, .. } = files;
         if added + removed + changed == 0 {
             branch.line(format!("files: all {unchanged} as before"));
             return;

@@ -6,12 +6,12 @@ use super::escape;
 
 /// One document over several lines, with the end of the last. Plain values can always be written.
 pub(crate) fn document(value: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let text = serde_json::to_string_pretty(value).expect("plain values");
     escape::json(&text).into_owned() + "\n"
 }
 
 /// One value on a line, without its end.
 pub(crate) fn line(value: &impl Serialize) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
+    let text = serde_json::to_string(value).expect("plain values");
     escape::json(&text).into_owned()
 }

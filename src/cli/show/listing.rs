@@ -1,18 +1,10 @@
 //! Files as `ls` shows them: a name, a line with attributes, or JSON.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
-use soci_layout::Digest;
-use soci_layout::files::{Entry, EntryKind, ImageFiles, LookupError};
+use soci_layout::files::{Entry, EntryKind, ImageFiles, Listing, ListingError, LookupError};
 
-use super::base64::base64;
 use super::{escape, json};
-
-/// Version of the JSON form.
-const VERSION: u32 = 1;
 
 /// Longest value of an extended attribute that is shown in full, in bytes.
 const MAX_VALUE: usize = 256;
@@ -143,127 +135,20 @@ fn mode(out: &mut String, entry: &Entry<'_>) {
     }
 }
 
-#[derive(Serialize)]
-struct JsonImage<'a> {
-    names: &'a [String],
-    platform: String,
-    digest: Digest,
-}
-
-#[derive(Serialize)]
-struct JsonLayer {
-    number: usize,
-    digest: Digest,
-    size: u64,
-    ztoc: Option<Digest>,
-}
-
-#[derive(Serialize)]
-struct JsonEntry<'a> {
-    path: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_base64: Option<String>,
-    #[serde(rename = "type")]
-    kind: EntryKind,
-    mode: String,
-    uid: u32,
-    gid: u32,
-    size: u64,
-    modified: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_base64: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    hard_link: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<JsonDevice>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    xattrs: BTreeMap<Cow<'a, str>, String>,
-    layer: Option<usize>,
-}
-
-#[derive(Serialize)]
-struct JsonDevice {
-    major: i64,
-    minor: i64,
-}
-
-#[derive(Serialize)]
-struct JsonError<'a> {
-    path: Cow<'a, str>,
-    error: String,
-}
-
-/// Text as well as it can be had, and the bytes when that is not all of it.
-fn exact(bytes: &[u8]) -> (Cow<'_, str>, Option<String>) {
-    let text = String::from_utf8_lossy(bytes);
-    let lossy = text.as_bytes() != bytes;
-    (text, lossy.then(|| base64(bytes)))
-}
-
 /// The document up to its first entry.
 pub(crate) fn json_begin(image: &ImageFiles) -> String {
-    let layers: Vec<JsonLayer> = image
-        .read_layers()
-        .map(|layer| JsonLayer {
-            number: layer.number,
-            digest: layer.digest,
-            size: layer.size,
-            ztoc: layer.ztoc,
-        })
-        .collect();
-    let image = JsonImage {
-        names: image.names(),
-        platform: image.platform().to_string(),
-        digest: image.digest(),
-    };
+    let Listing { version, image, layers, .. } = image.listing();
     let (image, layers) = (json::line(&image), json::line(&layers));
-    format!("{{\"version\":{VERSION},\n\"image\":{image},\n\"layers\":{layers},\n\"entries\":[")
+    format!("{{\"version\":{version},\n\"image\":{image},\n\"layers\":{layers},\n\"entries\":[")
 }
 
 /// One file, in `directory` (empty when its name is the whole path).
 pub(crate) fn json_entry(directory: &[u8], item: &Item<'_>) -> String {
-    let mut path = Vec::with_capacity(directory.len() + item.name.len() + 2);
-    let parts =
-        [directory, item.name].into_iter().flat_map(|text| text.split(|byte| *byte == b'/'));
-    for part in parts.filter(|part| !part.is_empty() && *part != b".") {
-        path.push(b'/');
-        path.extend_from_slice(part);
-    }
-    if path.is_empty() {
-        path.push(b'/');
-    }
-    let entry = &item.entry;
-    let (text, path_base64) = exact(&path);
-    let target = entry.link_target().map(exact);
-    let (target, target_base64) = target.map_or((None, None), |(text, raw)| (Some(text), raw));
-    json::line(&JsonEntry {
-        path: text,
-        path_base64,
-        kind: entry.kind(),
-        mode: format!("{:04o}", entry.mode()),
-        uid: entry.uid(),
-        gid: entry.gid(),
-        size: entry.size(),
-        modified: entry.mod_time().map(|time| time.to_string()),
-        target,
-        target_base64,
-        hard_link: entry.is_hard_link(),
-        device: entry.device().map(|(major, minor)| JsonDevice { major, minor }),
-        xattrs: entry
-            .xattrs()
-            .map(|(name, value)| (String::from_utf8_lossy(name), base64(value)))
-            .collect(),
-        layer: entry.layer().map(|layer| layer.number),
-    })
+    json::line(&item.entry.listed(&[directory, b"/", item.name].concat()))
 }
 
 /// The document behind its last entry, with the paths that lead nowhere.
 pub(crate) fn json_end(failures: &[(Vec<u8>, LookupError)]) -> String {
-    let errors = failures.iter().map(|(path, error)| JsonError {
-        path: String::from_utf8_lossy(path),
-        error: error.to_string(),
-    });
+    let errors = failures.iter().map(|(path, error)| ListingError::new(path, *error));
     format!("\n],\n\"errors\":{}}}\n", json::line(&errors.collect::<Vec<_>>()))
 }

@@ -88,6 +88,7 @@ fn row(out: &mut String, layer: &LayerReport, options: &Options) {
             let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
             (format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text))), None)
         }
+        _ => ("as a whole".to_owned(), None),
     };
     let numbers = ztoc.map_or_else(String::new, |ztoc| {
         let (spans, files) = (count(ztoc.spans, "span"), count(ztoc.files, "file"));

@@ -1,6 +1,5 @@
 //! What commands show to people, as plain text made by pure functions.
 
-pub(crate) mod base64;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod escape;

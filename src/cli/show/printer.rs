@@ -64,7 +64,7 @@ impl Printer {
         Stdout::file()?.try_clone_to_owned().map(|file| Some(File::from(file)))
     }
 
-    /// Writes text for people to standard error. There is nobody left to tell when that fails, and it
+    /// Writes text for people to standard error. A failure cannot be reported, and it
     /// is no reason to stop the work.
     pub(crate) fn err(self, text: &str) {
         if !text.is_empty() {

@@ -53,7 +53,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
 /// `0.fraction` of `unit`; `None` when it is not whole.
 fn part(fraction: &str, unit: u64) -> Option<u64> {
     let fraction = fraction.trim_end_matches('0');
-    // 10^18 times the largest unit stays far below 2^128; nobody means a longer fraction.
+    // 10^18 times the largest unit stays far below 2^128; longer fractions are refused.
     let places = u32::try_from(fraction.len()).ok().filter(|places| *places <= 18)?;
     let numerator = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()? };
     let product = numerator * u128::from(unit);

@@ -76,12 +76,13 @@ impl Checker<'_> {
         let platform = &checked.platform.clone();
         Ok(match find::find(self.source, &digest, image)? {
             Found::Annotation { digest, bytes } => {
-                (checked.soci_index, checked.found_by) = (Some(digest), Some("annotation"));
+                (checked.soci_index, checked.found_by) =
+                    (Some(digest), Some("annotation".to_owned()));
                 Some((digest, bytes))
             }
             Found::Referrer { digest: found, bytes, api } => {
                 let by = if api { "referrers-api" } else { "fallback-tag" };
-                (checked.soci_index, checked.found_by) = (Some(found), Some(by));
+                (checked.soci_index, checked.found_by) = (Some(found), Some(by.to_owned()));
                 if self.needs_v2 {
                     let (expected, is) = ("a SOCI index V2, by the manifest's annotation", "V1");
                     self.add(

@@ -1,6 +1,6 @@
 //! What a check found, as plain values; the JSON form is public and only grows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::doctor::Target;
 use crate::commands::verify::Consequence;
@@ -10,7 +10,7 @@ use crate::oci::digest::Digest;
 pub const CHECK_REPORT_VERSION: u32 = 1;
 
 /// The outcome of [`super::check`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckReport {
     /// [`CHECK_REPORT_VERSION`].
     pub version: u32,
@@ -29,7 +29,7 @@ pub struct CheckReport {
 }
 
 /// An image for one platform.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckedImage {
     /// `os/architecture[/variant]`.
     pub platform: String,
@@ -38,7 +38,7 @@ pub struct CheckedImage {
     /// The SOCI index that the consumer takes.
     pub soci_index: Option<Digest>,
     /// How it is found: `annotation`, `referrers-api`, `fallback-tag`.
-    pub found_by: Option<&'static str>,
+    pub found_by: Option<String>,
     /// Layers that have a zTOC in it, which is there.
     pub lazy_layers: u64,
     /// All its layers.
@@ -50,7 +50,7 @@ pub struct CheckedImage {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckFinding {
     /// What went wrong, a word for programs.
     pub mistake: Mistake,
@@ -71,7 +71,7 @@ pub struct CheckFinding {
 }
 
 /// Mistakes that are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mistake {
     /// Another digest is behind the tag than the one that was asked for.

@@ -1,6 +1,6 @@
 //! How two layouts, or two images of one, differ: what an indexer added, what a rebuild changed.
 //!
-//! Both sides are looked at as [`crate::commands::inspect`] does. Entries are paired by name, images by platform,
+//! Both sides are inspected as [`crate::commands::inspect`] does. Entries are paired by name, images by platform,
 //! layers by digest and place. Where one layer has two zTOCs these are read whole and compared by what
 //! they say, and for two layers with zTOCs the files are.
 
@@ -31,6 +31,7 @@ pub use report::{
 
 /// What to compare.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct DiffOptions {
     /// Name of the image in A; none for everything.
     pub ref_a: Option<String>,

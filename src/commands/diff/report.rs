@@ -1,6 +1,6 @@
 //! How two layouts (or two images of one) differ, as plain values; the JSON form is public and only grows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::inspect::{Blob, Layer, Share, SociVersion};
 use crate::oci::digest::Digest;
@@ -9,7 +9,8 @@ use crate::oci::digest::Digest;
 pub const DIFFERENCE_VERSION: u32 = 1;
 
 /// The outcome of [`super::diff`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
     /// [`DIFFERENCE_VERSION`].
     pub version: u32,
@@ -24,7 +25,7 @@ pub struct Difference {
 }
 
 /// What happened from A to B.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// On both sides and the same.
@@ -50,7 +51,8 @@ impl Change {
 }
 
 /// A name of an entry of `index.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NameDifference {
     /// The name.
     pub name: String,
@@ -63,7 +65,8 @@ pub struct NameDifference {
 }
 
 /// An image for one platform.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ImageDifference {
     /// Its names on either side.
     pub names: Vec<String>,
@@ -80,7 +83,8 @@ pub struct ImageDifference {
 }
 
 /// An image on one side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ImageSide {
     /// Digest of the manifest.
     pub digest: Digest,
@@ -91,7 +95,7 @@ pub struct ImageSide {
 }
 
 /// A SOCI index by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SociRef {
     /// `v1` or `v2`.
     pub soci_version: SociVersion,
@@ -100,7 +104,8 @@ pub struct SociRef {
 }
 
 /// A layer on both sides.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerDifference {
     /// The same when the blob is.
     pub change: Change,
@@ -119,7 +124,8 @@ pub struct LayerDifference {
 }
 
 /// One thing that is not the same in two zTOCs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Contrast {
     /// What, and where.
     pub place: String,
@@ -131,7 +137,8 @@ pub struct Contrast {
 
 /// How the entries of two tables of contents differ. A file whose content changed, but neither its size
 /// nor its time, counts as unchanged: a table of contents has no digests of files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FileDifference {
     /// Entries only in B.
     pub added: u64,
@@ -147,7 +154,8 @@ pub struct FileDifference {
 }
 
 /// An entry that is not the same on both sides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FileChange {
     /// What happened to it.
     pub change: Change,
@@ -156,7 +164,8 @@ pub struct FileChange {
 }
 
 /// The blobs of both sides, each list in the order of digests.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BlobDifference {
     /// Only in A.
     pub only_a: Vec<Blob>,

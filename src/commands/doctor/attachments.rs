@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use super::case::Case;
 use super::entries::visit;
 use super::findings::Findings;
+use super::remedy::KEEP_DIGESTS;
 use super::report::{Kind, Place};
-use crate::commands::index::attached::{WAY_OUT, tagged_subject};
+use crate::commands::index::attached::tagged_subject;
 use crate::commands::inspect::{Content, Image, SociVersion};
 use crate::oci::digest::Digest;
 
@@ -29,7 +30,7 @@ fn stays_behind(case: &Case<'_>, findings: &mut Findings) {
         let what = &attached.what;
         let sentence =
             format!("{what} is attached to an image by its digest, which a V2 index changes");
-        findings.add(Kind::AttachmentStaysBehind, place, sentence, WAY_OUT);
+        findings.add(Kind::AttachmentStaysBehind, place, sentence, KEEP_DIGESTS);
     }
 }
 

@@ -50,7 +50,9 @@ pub(super) fn examine(case: &Case<'_>, findings: &mut Findings) {
 /// Blobs without which an image cannot be indexed. What is wrong with zTOCs is said of their layers.
 fn broken(case: &Case<'_>, findings: &mut Findings) {
     let blobs = case.inspection.blobs.broken.iter();
-    for blob in blobs.filter(|blob| ["layer", "configuration", "document"].contains(&blob.role)) {
+    for blob in
+        blobs.filter(|blob| ["layer", "configuration", "document"].contains(&blob.role.as_str()))
+    {
         let place = Place { blob: Some(blob.digest), ..Place::default() };
         let what = match &blob.problem {
             Problem::Missing | Problem::LeftToOwner => "is not in the layout".to_owned(),

@@ -45,7 +45,7 @@ fn platform(image: &Image, findings: &mut Findings) {
         _ => findings.add(
             Kind::UnknownPlatform,
             place(image),
-            "it names no operating system or no architecture, so nobody could choose it from an image index",
+            "it names no operating system or no architecture, so no client can choose it from an image index",
             "set its platform: `crane mutate --set-platform linux/amd64`",
         ),
     }

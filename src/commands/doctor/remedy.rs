@@ -14,6 +14,8 @@ pub(super) const OCI_TYPES: &str =
     "build with `docker buildx build --output type=oci,tar=false,oci-mediatypes=true,dest=DIR`";
 pub(super) const PLATFORMS: &str =
     "build with `docker buildx build --platform linux/amd64,linux/arm64`";
+pub(super) const KEEP_DIGESTS: &str =
+    "sign and attach after indexing, or keep all digests with --index-version v1 --v1-shape tagged";
 pub(super) const SPLIT: &str = "make a layer of each part that changes by itself (base, dependencies, models, program): \
                                 a COPY or RUN for each, and no --squash";
 

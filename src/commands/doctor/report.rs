@@ -1,6 +1,6 @@
 //! What the doctor found, as plain values; the JSON form is public and only grows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::share::Share;
 use crate::oci::digest::Digest;
@@ -9,13 +9,14 @@ use crate::oci::digest::Digest;
 pub const DIAGNOSIS_VERSION: u32 = 1;
 
 /// The outcome of [`super::doctor`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// [`DIAGNOSIS_VERSION`].
     pub version: u32,
     /// The runtime that was asked about; none for all of them.
     pub target: Option<Target>,
-    /// The images that were looked at, in the order in which they are found.
+    /// The images that were examined, in the order in which they are found.
     pub images: Vec<Examined>,
     /// What keeps them from starting lazily, image by image; empty when nothing does.
     pub findings: Vec<Finding>,
@@ -24,7 +25,7 @@ pub struct Diagnosis {
 }
 
 /// A runtime that loads images lazily.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// AWS Fargate (ECS).
@@ -35,8 +36,9 @@ pub enum Target {
     Containerd,
 }
 
-/// An image that was looked at.
-#[derive(Clone, Debug, Serialize)]
+/// An image that was examined.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Examined {
     /// Names of the `index.json` entries that lead to it.
     pub names: Vec<String>,
@@ -49,7 +51,8 @@ pub struct Examined {
 }
 
 /// One thing that keeps an image, or a part of it, from starting lazily.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// What it is, for programs.
     pub kind: Kind,
@@ -63,7 +66,8 @@ pub struct Finding {
 }
 
 /// A place in a layout; what is not there does not apply.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Place {
     /// Names of the entries of `index.json`.
     pub names: Vec<String>,
@@ -78,7 +82,7 @@ pub struct Place {
 }
 
 /// Kinds of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Kind {
@@ -90,7 +94,7 @@ pub enum Kind {
     MissingPlatform,
     /// No image for a platform that the runtime has.
     NoUsablePlatform,
-    /// An image whose platform nobody knows.
+    /// An image of unknown platform.
     UnknownPlatform,
     /// An image that is not for Linux.
     NotLinux,

@@ -18,6 +18,7 @@ use crate::progress::event::Observer;
 
 /// What to examine.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DoctorOptions {
     /// Which images.
     pub images: ImageFilter,

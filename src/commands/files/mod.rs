@@ -16,6 +16,7 @@
 mod delivery;
 mod header;
 mod holes;
+mod listing;
 mod lookup;
 mod merge;
 #[cfg(test)]
@@ -30,6 +31,9 @@ mod view;
 
 pub use super::layer_choice::LayerChoice;
 pub use delivery::ReadError;
+pub use listing::{
+    DeviceNumbers, LISTING_VERSION, ListedFile, ListedImage, ListedLayer, Listing, ListingError,
+};
 pub use open::{FilesOptions, ImageFiles, LayerFiles};
 pub(super) use open::{Loader, ZtocOf};
 pub(super) use place::{ContentPlace, LayerTable};

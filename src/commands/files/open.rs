@@ -27,6 +27,7 @@ use crate::ztoc::{Zinfo, Ztoc};
 
 /// Which image, and which of its layers.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct FilesOptions {
     /// Name of the image; may be left out when the layout has one image only.
     pub reference: Option<String>,

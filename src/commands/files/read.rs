@@ -41,7 +41,7 @@ pub struct ReadReport {
 
 impl Root<'_> {
     /// Writes the content of a regular file to `out`, piece by piece. With a zTOC only the spans that cover the
-    /// file and its tar header are read: each is held to its digest, the header to the table of contents.
+    /// file and its tar header are read: each is checked against its digest, the header against the table of contents.
     /// Without one, the layer is read from its beginning (a plain tar only where the file is).
     ///
     /// What a damaged window makes of a file that lies in one span cannot be seen here: that is what

@@ -1,5 +1,5 @@
 //! Reading through the spans of a zTOC, as a lazy mount does: which spans cover a range of the uncompressed
-//! archive, their bytes held to their digests, inflated from their checkpoints.
+//! archive, their bytes checked against their digests, inflated from their checkpoints.
 //!
 //! A span's digest is computed before anything of it is given out, so a span is read twice: it may be larger
 //! than memory. What digests cannot tell (a wrong window) is found where it shows: when a file goes on into

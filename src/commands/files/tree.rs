@@ -221,7 +221,7 @@ impl<'a> Trees<'a> {
             return Ok(());
         }
         let content = match file.file_type() {
-            // Whoever looks at the entries as they are wants to see those that cannot be unpacked, too.
+            // The entries as they are include those that cannot be unpacked.
             FileType::HardLink if raw => {
                 let found = self.link_target(root, file.linkname()).ok().flatten();
                 found.unwrap_or((layer, entry))

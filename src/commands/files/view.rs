@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::open::{ImageFiles, LayerFiles};
 use super::tree::{BadEntry, IMPLIED, LookupError, NodeId, Trees};
 use crate::error::Error;
@@ -20,7 +22,7 @@ pub struct Root<'a> {
 }
 
 /// Kinds of what a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryKind {
     /// Regular file.

@@ -17,8 +17,8 @@ use crate::soci::bind::Rewrite;
 /// Annotation by which `cosign save` tells the entries of its layouts apart.
 const COSIGN_KIND: &str = "kind";
 const COSIGN: &str = "dev.cosignproject.cosign/";
-pub(in crate::commands) const WAY_OUT: &str =
-    "sign and attach after indexing, or keep all digests with --index-version v1 --v1-shape tagged";
+const WAY_OUT: &str =
+    "sign and attach after indexing, or make tagged V1 indexes, which keep all digests";
 
 /// What stays behind: the first of it, and how much more there is.
 #[derive(Debug, Default)]

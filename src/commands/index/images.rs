@@ -27,9 +27,9 @@ pub(super) fn select<'a>(
     for selected in selection.leave_incomplete() {
         left_alone.add(|| {
             format!(
-                "left alone: {} names no operating system or no architecture, so nobody could choose it from an \
-                 image index; set its platform (crane mutate --set-platform linux/amd64), or use \
-                 --index-version v1 --v1-shape tagged",
+                "left alone: {} names no operating system or no architecture, so no client can choose it from an \
+                 image index; set its platform (crane mutate --set-platform linux/amd64), or make a tagged V1 \
+                 index",
                 selected.digest
             )
         });

@@ -17,6 +17,7 @@ use crate::soci::manifest::LayerTypes;
 /// What to index and how.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[non_exhaustive]
 pub struct Options {
     /// SOCI index versions to make.
     pub index_version: IndexVersion,
@@ -110,7 +111,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Requests at a time when nobody says otherwise. The reader has one per processor and layer.
+    /// Requests at a time by default. The reader has one per processor and layer.
     pub const DEFAULT_CONNECTIONS: NonZeroU64 = NonZeroU64::new(2).unwrap();
 
     /// How long it takes to fetch `bytes` in this many `requests`: each connection waits for its share of the requests,

@@ -23,7 +23,7 @@ pub(in crate::commands) fn prune(
     after: &[&str],
 ) -> Result<Pruned, Error> {
     let before = Search::texts(before).tree(tree).run(layout)?;
-    // Whoever does not take the lock may have replaced it since: what it leads to now stays.
+    // A program that takes no lock may have replaced it since: what it leads to now stays.
     let now = tree::read(layout);
     let after = match &now {
         Ok(now) => Search::texts(after).text(&now.index_json).tree(now),
@@ -32,7 +32,7 @@ pub(in crate::commands) fn prune(
     let after = after.careful().run(layout)?;
     let mut pruned = Pruned::default();
     if let Some(doubt) = now.err().or(after.doubt) {
-        let why = "nothing was pruned, since nobody knows what a document refers to";
+        let why = "nothing was pruned, since it is unknown what a document refers to";
         pruned.warning = Some(format!("{why}: {doubt}"));
         return Ok(pruned);
     }

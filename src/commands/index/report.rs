@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::share::Share;
 use crate::layer::eager::EagerReason;
@@ -14,7 +14,8 @@ use crate::oci::digest::Digest;
 pub const REPORT_VERSION: u32 = 1;
 
 /// The whole outcome of [`crate::run`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Report {
     /// [`REPORT_VERSION`].
     pub version: u32,
@@ -62,7 +63,8 @@ impl Report {
 }
 
 /// One entry of `index.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RootReport {
     /// `org.opencontainers.image.ref.name`, else `io.containerd.image.name`.
     pub name: Option<String>,
@@ -73,7 +75,8 @@ pub struct RootReport {
 }
 
 /// A signature, an SBOM or another artifact that is attached to an image by its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Attached {
     /// Digest of its manifest.
     pub digest: Digest,
@@ -84,7 +87,8 @@ pub struct Attached {
 }
 
 /// One image manifest.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ImageReport {
     /// Names of the `index.json` entries that lead to it.
     pub names: Vec<String>,
@@ -103,7 +107,8 @@ pub struct ImageReport {
 }
 
 /// One distinct layer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerReport {
     /// Digest of the layer blob.
     pub digest: Digest,
@@ -117,8 +122,9 @@ pub struct LayerReport {
 }
 
 /// What became of a layer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum LayerOutcome {
     /// Scanned in this run.
     Indexed {
@@ -148,10 +154,20 @@ impl LayerOutcome {
     pub fn is_lazy(&self) -> bool {
         matches!(self, Self::Indexed { .. } | Self::Reused { .. } | Self::Pending)
     }
+
+    /// Its zTOC, when it has one now.
+    #[must_use]
+    pub fn ztoc(&self) -> Option<&ZtocReport> {
+        match self {
+            Self::Indexed { ztoc } | Self::Reused { ztoc, .. } => Some(ztoc),
+            _ => None,
+        }
+    }
 }
 
 /// What is fetched before an image starts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PrefetchReport {
     /// Digest of the image manifest before the run.
     pub image: Digest,
@@ -180,7 +196,8 @@ pub struct PrefetchReport {
 }
 
 /// The spans of one layer that are fetched ahead.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PrefetchArtifact {
     /// Digest of the layer.
     pub layer: Digest,
@@ -195,7 +212,7 @@ pub struct PrefetchArtifact {
 }
 
 /// Where a zTOC was that did not have to be computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReusedFrom {
     /// In the layout.
@@ -207,7 +224,8 @@ pub enum ReusedFrom {
 }
 
 /// The use of the cache in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CacheReport {
     /// Layers whose zTOC came from it.
     pub hits: u64,
@@ -222,7 +240,8 @@ pub struct CacheReport {
 }
 
 /// A zTOC in numbers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ZtocReport {
     /// Digest of the zTOC blob.
     pub ztoc: Digest,

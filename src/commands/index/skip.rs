@@ -8,7 +8,7 @@ use crate::layout::select::Selection;
 use crate::oci::digest::Digest;
 
 /// What is said of such a layer.
-pub(super) const EXCLUDED: &str = "it was to be left out (--skip-layer)";
+pub(super) const EXCLUDED: &str = "excluded on request";
 
 /// The layers that [`Options::skip_layers`] names, in any of the selected images.
 pub(super) fn excluded(

@@ -25,13 +25,13 @@ impl Broken {
     pub(super) fn add(
         &mut self,
         descriptor: &Descriptor,
-        role: &'static str,
+        role: &str,
         referrer: Option<Digest>,
         problem: Problem,
     ) {
         let Descriptor { digest, size, .. } = *descriptor;
         if self.list.len() < MAX_BROKEN_BLOBS && self.seen.insert((digest, size)) {
-            self.list.push(BrokenBlob { digest, size, role, referrer, problem });
+            self.list.push(BrokenBlob { digest, size, role: role.to_owned(), referrer, problem });
         }
     }
 
@@ -40,7 +40,7 @@ impl Broken {
         &mut self,
         layout: &Layout,
         descriptor: &Descriptor,
-        role: &'static str,
+        role: &str,
         referrer: Digest,
     ) -> Option<Problem> {
         let problem = match layout.blob_size(&descriptor.digest) {

@@ -1,7 +1,7 @@
 //! Shows what a layout holds: names, images, layers, their zTOCs, and what belongs to no image.
 //!
-//! Anybody's layout can be looked at, also a half-broken one: what cannot be read is shown as such, and the
-//! rest beside it. Documents are read and held to their digests, of zTOCs only the head, of layers
+//! Layouts of any tool can be inspected, also half-broken ones: what cannot be read is shown as such, and the
+//! rest beside it. Documents are read and checked against their digests, of zTOCs only the head, of layers
 //! nothing; so a layout of any size takes milliseconds, and what is shown is what the layout *says*.
 //! [`crate::commands::verify`] proves it.
 
@@ -27,6 +27,7 @@ pub use report::{
 
 /// What to look at.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct InspectOptions {
     /// The images; without names, all entries.
     pub images: ImageFilter,

@@ -4,7 +4,7 @@
 //! and SOCI indexes are listed once each, however many entries lead to them; the tree of `roots` names
 //! them by digest.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::share::Share;
 use crate::oci::digest::Digest;
@@ -13,7 +13,8 @@ use crate::oci::digest::Digest;
 pub const INSPECTION_VERSION: u32 = 1;
 
 /// The outcome of [`super::inspect`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// [`INSPECTION_VERSION`].
     pub version: u32,
@@ -32,11 +33,12 @@ pub struct Inspection {
 }
 
 /// An entry of `index.json` or of an index.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Entry {
     /// `org.opencontainers.image.ref.name` and `io.containerd.image.name`, the latter when it is another.
     /// Only entries of `index.json` have names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
     /// As written; empty when the entry cannot be read.
     pub digest: String,
@@ -50,7 +52,7 @@ pub struct Entry {
 }
 
 /// What an entry leads to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Content {
@@ -106,7 +108,8 @@ pub enum Content {
 }
 
 /// An image for one platform.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Image {
     /// Names of the `index.json` entries that lead to it.
     pub names: Vec<String>,
@@ -130,7 +133,8 @@ pub struct Image {
 }
 
 /// A layer of an image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Layer {
     /// Digest of the blob.
     pub digest: Digest,
@@ -149,7 +153,7 @@ pub struct Layer {
 }
 
 /// Why a layer is downloaded before the image starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Eager {
@@ -171,7 +175,7 @@ pub enum Eager {
 }
 
 /// What is wrong with a blob.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "problem", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Problem {
@@ -192,7 +196,8 @@ pub enum Problem {
 }
 
 /// A zTOC in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Ztoc {
     /// The layer that it is said to be for.
     pub layer: Option<Digest>,
@@ -209,7 +214,8 @@ pub struct Ztoc {
 }
 
 /// What a zTOC says itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ZtocHead {
     /// The tool that made it.
     pub build_tool: String,
@@ -224,12 +230,13 @@ pub struct ZtocHead {
     /// Bytes of uncompressed archive that it covers.
     pub uncompressed_size: u64,
     /// Compressed bytes of its largest span: the most that is fetched to read one place of the layer. Not known
-    /// when there are more spans than are looked at.
+    /// when there are more spans than are examined.
     pub largest_span: Option<u64>,
 }
 
 /// A SOCI index.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SociIndex {
     /// Digest of its manifest.
     pub digest: Digest,
@@ -252,7 +259,7 @@ pub struct SociIndex {
 }
 
 /// Versions of SOCI indexes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SociVersion {
     /// Found through referrers.
@@ -262,7 +269,7 @@ pub enum SociVersion {
 }
 
 /// How a layout leads to a SOCI index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// As a child of an image index.
@@ -274,7 +281,8 @@ pub enum Shape {
 }
 
 /// A prefetch artifact.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Prefetch {
     /// The layer that it is for.
     pub layer: Option<Digest>,
@@ -289,7 +297,8 @@ pub struct Prefetch {
 }
 
 /// The blobs of a layout.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Blobs {
     /// Blobs that are there and that `index.json` leads to.
     pub referenced: u64,
@@ -306,7 +315,7 @@ pub struct Blobs {
 }
 
 /// A blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
     /// Its digest.
     pub digest: Digest,
@@ -315,14 +324,15 @@ pub struct Blob {
 }
 
 /// A blob that is not there or not right.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BrokenBlob {
     /// Its digest.
     pub digest: Digest,
     /// By its descriptor, in bytes.
     pub size: u64,
     /// What it is for its document: `layer`, `configuration`, `zTOC`, …
-    pub role: &'static str,
+    pub role: String,
     /// Who leads to it; none for `index.json`.
     pub referrer: Option<Digest>,
     /// What is wrong.

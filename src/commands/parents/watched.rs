@@ -222,7 +222,7 @@ pub(super) enum Word {
     Gone,
 }
 
-/// What a directory that is made up can hide. Times are hidden as well, but that alone harms nobody.
+/// What a directory that is made up can hide. Times are hidden as well, but that alone does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::commands) struct Attributes {
     pub(super) mode: u16,

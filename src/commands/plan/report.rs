@@ -2,7 +2,7 @@
 //!
 //! The JSON form is public: members are only ever added under the same [`ESTIMATE_VERSION`].
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::index::report::Report;
 use crate::layer::eager::EagerCause;
@@ -12,7 +12,8 @@ use crate::oci::digest::Digest;
 pub const ESTIMATE_VERSION: u32 = 1;
 
 /// The outcome of [`super::estimate`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Estimate {
     /// [`ESTIMATE_VERSION`].
     pub version: u32,
@@ -37,7 +38,8 @@ pub struct Estimate {
 }
 
 /// What was measured for an estimate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Measured {
     /// Layers of which the first part was read; the others are taken to be like them.
     pub layers: u64,
@@ -50,7 +52,8 @@ pub struct Measured {
 }
 
 /// A layer that would be read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerEstimate {
     /// Digest of the blob.
     pub digest: Digest,

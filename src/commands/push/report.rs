@@ -1,6 +1,6 @@
 //! What a push did, as plain values; the JSON form is public and only grows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::oci::digest::Digest;
 
@@ -8,7 +8,7 @@ use crate::oci::digest::Digest;
 pub const PUSH_REPORT_VERSION: u32 = 1;
 
 /// The outcome of [`super::push`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PushReport {
     /// [`PUSH_REPORT_VERSION`].
     pub version: u32,

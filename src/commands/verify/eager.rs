@@ -36,7 +36,7 @@ fn without_ztoc(no_index: bool, size: u64, smallest: Option<u64>) -> EagerReason
     let (cause, text) = if no_index {
         (EagerCause::NoIndex, "its image has no SOCI index")
     } else if small {
-        (EagerCause::Small, "it is small (--min-layer-size of index)")
+        (EagerCause::Small, "it is smaller than what is indexed by default")
     } else {
         (EagerCause::NoZtoc, "it has no zTOC, which could be made")
     };

@@ -1,6 +1,6 @@
 //! What verification found, as plain values; the JSON form is public and only grows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::share::Share;
 use crate::layer::eager::EagerReason;
@@ -10,11 +10,12 @@ use crate::oci::digest::Digest;
 pub const VERIFICATION_VERSION: u32 = 1;
 
 /// The outcome of [`super::verify`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Verification {
     /// [`VERIFICATION_VERSION`].
     pub version: u32,
-    /// The images looked at, in the order in which they are found.
+    /// The images that were verified, in the order in which they are found.
     pub images: Vec<VerifiedImage>,
     /// Everything that is wrong, in the order of the images; empty when all is well.
     pub findings: Vec<Finding>,
@@ -41,8 +42,9 @@ impl Verification {
     }
 }
 
-/// An image that was looked at.
-#[derive(Clone, Debug, Serialize)]
+/// An image that was verified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VerifiedImage {
     /// Names of the `index.json` entries that lead to it.
     pub names: Vec<String>,
@@ -65,7 +67,8 @@ pub struct VerifiedImage {
 }
 
 /// A layer that is pulled whole.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EagerLayer {
     /// Its position among the image's layers, from 1.
     pub number: u64,
@@ -79,7 +82,8 @@ pub struct EagerLayer {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// What the consumer would make of it.
     pub consequence: Consequence,
@@ -96,7 +100,7 @@ pub struct Finding {
 }
 
 /// What the reference's reader does (`soci-formats` 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consequence {
     /// The layer is mounted and some file has wrong bytes or attributes, without any error.

@@ -7,7 +7,7 @@
 //!
 //! [`plan`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
 //! time, [`hidden`] holds the layers of an image against each other, [`eager`] tells the layers that are pulled
-//! whole, and [`others`] looks after what nobody has
+//! whole, and [`others`] verifies what is left
 //! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
 
 mod absent;

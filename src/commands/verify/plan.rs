@@ -364,7 +364,7 @@ impl<'a> Planner<'a> {
 
 /// The diff ID of each of an image's `layers`. A runtime pairs the entries of the manifest with the diff IDs by
 /// their positions, whatever the types of the entries are; containerd leaves out those that are no layers.
-/// Where neither gives one diff ID for each, nobody knows which is whose.
+/// Where neither gives one diff ID for each, they cannot be assigned.
 fn by_position(
     entries: &[bool],
     layers: &[Descriptor],

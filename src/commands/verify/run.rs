@@ -21,6 +21,7 @@ use crate::ztoc::Ztoc;
 
 /// What to verify.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct VerifyOptions {
     /// The images to verify.
     pub images: ImageFilter,

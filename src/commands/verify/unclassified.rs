@@ -1,4 +1,4 @@
-//! Entries of which nobody knows what they are must not pass silently: a runtime may take them for images.
+//! Entries of unknown kind must not pass silently: a runtime may take them for images.
 
 use super::Findings;
 use super::finding::Consequence;

@@ -30,7 +30,7 @@ pub(crate) trait ReadAhead: std::fmt::Debug + Send {
     fn give_back(&mut self, ahead: Box<Ahead>, used: bool);
 }
 
-/// What block ends are looked at for.
+/// What block ends are needed for.
 #[derive(Debug)]
 enum Wanted {
     /// Checkpoints by the span rule, with their windows.

@@ -10,7 +10,7 @@ use super::error::TarErrorKind;
 pub(super) const BLOCK_SIZE: usize = 512;
 
 /// One tar block.
-pub(super) type Block = [u8; BLOCK_SIZE];
+pub(in crate::layer) type Block = [u8; BLOCK_SIZE];
 
 const NAME: Range<usize> = 0..100;
 const MODE: Range<usize> = 100..108;
@@ -37,7 +37,7 @@ const GNU_CTIME: Range<usize> = 357..369;
 
 /// The dialect of a header block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::layer) enum Format {
     V7,
     /// USTAR and PAX: their header blocks cannot be told apart.
     Ustar,
@@ -47,7 +47,7 @@ pub(super) enum Format {
 
 /// The fields of one header block. Texts are cut at their first NUL.
 #[derive(Clone, Debug)]
-pub(super) struct Header<'a> {
+pub(in crate::layer) struct Header<'a> {
     pub(super) format: Format,
     pub(super) type_flag: u8,
     /// Goes before `name` with a slash between them, unless empty.
@@ -71,7 +71,7 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     /// When the checksum does not match or a numeric field of the format is malformed, used or not.
-    pub(super) fn parse(block: &'a Block) -> Result<Self, TarErrorKind> {
+    pub(in crate::layer) fn parse(block: &'a Block) -> Result<Self, TarErrorKind> {
         if !checksum_matches(block) {
             return Err(TarErrorKind::Checksum);
         }
@@ -136,7 +136,7 @@ pub(super) fn raw_name(block: &Block) -> &[u8] {
 }
 
 /// Whether the block marks the end of the archive.
-pub(super) fn is_zero(block: &Block) -> bool {
+pub(in crate::layer) fn is_zero(block: &Block) -> bool {
     // Nearly every header starts with a name, which saves the long comparison.
     block[0] == 0 && *block == [0; BLOCK_SIZE]
 }

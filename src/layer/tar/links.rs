@@ -30,7 +30,7 @@ pub(super) struct LinkTargets {
     next_target: Option<Node>,
     last_node: Node,
     children: HashMap<ChildKey, Node, BuildHasherDefault<KeyHasher>>,
-    /// Two hash keys of this process: nobody can prepare names that collide in both.
+    /// Two hash keys of this process: an attacker cannot prepare names that collide in both.
     hashers: [RandomState; 2],
     /// Directories of the last link target and of the last name, as they were spelled: most entries lie beside
     /// the one before.

@@ -19,6 +19,7 @@ mod tests;
 mod walker;
 
 pub use error::{TarError, TarErrorKind};
+pub(super) use header::{Header, is_zero};
 pub(crate) use links::dangling;
 pub(crate) use sparse::SparseMap;
 pub use walker::{MAX_TOC_SIZE, TarSummary, TarWalker};

@@ -155,7 +155,7 @@ impl TarWalker {
         &self.toc
     }
 
-    /// Takes the next bytes of the uncompressed stream. File data is passed over without being looked at, and
+    /// Takes the next bytes of the uncompressed stream. File data is skipped unread, and
     /// everything after the end of the archive is ignored.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ const INITIAL: [u32; 8] = [
 
 /// A running SHA-256.
 #[derive(Clone)]
-pub struct Hasher {
+pub(crate) struct Hasher {
     state: [u32; 8],
     /// Bytes that do not fill a block yet.
     partial: [u8; BLOCK],
@@ -48,12 +48,12 @@ impl Default for Hasher {
 impl Hasher {
     /// A hasher that has seen nothing.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Takes the next bytes in.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         let rest = self.fill(bytes);
         let (blocks, tail) = rest.as_chunks::<BLOCK>();
         compress256(&mut self.state, blocks);
@@ -80,7 +80,7 @@ impl Hasher {
 
     /// The digest of all bytes so far.
     #[must_use]
-    pub fn finish(mut self) -> Digest {
+    pub(crate) fn finish(mut self) -> Digest {
         let bits = self.length.wrapping_mul(8);
         let mut end = [0; 2 * BLOCK];
         end[..self.partial_len].copy_from_slice(&self.partial[..self.partial_len]);

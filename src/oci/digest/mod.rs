@@ -4,6 +4,6 @@ mod hasher;
 mod interleaved;
 mod value;
 
-pub use hasher::Hasher;
+pub(crate) use hasher::Hasher;
 pub(crate) use value::hex;
 pub use value::{Digest, ParseDigestError};

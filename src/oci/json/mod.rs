@@ -7,7 +7,7 @@
 pub mod canonical;
 pub mod edit;
 mod excerpt;
-pub mod schema;
+pub(crate) mod schema;
 mod view;
 
 pub use excerpt::{cut, excerpt};

@@ -5,7 +5,7 @@
 //! is spelt with U+017F for `s` or U+212A for `k`, and of several it takes the last. Readers in other languages
 //! do not, so such a document would be two images. Here a name counts exactly as it is spelt, and [`check`]
 //! refuses a document in which Go would see another one. It also refuses values of a kind that Go refuses.
-//! Names in free maps (annotations, labels) and names that no struct has are nobody's fields: they may be
+//! Names in free maps (annotations, labels) and names that no struct has are not fields: they may be
 //! what they like.
 
 use std::collections::HashMap;
@@ -100,8 +100,8 @@ pub static INDEX: Schema = Schema(&[
 ]);
 
 /// `Image` of image-spec 1.1.1, an image's configuration. Docker's has more members and, in `config`, other kinds
-/// of values (an entry point may be a string); only those that decide what is pulled are held to their kind.
-pub static CONFIG: Schema = Schema(&[
+/// of values (an entry point may be a string); only those that decide what is pulled are checked.
+pub(crate) static CONFIG: Schema = Schema(&[
     optional("created", Shape::Any),
     optional("author", Shape::Any),
     required("architecture", Shape::Text, "\"\""),
@@ -139,10 +139,10 @@ static HISTORY: Schema = Schema(&[
 ]);
 
 /// `ImageLayout` of image-spec 1.1.1, the file `oci-layout`.
-pub static LAYOUT: Schema = Schema(&[required("imageLayoutVersion", Shape::Text, "\"\"")]);
+pub(crate) static LAYOUT: Schema = Schema(&[required("imageLayoutVersion", Shape::Text, "\"\"")]);
 
 /// A prefetch artifact of a SOCI index (`soci-formats` 5.4).
-pub static PREFETCH: Schema = Schema(&[
+pub(crate) static PREFETCH: Schema = Schema(&[
     required("version", Shape::Text, "\"\""),
     required("prefetch_spans", Shape::Structs(&PREFETCH_SPANS), "null"),
 ]);
@@ -157,7 +157,7 @@ const MAX_NESTING: usize = 10_000;
 
 /// Why a document is refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// From the document's beginning, in bytes.
     pub offset: usize,
     /// For people.
@@ -178,7 +178,12 @@ impl std::error::Error for Mistake {}
 /// # Errors
 /// The first mistake: no JSON object, a name that is nearly a field's, one that occurs twice, a value of another
 /// kind.
-pub fn check(text: &str, at: usize, schema: &Schema, except: Option<&str>) -> Result<(), Mistake> {
+pub(crate) fn check(
+    text: &str,
+    at: usize,
+    schema: &Schema,
+    except: Option<&str>,
+) -> Result<(), Mistake> {
     if let Some(offset) = too_deep(text) {
         let problem = format!("it is nested more than {MAX_NESTING} levels deep");
         return Err(Mistake { offset: at + offset, problem });
@@ -245,7 +250,7 @@ fn folds(name: &str, known: &str) -> bool {
 
 /// Which of these names Go's decoder would find in the object that `text` is; none in what is no object.
 #[must_use]
-pub fn fields_like<'a>(text: &str, known: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn fields_like<'a>(text: &str, known: &[&'a str]) -> Vec<&'a str> {
     let object = all_members(text).unwrap_or_default();
     let has = |known: &&&str| object.iter().any(|member| folds(&member.name, known));
     known.iter().filter(has).copied().collect()

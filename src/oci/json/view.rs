@@ -34,7 +34,7 @@ pub struct Element<'a> {
 ///
 /// # Errors
 /// When `text` is no JSON object, or a name occurs twice: of two members Go takes the last, other readers the
-/// first, and nobody could say what the document means.
+/// first, and the document would be ambiguous.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, serde_json::Error> {
     let list = all_members(text)?;
     let mut seen = std::collections::HashSet::with_capacity(list.len());

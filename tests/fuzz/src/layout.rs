@@ -72,7 +72,8 @@ fn run(layout: &Path, options: &Options, root: &str) {
     }
     let after = String::from_utf8(once["index.json"].clone()).expect("text");
     foreign_members_stay(root, &after);
-    let plan = Options { dry_run: true, ..options.clone() };
+    let mut plan = options.clone();
+    plan.dry_run = true;
     let planned = index(layout, &plan, &Silent).unwrap_or_else(|e| panic!("plan: {e}: {after}"));
     assert_eq!(planned.images.len(), report.images.len());
     let again =
@@ -106,22 +107,21 @@ fn workplace() -> TempDir {
 
 fn options(flags: &str) -> Options {
     let has = |flag: char| flags.contains(flag);
-    Options {
-        index_version: match (has('1'), has('b')) {
-            (_, true) => IndexVersion::Both,
-            (true, _) => IndexVersion::V1,
-            _ => IndexVersion::V2,
-        },
-        v1_shape: if has('t') { V1Shape::Tagged } else { V1Shape::Nested },
-        prune: has('p'),
-        strict: has('s'),
-        xattr_optimization: has('x'),
-        trust_blobs: has('T'),
-        min_layer_size: 0,
-        span_size: 1024,
-        jobs: NonZeroUsize::new(if has('z') { 2 } else { 1 }),
-        ..Options::default()
-    }
+    let mut options = Options::default();
+    options.index_version = match (has('1'), has('b')) {
+        (_, true) => IndexVersion::Both,
+        (true, _) => IndexVersion::V1,
+        _ => IndexVersion::V2,
+    };
+    options.v1_shape = if has('t') { V1Shape::Tagged } else { V1Shape::Nested };
+    options.prune = has('p');
+    options.strict = has('s');
+    options.xattr_optimization = has('x');
+    options.trust_blobs = has('T');
+    options.min_layer_size = 0;
+    options.span_size = 1024;
+    options.jobs = NonZeroUsize::new(if has('z') { 2 } else { 1 });
+    options
 }
 
 /// Puts digests and sizes of blobs into a text.

@@ -8,7 +8,7 @@
 //! The differential test against Go's reader is `tests/peer`.
 
 use soci_layout::Digest;
-use soci_layout::layer::eager::EagerCause;
+use soci_layout::layer::EagerCause;
 use soci_layout::layer::tar::{TarError, TarSummary, TarWalker};
 use soci_layout::layer::{Scan, ScanObserver, ScanRequest, scan};
 use soci_layout::media_type::Compression;

@@ -4,12 +4,12 @@
 //! `Range` header (`bytes=0-4095`). So it does not matter whether a line is JSON (Caddy's logs have both by themselves)
 //! or text (nginx with `$request` and `$http_range` in its `log_format`).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::oci::digest::Digest;
 
 /// Bytes of a layer's blob that were asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlobRange {
     /// The blob.
     pub layer: Digest,

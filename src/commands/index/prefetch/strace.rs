@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::paths::cleaned;
 
-/// Calls that are looked at: those that open, and those that change where relative names begin.
+/// Calls that are read: those that open, and those that change where relative names begin.
 const CALLS: [&str; 10] = [
     "open", "openat", "openat2", "execve", "execveat", "chdir", "fork", "vfork", "clone", "clone3",
 ];
@@ -67,14 +67,14 @@ struct Reader {
     found: Vec<String>,
     /// First halves of calls, by process.
     unfinished: HashMap<String, String>,
-    /// Where relative names begin, by process; the empty text where nobody knows.
+    /// Where relative names begin, by process; the empty text where it is unknown.
     directories: HashMap<String, String>,
     /// Where the process that made another one last is.
     forked_in: String,
 }
 
 impl Reader {
-    /// A process that nobody spoke of is a child of the one that made another one last.
+    /// A process not seen before is a child of the one that made another one last.
     fn directory(&self, process: &str) -> &str {
         self.directories.get(process).unwrap_or(&self.forked_in)
     }
@@ -283,7 +283,7 @@ execve("/usr/bin/head", ["head", "-1"], 0x5570 /* 35 vars */) = 0
     #[test]
     fn odd_lines() {
         for (line, expected) in [
-            // A relative name when nobody knows the directory; a descriptor of a directory.
+            // A relative name when the directory is unknown; a descriptor of a directory.
             (r#"1 openat(AT_FDCWD, "data.txt", O_RDONLY) = 3"#, None),
             (r#"1 openat(5, "data.txt", O_RDONLY) = 3"#, None),
             (

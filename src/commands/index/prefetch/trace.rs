@@ -18,7 +18,7 @@ use super::ranges::{BlobRange, ranges};
 use super::strace;
 use crate::error::Error;
 
-/// Lines that are looked at to tell the format.
+/// Lines that are read to tell the format.
 const LOOKED_AT: usize = 100;
 
 /// What a run used, each once, in the order of its first use.
