@@ -16,4 +16,5 @@ pub mod plan;
 pub mod push;
 pub(crate) mod remove;
 pub(crate) mod share;
+mod traced;
 pub mod verify;

@@ -1,10 +1,12 @@
 //! What came from a registry: a document with its type and digest, or what is wrong.
 
+use std::fmt::Write as _;
+
 use serde::Deserialize;
 
 use crate::error::RegistryTrouble as Trouble;
 use crate::oci::digest::Digest;
-use crate::oci::json::excerpt;
+use crate::oci::json::{excerpt, write_string};
 
 /// A manifest or index as it came.
 #[derive(Clone, Debug)]
@@ -12,6 +14,17 @@ pub(crate) struct Fetched {
     pub(crate) bytes: Vec<u8>,
     pub(crate) media_type: String,
     pub(crate) digest: Digest,
+}
+
+impl Fetched {
+    /// A list of roots with this one as its only entry.
+    pub(crate) fn as_index(&self) -> String {
+        let mut text = String::from("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":");
+        write_string(&mut text, &self.media_type);
+        let (digest, size) = (self.digest, self.bytes.len());
+        let _ = write!(text, ",\"digest\":\"{digest}\",\"size\":{size}}}]}}");
+        text
+    }
 }
 
 /// Something that is wrong, for people.

@@ -24,6 +24,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod fetched;
+pub(crate) mod find;
 mod reference;
 mod repository;
 mod request;
@@ -34,7 +35,6 @@ mod url;
 
 pub(crate) use client::Client;
 pub use client::RegistryOptions;
-pub(crate) use fetched::Fetched;
 pub(crate) use reference::is_tag;
 pub use reference::{ParseReferenceError, Reference};
 pub(crate) use repository::{Presence, Repository, fallback_tag};

@@ -77,6 +77,22 @@ impl<'a> Repository<'a> {
         request.failed(&self.name, Problem::new(trouble, problem))
     }
 
+    /// What the reference leads to.
+    ///
+    /// # Errors
+    /// [`Trouble::NotFound`], and those of [`Self::manifest`].
+    pub(crate) fn root(&self) -> Result<Fetched, Error> {
+        let reference = self.reference();
+        let asked = reference.asked();
+        let missing = || Error::Registry {
+            name: reference.name(),
+            action: format!("read manifest {asked}"),
+            problem: "there is no such image".to_owned(),
+            trouble: Trouble::NotFound,
+        };
+        self.manifest(&asked)?.ok_or_else(missing)
+    }
+
     /// The manifest or index of a tag or digest; `None` when it is not there.
     ///
     /// # Errors

@@ -173,12 +173,11 @@ fn rooms_do_not_know_the_world_outside() {
 }
 
 /// `mod.rs` files that hold logic, with the most lines they may have. The list only gets shorter, and so do they.
-const LOGIC_IN_MOD: [(&str, usize); 6] = [
+const LOGIC_IN_MOD: [(&str, usize); 5] = [
     ("cli/args/mod.rs", 97),
     ("commands/diff/mod.rs", 347),
     ("commands/inspect/mod.rs", 130),
     ("commands/plan/mod.rs", 262),
-    ("layer/inflate/mod.rs", 318),
     ("oci/json/mod.rs", 71),
 ];
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::find::{self, Found};
 use super::report::{CheckFinding, CheckedImage, Mistake};
 use crate::commands::verify::{Consequence, Findings, document};
 use crate::error::Error;
@@ -11,6 +10,7 @@ use crate::layout::tree::{Content, Image, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, SOCI_PREFETCH, ZTOC, is_nondistributable, layer_kind};
 use crate::oci::soci_version::IndexVersion;
+use crate::registry::find::{self, Found};
 use crate::registry::{Presence, RemoteSource};
 use crate::soci::find::layer_of;
 

@@ -5,10 +5,9 @@
 //! registry lists as referrers. Documents are read and held to their digests; blobs are only asked for.
 //! Each finding says which mistake leads to it.
 
-pub(in crate::commands) mod find;
 mod image;
 mod report;
-pub(in crate::commands) mod run;
+mod run;
 
 pub use report::{CHECK_REPORT_VERSION, CheckFinding, CheckReport, CheckedImage, Mistake};
 pub use run::{CheckOptions, check};

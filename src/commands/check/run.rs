@@ -1,21 +1,19 @@
 //! A run: the tag's documents as a tree, then each image in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Instant;
 
 use super::image::Checker;
 use super::report::{CHECK_REPORT_VERSION, CheckReport, Mistake};
 use crate::commands::doctor::Target;
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
-use crate::error::{Error, RegistryTrouble};
+use crate::error::Error;
 use crate::layout::select::ImageFilter;
 use crate::layout::tree::{self, Content, Node};
-use crate::oci::json::write_string;
 use crate::oci::platform::Platform;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::registry::{Client, Fetched, Reference, RegistryOptions, RemoteSource, Repository};
+use crate::registry::{Client, Reference, RegistryOptions, RemoteSource, Repository};
 use crate::soci::IMAGE_MANIFEST_DIGEST;
 
 /// What to check.
@@ -61,9 +59,9 @@ pub fn check(
     let source = RemoteSource::new(&repository);
     let step = steps.plan(format!("[read] {reference}"), "read", &[]);
     let (fetched, tree) = steps.run(&step, || {
-        let fetched = root(&repository)?;
+        let fetched = repository.root()?;
         source.keep(&fetched);
-        let tree = tree::read_all_from(&source, index_of(&fetched))?;
+        let tree = tree::read_all_from(&source, fetched.as_index())?;
         source.failed()?;
         Ok(((fetched, tree), Outcome::Done))
     })?;
@@ -161,26 +159,4 @@ fn below<'t>(
             below(child, Some(node), take);
         }
     }
-}
-
-/// What the tag leads to.
-pub(crate) fn root(repository: &Repository<'_>) -> Result<Fetched, Error> {
-    let reference = repository.reference();
-    let asked = reference.asked();
-    let missing = || Error::Registry {
-        name: reference.name(),
-        action: format!("read manifest {asked}"),
-        problem: "there is no such image".to_owned(),
-        trouble: RegistryTrouble::NotFound,
-    };
-    repository.manifest(&asked)?.ok_or_else(missing)
-}
-
-/// A list of roots with one entry, for what was fetched.
-pub(crate) fn index_of(fetched: &Fetched) -> String {
-    let mut text = String::from("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":");
-    write_string(&mut text, &fetched.media_type);
-    let (digest, size) = (fetched.digest, fetched.bytes.len());
-    let _ = write!(text, ",\"digest\":\"{digest}\",\"size\":{size}}}]}}");
-    text
 }

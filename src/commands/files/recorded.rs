@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::open::ImageFiles;
 use super::tree::NodeId;
 use super::view::Root;
-use crate::commands::index::prefetch::{BlobRange, TracedFile};
+use crate::commands::traced::{BlobRange, TracedFile};
 use crate::ztoc::Ztoc;
 
 /// The files that ranges lead to.

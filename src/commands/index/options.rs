@@ -4,8 +4,8 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::prefetch::{BlobRange, TracedFile};
 use crate::commands::layer_choice::LayerChoice;
+use crate::commands::traced::{BlobRange, TracedFile};
 use crate::layer::ScanRequest;
 use crate::layout::select::ImageFilter;
 use crate::oci::digest::Digest;

@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 
 use super::ready::ReadyZtoc;
-use crate::commands::check::find::{Found, find};
-use crate::commands::check::run::{index_of, root};
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
@@ -17,6 +15,7 @@ use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, MANIFEST};
 use crate::oci::media_type::{Compression, ZTOC};
+use crate::registry::find::{Found, find};
 use crate::registry::{Client, Reference, RemoteSource, Repository};
 use crate::soci::find::layer_of;
 use crate::ztoc::Ztoc;
@@ -69,9 +68,9 @@ impl RemoteZtocs {
     fn read(&mut self, client: &Client<'_>, reference: &Reference) -> Result<(), Error> {
         let repository = Repository::new(client, reference, false);
         let source = RemoteSource::new(&repository);
-        let fetched = root(&repository)?;
+        let fetched = repository.root()?;
         source.keep(&fetched);
-        let tree = tree::read_all_from(&source, index_of(&fetched))?;
+        let tree = tree::read_all_from(&source, fetched.as_index())?;
         source.failed()?;
         let mut images = Vec::new();
         for root in &tree.roots {

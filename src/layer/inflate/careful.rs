@@ -2,8 +2,9 @@
 //! there, never writes past the limit.
 
 use super::bits::BitReader;
+use super::output::{DataError, Output, data_error};
+use super::symbol::Symbol;
 use super::tables::Tables;
-use super::{DataError, Output, Symbol, data_error};
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

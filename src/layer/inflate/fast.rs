@@ -11,8 +11,9 @@
 use std::ptr;
 
 use super::bits::BitReader;
+use super::output::{DataError, Output, data_error};
+use super::symbol::Symbol;
 use super::tables::{Entry, Tables};
-use super::{DataError, Output, Symbol, data_error};
 
 /// Symbols copied at once.
 const BLOCK: usize = 16;

@@ -1,8 +1,8 @@
 //! Headers of blocks with codes of their own, readable in pieces: each step takes all its bits or none.
 
 use super::bits::BitReader;
+use super::output::{DataError, data_error};
 use super::tables::{Precode, Tables};
-use super::{DataError, data_error};
 
 /// Order in which the lengths of the code length code stand (RFC 1951, 3.2.7).
 const ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];

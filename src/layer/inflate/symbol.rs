@@ -4,7 +4,8 @@
 //! byte would be. When the history is known, a [`Resolver`] makes bytes of all of them. A distance that reaches
 //! in front of a member's first byte cannot be seen before that time, so the resolver must look for it.
 
-use super::WINDOW;
+/// How far back distances reach.
+pub(super) const WINDOW: usize = 32 << 10;
 
 /// The mark of a reference.
 const REFERENCE: u16 = 1 << 15;

@@ -6,7 +6,8 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{Inflater, Resolver, Stop, WINDOW, reaches_too_far, unknown};
+use super::symbol::WINDOW;
+use super::{Inflater, Resolver, Stop, reaches_too_far, unknown};
 
 /// Random numbers (xorshift64*).
 struct Random(u64);

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::ranges::BlobRange;
 use crate::commands::files::{ContentPlace, LayerTable, NodeId, Root};
 use crate::commands::index::options::PrefetchLimit;
+use crate::commands::traced::BlobRange;
 use crate::oci::digest::Digest;
 use crate::soci::prefetch::{SpanSet, Spans};
 use crate::ztoc::Ztoc;

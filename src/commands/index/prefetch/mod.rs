@@ -19,7 +19,7 @@ mod stage;
 mod strace;
 mod trace;
 
+pub use crate::commands::traced::{BlobRange, TracedFile};
 pub use lists::read_list;
-pub use ranges::BlobRange;
 pub(super) use stage::Search;
-pub use trace::{Trace, TracedFile, read_trace};
+pub use trace::{Trace, read_trace};

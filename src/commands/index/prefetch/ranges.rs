@@ -4,20 +4,8 @@
 //! `Range` header (`bytes=0-4095`). So it does not matter whether a line is JSON (Caddy's logs have both by themselves)
 //! or text (nginx with `$request` and `$http_range` in its `log_format`).
 
-use serde::{Deserialize, Serialize};
-
+use crate::commands::traced::BlobRange;
 use crate::oci::digest::Digest;
-
-/// Bytes of a layer's blob that were asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct BlobRange {
-    /// The blob.
-    pub layer: Digest,
-    /// First byte.
-    pub first: u64,
-    /// Last byte.
-    pub last: u64,
-}
 
 /// The reader's first questions are this long at most: how large is the blob, does it begin as gzip does? They are
 /// answered when a layer is mounted, whatever is fetched ahead.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::covered::{Covered, cost};
 use super::paths::{cleaned, file, files};
-use super::trace::TracedFile;
 use crate::commands::files::{ImageFiles, LayerTable, Loader, Root, ZtocOf};
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{PrefetchArtifact, PrefetchReport};
+use crate::commands::traced::TracedFile;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::select::{SelectedImage, Selection};

@@ -11,11 +11,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::lists::read;
-use super::ranges::{BlobRange, ranges};
+use super::ranges::ranges;
 use super::strace;
+use crate::commands::traced::{BlobRange, TracedFile};
 use crate::error::Error;
 
 /// Lines that are read to tell the format.
@@ -28,25 +29,6 @@ pub struct Trace {
     pub files: Vec<TracedFile>,
     /// Bytes of layers, where a record names those and no files.
     pub ranges: Vec<BlobRange>,
-}
-
-/// A file that a run used, and how much of it.
-///
-/// Of an entry of a stargz record (`recorder/recorder.go` there) only the path matters: which layer it was is another
-/// matter for an image that was built again.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TracedFile {
-    /// Its name.
-    pub path: String,
-    /// First and last byte of each part; all of it when there is none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<(u64, u64)>,
-}
-
-impl From<String> for TracedFile {
-    fn from(path: String) -> Self {
-        Self { path, parts: Vec::new() }
-    }
 }
 
 /// Reads a trace.

@@ -1,12 +1,12 @@
 //! Finds the SOCI index of an image in a registry, in the order in which the consumer looks (`push-interop` 1).
 
+use super::source::RemoteSource;
 use crate::error::Error;
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
 use crate::layout::tree::Image;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, INDEX};
 use crate::oci::media_type::SOCI_INDEX_V1;
-use crate::registry::RemoteSource;
 
 /// What the consumer finds.
 pub(crate) enum Found {
