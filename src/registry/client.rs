@@ -144,7 +144,7 @@ impl<'a> Client<'a> {
                 Err(Stop::Final(problem)) => return Err(request.failed(to, problem)),
                 Err(Stop::Own(error)) => return Err(error),
             };
-            waited += pause;
+            waited = waited.saturating_add(pause);
             if waited > MAX_WAIT {
                 let problem = format!("it asks to wait {} s, which is too long", pause.as_secs());
                 return Err(request.failed(to, Problem::new(Trouble::Overloaded, problem)));

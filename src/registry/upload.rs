@@ -152,7 +152,7 @@ impl Repository<'_> {
         }
         let last = answer.header("range")?.rsplit('-').next()?.parse::<u64>().ok()?;
         let next = answer.header("location").unwrap_or(location).to_owned();
-        Some((next, last + 1))
+        Some((next, last.checked_add(1)?))
     }
 
     /// Brings a blob there in the cheapest way: it is there, another repository of the registry has it, or it is sent.

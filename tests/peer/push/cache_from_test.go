@@ -150,6 +150,8 @@ type resumer struct {
 	upload map[string][]byte
 	cuts   int
 	sent   int
+	// What it says to have, instead of what it has.
+	has string
 }
 
 func (s *resumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -163,7 +165,11 @@ func (s *resumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 	case r.Method == http.MethodGet && r.URL.Path == place:
 		w.Header().Set("Location", place)
-		w.Header().Set("Range", fmt.Sprintf("0-%d", len(s.upload["kept"])-1))
+		has := fmt.Sprintf("0-%d", len(s.upload["kept"])-1)
+		if s.has != "" {
+			has = s.has
+		}
+		w.Header().Set("Range", has)
 		w.WriteHeader(http.StatusNoContent)
 	case (r.Method == http.MethodPut || r.Method == http.MethodPatch) && r.URL.Path == place:
 		body := r.Body
@@ -205,6 +211,18 @@ func httpRequest(r *http.Request, body string) *http.Request {
 }
 
 // An upload that is cut goes on where the registry says that it stands.
+// An upload that has more than there is, as it says, is begun anew.
+func TestPushIsNotMisledByWhatIsThere(t *testing.T) {
+	dir := filepath.Join("..", "..", "..", "testdata", "layouts", "single")
+	for _, has := range []string{"0-99999999999", "0-18446744073709551615", "0-99999999999999999999", "-", "x"} {
+		s := &resumer{inner: inMemory(), upload: map[string][]byte{}, cuts: 1, has: has}
+		host := serve(t, s)
+		if out, err := run(t, mustOwn(t), "push", "-q", "--jobs", "1", dir, host+"/app:v1"); err != nil {
+			t.Errorf("%s: %v: %s", has, err, out)
+		}
+	}
+}
+
 func TestPushResumes(t *testing.T) {
 	s := &resumer{inner: inMemory(), upload: map[string][]byte{}, cuts: 3}
 	host := serve(t, s)

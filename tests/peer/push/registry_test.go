@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -357,7 +358,14 @@ func TestPushEndures(t *testing.T) {
 // A registry that keeps failing: one error, and the tag is as before.
 func TestPushGivesUp(t *testing.T) {
 	layout := madeLayout(t)
+	var asked atomic.Int32
 	for name, fails := range map[string]func(*http.Request) int{
+		"it asks to wait for ever, later": func(r *http.Request) int {
+			if r.Method != http.MethodPost {
+				return 0
+			}
+			return map[bool]int{true: 503, false: 429}[asked.Add(1) == 1]
+		},
 		"uploads are forbidden": func(r *http.Request) int { return map[bool]int{true: 403}[r.Method == http.MethodPost] },
 		"blobs are refused": func(r *http.Request) int {
 			return map[bool]int{true: 400}[r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/")]
@@ -377,7 +385,11 @@ func TestPushGivesUp(t *testing.T) {
 			host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if code := fails(r); code != 0 {
 					if code == 429 {
-						w.Header().Set("Retry-After", "3600")
+						wait := "3600"
+						if strings.Contains(name, "for ever") {
+							wait = "18446744073709551615"
+						}
+						w.Header().Set("Retry-After", wait)
 					}
 					http.Error(w, `{"errors":[{"code":"DENIED","message":"not today"}]}`, code)
 					return
