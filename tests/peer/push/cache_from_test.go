@@ -210,7 +210,6 @@ func httpRequest(r *http.Request, body string) *http.Request {
 	return whole
 }
 
-// An upload that is cut goes on where the registry says that it stands.
 // An upload that has more than there is, as it says, is begun anew.
 func TestPushIsNotMisledByWhatIsThere(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "testdata", "layouts", "single")
@@ -223,6 +222,7 @@ func TestPushIsNotMisledByWhatIsThere(t *testing.T) {
 	}
 }
 
+// An upload that is cut goes on where the registry says that it stands.
 func TestPushResumes(t *testing.T) {
 	s := &resumer{inner: inMemory(), upload: map[string][]byte{}, cuts: 3}
 	host := serve(t, s)
