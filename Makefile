@@ -85,11 +85,7 @@ check: lint features
 
 # Nightly, whose rustdoc writes what cargo-public-api reads.
 api:
-	@if ! cargo public-api --version >/dev/null 2>&1 || ! cargo +nightly --version >/dev/null 2>&1; then \
-	  echo "api: left out: it needs nightly Rust and cargo-public-api (tests/setup.sh)"; \
-	elif [ "$(API)" = renew ]; then RUSTDOCFLAGS="-A rustdoc::private_intra_doc_links" cargo +nightly public-api -sss >tests/public-api.txt; \
-	else RUSTDOCFLAGS="-A rustdoc::private_intra_doc_links" cargo +nightly public-api -sss | diff -u tests/public-api.txt - || \
-	  { echo "api: the public surface has changed: if it should, make api API=renew, and commit the difference"; exit 1; }; fi
+	tests/api.sh $(API)
 
 # A snapshot that differs is an error here, and is never written.
 unit: export INSTA_UPDATE := no

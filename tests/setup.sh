@@ -204,7 +204,8 @@ public_api() {
     say "cargo-public-api: left out as asked"
   elif have rustup && rustup toolchain list | grep -q ^nightly; then
     say "cargo-public-api: building $PUBLIC_API (some minutes)"
-    cargo install --quiet --locked --root "$work" --target-dir "$work/public-api-target" "cargo-public-api@$PUBLIC_API"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+      cargo install --quiet --locked --root "$work" --target-dir "$work/public-api-target" "cargo-public-api@$PUBLIC_API"
     rm -rf "$work/public-api-target"
   else
     say "cargo-public-api: left out, as there is no nightly Rust"
