@@ -37,13 +37,7 @@ func wantProblem(t *testing.T, problems report, text string) {
 // pushed indexes a fixture and pushes its first name with oras.
 func pushed(t *testing.T, fx, fm string, repo Repo) (*Layout, *Group, Form) {
 	t.Helper()
-	f := form(t, fm)
-	_, l := indexed(t, fixture(t, fx), f)
-	g := l.Groups[0]
-	if err := (Push{l, f, g, g.Tags[0], repo}).do(t, oras); err != nil {
-		t.Fatal(err)
-	}
-	return l, g, f
+	return pushedBy(t, oras, fx, fm, repo)
 }
 
 // The starting point of the controls below is itself a complete push.
