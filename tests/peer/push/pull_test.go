@@ -27,9 +27,10 @@ func TestPullsAsBefore(t *testing.T) {
 			fx.write(t, was)
 			for j, f := range forms {
 				t.Run(f.name, func(t *testing.T) {
-					t.Parallel()
+					// Before any form pushes from it: push tools put lock files beside index.json for a moment.
 					is := filepath.Join(t.TempDir(), "layout")
 					copyLayout(t, was, is)
+					t.Parallel()
 					problems := indexShape(t, fx, f, is)
 					turns := []int{i + j}
 					if everything {
