@@ -52,7 +52,7 @@ impl Archive {
             return Err(("--dry-run works on a directory, not on an archive".to_owned(), hint));
         }
         let target = match &args.output {
-            Some(output) => Target::named(output, args.json)?,
+            Some(output) => Target::named(output, args.display.json)?,
             None => Target::Directory(default_name(path).ok_or_else(|| {
                 let problem = "--output is required here".to_owned();
                 (problem, "a new directory, an archive (x.tar), or - for standard output")

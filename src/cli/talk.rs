@@ -3,10 +3,13 @@
 use soci_layout::Error;
 
 use super::exit::Exit;
-use super::progress::{self, Mode, rawjson};
+use super::progress::{self, Mode, Progress, rawjson};
 use super::{args, hints, signals};
 use crate::cli::show::message;
 use crate::cli::show::printer::Printer;
+
+/// The hint where a layout was changed and only the report of it could not be written.
+pub(crate) const LAYOUT_DONE: &str = "the layout itself is done; only the output is missing";
 
 /// Standard error, in the words of the display: with `rawjson` every line is JSON.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,27 @@ impl Talk {
         }
     }
 
+    /// Runs what the library does for a command under the display of progress, and says what the display has
+    /// not said: warnings, and the error.
+    ///
+    /// # Errors
+    /// The exit for the library's error.
+    pub(crate) fn watch<R>(
+        self,
+        verbose: bool,
+        warnings: fn(&R) -> &[String],
+        verb: impl FnOnce(&Progress) -> Result<R, Error>,
+    ) -> Result<R, Exit> {
+        let progress = Progress::start(self.mode, verbose, self.printer);
+        let result = verb(&progress);
+        let shown = progress.finish();
+        let report = result.map_err(|error| self.failed(&error))?;
+        for warning in warnings(&report).iter().filter(|warning| !shown.contains(warning)) {
+            self.warning(warning);
+        }
+        Ok(report)
+    }
+
     /// Says why the library failed, and gives the exit for it.
     pub(crate) fn failed(self, error: &Error) -> Exit {
         self.about(&error.to_string(), error);
@@ -54,12 +78,12 @@ impl Talk {
         self.error(text, &message::causes(error), hint.as_deref());
     }
 
-    /// Writes data to standard output; the exit is `done` unless that fails.
-    pub(crate) fn data(self, data: &str, done: Exit) -> Exit {
-        match self.printer.out(data) {
-            Ok(()) => done,
-            Err(error) => self.unwritten(&error, None),
-        }
+    /// Writes data to standard output.
+    ///
+    /// # Errors
+    /// The exit; that it failed has been said, with this hint.
+    pub(crate) fn data(self, data: &str, hint: Option<&str>) -> Result<(), Exit> {
+        self.printer.out(data).map_err(|error| self.unwritten(&error, hint))
     }
 
     /// Says that standard output could not be written, and gives the exit for it.

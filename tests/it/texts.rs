@@ -69,3 +69,26 @@ fn of_every_command() {
     }
     insta::assert_snapshot!(all);
 }
+
+/// The short help of the program and of every command that it lists.
+#[test]
+fn help() {
+    let help = |arguments: &str| said(Path::new("."), arguments);
+    let mut all = help("-h");
+    let names = |text: &str| -> Vec<String> {
+        let listed = text.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let names = listed.take_while(|line| !line.is_empty());
+        names.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+    };
+    let commands = names(&all);
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands.iter().filter(|name| *name != "help") {
+        let text = help(&format!("{command} -h"));
+        let below = names(&text);
+        all += &text;
+        for name in below.iter().filter(|name| *name != "help") {
+            all += &help(&format!("{command} {name} -h"));
+        }
+    }
+    insta::assert_snapshot!(all);
+}

@@ -9,7 +9,10 @@ use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, LayerChoice
 
 use super::super::exit;
 use super::prefetch::PrefetchArgs;
-use super::{CONTENT, CacheDir, Gates, ImageFilterArgs, LAYERS, OUTPUT, Progress, RUN, jobs};
+use super::{
+    CONTENT, CacheDir, DIGESTS_OR_JSON, DisplayArgs, Gates, ImageFilterArgs, LAYERS, OUTPUT, RUN,
+    jobs,
+};
 use crate::cli::show::size;
 
 const EXAMPLES: &str = "\
@@ -43,7 +46,8 @@ Examples:
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "See --help for more about each option, exit codes and examples.",
-          after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+          after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
+          mut_arg("json", |json| json.long_help(DIGESTS_OR_JSON)))]
 pub(crate) struct IndexArgs {
     /// OCI image layout directory, archive of one, or - for standard input
     ///
@@ -52,17 +56,6 @@ pub(crate) struct IndexArgs {
     /// goes to --output.
     #[arg(value_name = "LAYOUT|ARCHIVE|-")]
     pub(crate) layout: PathBuf,
-
-    /// Where an archive's result goes: a new directory, x.tar, or - [default: ARCHIVE without its ending]
-    ///
-    /// It is built beside its place (for - in the directory for temporary files) and comes there in one
-    /// step at the end. With - the archive is written to standard output, and no digest.
-    #[arg(long, short, value_name = "PATH", help_heading = OUTPUT)]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Overwrite an existing --output
-    #[arg(long, help_heading = OUTPUT)]
-    pub(crate) force: bool,
 
     #[command(flatten)]
     pub(crate) images: ImageFilterArgs,
@@ -201,16 +194,19 @@ pub(crate) struct IndexArgs {
     #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// How progress is shown on standard error [default: auto]
-    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
-    pub(crate) progress: Option<Progress>,
-
-    /// Write the report as one JSON document to standard output
+    /// Where an archive's result goes: a new directory, x.tar, or - [default: ARCHIVE without its ending]
     ///
-    /// Without it, standard output gets the digests of the selected entries of index.json as they are
-    /// after the run, each once and one per line.
+    /// It is built beside its place (for - in the directory for temporary files) and comes there in one
+    /// step at the end. With - the archive is written to standard output, and no digest.
+    #[arg(long, short, value_name = "PATH", help_heading = OUTPUT)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Overwrite an existing --output
     #[arg(long, help_heading = OUTPUT)]
-    pub(crate) json: bool,
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
 
     /// Append a summary for people to a file, as Markdown
     ///
@@ -219,12 +215,8 @@ pub(crate) struct IndexArgs {
     #[arg(long, value_name = "markdown=FILE", help_heading = OUTPUT, value_parser = summary)]
     pub(crate) summary: Option<PathBuf>,
 
-    /// Only errors and warnings on standard error
-    #[arg(long, short, help_heading = OUTPUT, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-
     /// Show details of each step
-    #[arg(long, short, help_heading = OUTPUT)]
+    #[arg(long, short, help_heading = OUTPUT, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
 }
 

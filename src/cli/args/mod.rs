@@ -6,6 +6,7 @@
 mod cache;
 mod cat;
 mod diff;
+mod display;
 mod doctor;
 mod filter;
 mod gates;
@@ -33,6 +34,8 @@ use crate::cli::show::style;
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use diff::DiffArgs;
+pub(crate) use display::DisplayArgs;
+use display::{DIGESTS_OR_JSON, FINDINGS_ONLY};
 pub(crate) use doctor::DoctorArgs;
 use filter::ImageFilterArgs;
 pub(crate) use gates::{Gates, HINT};

@@ -7,7 +7,7 @@ use soci_layout::RemoveOptions;
 
 use super::super::exit;
 use super::index::IndexVersion;
-use super::{ImageFilterArgs, OUTPUT, Progress, RUN};
+use super::{DIGESTS_OR_JSON, DisplayArgs, ImageFilterArgs, RUN};
 
 /// Remove SOCI indexes from a layout
 ///
@@ -16,8 +16,8 @@ use super::{ImageFilterArgs, OUTPUT, Progress, RUN};
 /// index.json and all digests are exactly those from before; after gc or --prune, documents are written
 /// that say the same. Names, annotations and everything else stay.
 #[derive(Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-#[command(after_help = "", after_long_help = exit::HELP)]
+#[command(after_help = "", after_long_help = exit::HELP,
+          mut_arg("json", |json| json.long_help(DIGESTS_OR_JSON)))]
 pub(crate) struct RemoveArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
@@ -44,20 +44,8 @@ pub(crate) struct RemoveArgs {
     #[arg(long, help_heading = RUN)]
     pub(crate) dry_run: bool,
 
-    /// How progress is shown on standard error [default: auto]
-    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
-    pub(crate) progress: Option<Progress>,
-
-    /// Write the report as one JSON document to standard output
-    ///
-    /// Without it, standard output gets the digests of the selected entries of index.json as they are
-    /// after the run, each once and one per line.
-    #[arg(long, help_heading = OUTPUT)]
-    pub(crate) json: bool,
-
-    /// Only errors and warnings on standard error
-    #[arg(long, short, help_heading = OUTPUT)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
 }
 
 impl RemoveArgs {

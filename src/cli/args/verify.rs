@@ -7,7 +7,7 @@ use clap::Args;
 use soci_layout::verify::VerifyOptions;
 
 use super::super::exit;
-use super::{Gates, ImageFilterArgs, OUTPUT, Progress, RUN, jobs};
+use super::{DisplayArgs, FINDINGS_ONLY, Gates, ImageFilterArgs, RUN, jobs};
 use crate::cli::show::size;
 
 /// Verify that images load lazily and correctly
@@ -19,7 +19,8 @@ use crate::cli::show::size;
 ///
 /// A runtime checks little of this: a wrong window gives files with wrong content, without an error.
 #[derive(Args, Debug)]
-#[command(after_help = "Exits with 0 only when all that is lazy is right; layers that are pulled whole are no fault.", after_long_help = exit::HELP)]
+#[command(after_help = "Exits with 0 only when all that is lazy is right; layers that are pulled whole are no fault.", after_long_help = exit::HELP,
+          mut_arg("quiet", |quiet| quiet.help(FINDINGS_ONLY)))]
 pub(crate) struct VerifyArgs {
     /// OCI image layout directory
     pub(crate) layout: PathBuf,
@@ -47,17 +48,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// How progress is shown on standard error [default: auto]
-    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
-    pub(crate) progress: Option<Progress>,
-
-    /// Write the findings as one JSON document to standard output
-    #[arg(long, help_heading = OUTPUT)]
-    pub(crate) json: bool,
-
-    /// Only the findings; with none of them, nothing
-    #[arg(long, short, help_heading = OUTPUT)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
 }
 
 impl VerifyArgs {

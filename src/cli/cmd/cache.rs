@@ -46,7 +46,7 @@ pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Result<Exit, Exit> {
         }
         Err(error) => return Err(talk.failed(&error)),
     };
-    printer.out(&data).map_err(|error| talk.unwritten(&error, None))?;
+    talk.data(&data, None)?;
     Ok(exit)
 }
 

@@ -6,7 +6,6 @@ use soci_layout::check::{CheckFinding, CheckReport};
 
 use super::super::args::registry::CheckArgs;
 use super::super::exit::Exit;
-use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
@@ -14,13 +13,15 @@ use crate::cli::show::{count, escape, json};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk::start(args.progress, args.quiet, printer)?;
-    let progress = Progress::start(talk.mode, false, printer);
-    let result = soci_layout::check::check(&args.reference, &args.options(), &progress);
-    progress.finish();
-    let report = result.map_err(|error| talk.failed(&error))?;
-    let data = if args.json { json::document(&report) } else { text(&report, args.quiet) };
-    printer.out(&data).map_err(|error| talk.unwritten(&error, None))?;
+    let display = &args.display;
+    let talk = Talk::start(display.progress, display.quiet, printer)?;
+    let report = talk.watch(
+        false,
+        |_| &[],
+        |progress| soci_layout::check::check(&args.reference, &args.options(), progress),
+    )?;
+    let data = if display.json { json::document(&report) } else { text(&report, display.quiet) };
+    talk.data(&data, None)?;
     if report.findings.is_empty() { Ok(Exit::Done) } else { Err(Exit::Error) }
 }
 

@@ -25,6 +25,6 @@ pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Result<Exit, Exit> {
     } else {
         show::diff::text(&difference, args.verbose)
     };
-    let done = if args.exit_code && !difference.same { Exit::Error } else { Exit::Done };
-    Ok(talk.data(&data, done))
+    talk.data(&data, None)?;
+    Ok(if args.exit_code && !difference.same { Exit::Error } else { Exit::Done })
 }

@@ -23,10 +23,8 @@ pub(super) fn open(
     printer: Printer,
 ) -> Result<(ImageFiles, Talk), Exit> {
     let talk = Talk::start(args.progress(printer), args.quiet, printer)?;
-    let progress = Progress::start(talk.mode, args.verbose, printer);
-    let result = ImageFiles::open(layout, &args.options(), &progress);
-    progress.finish();
-    let image = result.map_err(|error| talk.failed(&error))?;
+    let open = |progress: &Progress| ImageFiles::open(layout, &args.options(), progress);
+    let image = talk.watch(args.verbose, |_| &[], open)?;
     if !image.left_out().is_empty() {
         let (platform, others) = (image.platform(), image.left_out().join(", "));
         talk.note(&format!("showing {platform}, this machine's platform (also there: {others})"));

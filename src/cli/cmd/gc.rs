@@ -6,7 +6,6 @@ use soci_layout::gc::{GcReport, UnreferencedBlob, gc};
 
 use super::super::args::{self, GcArgs};
 use super::super::exit::Exit;
-use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::escape;
 use crate::cli::show::json;
@@ -21,13 +20,12 @@ pub(crate) fn run(args: &GcArgs, printer: Printer) -> Result<Exit, Exit> {
         writes: !args.dry_run,
         ..Talk::start(Some(args::Progress::Quiet), args.quiet, printer)?
     };
-    let progress = Progress::start(talk.mode, false, printer);
-    let result = gc(&args.layout, &args.options(), &progress);
-    progress.finish();
-    let report = result.map_err(|error| talk.failed(&error))?;
+    let report =
+        talk.watch(false, |_| &[], |progress| gc(&args.layout, &args.options(), progress))?;
     let data = if args.json { json::document(&report) } else { lines(&report.removed) };
     talk.summary(&text(&report));
-    Ok(talk.data(&data, Exit::Done))
+    talk.data(&data, None)?;
+    Ok(Exit::Done)
 }
 
 /// The digests that go, one per line.

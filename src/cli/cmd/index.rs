@@ -8,16 +8,17 @@ use soci_layout::report::{ImageReport, Report};
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
-use super::super::args::{HINT, IndexArgs};
+use super::super::args::{DisplayArgs, HINT, IndexArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
-use super::super::talk::Talk;
+use super::super::talk::{LAYOUT_DONE, Talk};
 use crate::cli::show::printer::Printer;
 use crate::cli::show::{escape, json, markdown, summary};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk { writes: !args.dry_run, ..Talk::start(args.progress, args.quiet, printer)? };
+    let DisplayArgs { progress, json, quiet } = args.display;
+    let talk = Talk { writes: !args.dry_run, ..Talk::start(progress, quiet, printer)? };
     let archive = match Archive::of(args) {
         Ok(archive) => archive,
         Err((problem, hint)) => {
@@ -49,16 +50,14 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
             }
         }
     }
-    let progress = Progress::start(talk.mode, args.verbose, printer);
-    let result = match &archive {
-        None => soci_layout::index(&args.layout, &options, &progress),
-        Some(archive) => take_in(archive, args.force, stdout.as_mut(), &options, &progress),
-    };
-    let shown = progress.finish();
-    let report = result.map_err(|error| talk.failed(&error))?;
-    for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
-        talk.warning(warning);
-    }
+    let report = talk.watch(
+        args.verbose,
+        |report: &Report| &report.warnings,
+        |progress| match &archive {
+            None => soci_layout::index(&args.layout, &options, progress),
+            Some(archive) => take_in(archive, args.force, stdout.as_mut(), &options, progress),
+        },
+    )?;
     talk.summary(&summary::text(&report, &options));
     let appended = append_summary(args, &report, talk);
     match archive.map(|archive| archive.target) {
@@ -70,11 +69,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
         Some(Target::Stdout) => return Ok(exit(args, &report, appended, talk)),
         None => {}
     }
-    if let Err(error) = printer.out(&data(&report, args.json)) {
-        let done = "the layout itself is done; only the output is missing";
-        let hint = (!report.dry_run).then_some(done);
-        return Err(talk.unwritten(&error, hint));
-    }
+    talk.data(&data(&report, json), (!report.dry_run).then_some(LAYOUT_DONE))?;
     Ok(exit(args, &report, appended, talk))
 }
 

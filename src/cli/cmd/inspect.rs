@@ -20,5 +20,6 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<Exit, Exit> {
     } else {
         show::inspect::text(&inspection, args.verbose)
     };
-    Ok(talk.data(&data, Exit::Done))
+    talk.data(&data, None)?;
+    Ok(Exit::Done)
 }

@@ -1,8 +1,9 @@
 //! `soci-layout plan`.
 
+use soci_layout::estimate::{Estimate, estimate};
+
 use super::super::args::PlanArgs;
 use super::super::exit::Exit;
-use super::super::progress::Progress;
 use super::super::talk::Talk;
 use super::index::{append_summary, gates};
 use crate::cli::show;
@@ -13,26 +14,23 @@ use crate::cli::show::printer::Printer;
 pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Result<Exit, Exit> {
     let args = &args.index;
     // What takes a moment needs a display only on request.
-    let talk = Talk::start(args.progress, args.progress.is_none(), printer)?;
+    let progress = args.display.progress;
+    let talk = Talk::start(progress, progress.is_none(), printer)?;
     let mut options = args.options();
     args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
-    let progress = Progress::start(talk.mode, args.verbose, printer);
-    let result = soci_layout::estimate::estimate(&args.layout, &options, &progress);
-    let shown = progress.finish();
-    let estimate = result.map_err(|error| talk.failed(&error))?;
-    for warning in estimate.plan.warnings.iter().filter(|warning| !shown.contains(warning)) {
-        talk.warning(warning);
-    }
+    let estimate = talk.watch(
+        args.verbose,
+        |estimate: &Estimate| &estimate.plan.warnings,
+        |progress| estimate(&args.layout, &options, progress),
+    )?;
     if !append_summary(args, &estimate.plan, talk) {
         return Err(Exit::Error);
     }
-    let data = if args.json {
+    let data = if args.display.json {
         json::document(&estimate)
     } else {
         show::plan::text(&estimate, &options, args.verbose)
     };
-    Ok(match talk.data(&data, Exit::Done) {
-        Exit::Done => gates(args, &estimate.plan, talk),
-        exit => exit,
-    })
+    talk.data(&data, None)?;
+    Ok(gates(args, &estimate.plan, talk))
 }

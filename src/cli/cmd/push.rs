@@ -6,7 +6,6 @@ use soci_layout::push::PushReport;
 
 use super::super::args::registry::PushArgs;
 use super::super::exit::Exit;
-use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
@@ -14,16 +13,17 @@ use crate::cli::show::{count, escape, json};
 
 /// Runs the command.
 pub(crate) fn run(args: &PushArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk::start(args.progress, args.quiet, printer)?;
-    let progress = Progress::start(talk.mode, false, printer);
+    let talk = Talk::start(args.display.progress, args.display.quiet, printer)?;
     let (layout, options) = args.options();
-    let result = soci_layout::push::push(&layout, &args.reference, &options, &progress);
-    progress.finish();
-    let report = result.map_err(|error| talk.failed(&error))?;
+    let report = talk.watch(
+        false,
+        |_| &[],
+        |progress| soci_layout::push::push(&layout, &args.reference, &options, progress),
+    )?;
     talk.summary(&summary(&report));
-    let data = if args.json { json::document(&report) } else { format!("{}\n", report.digest) };
-    let hint = "it was pushed all the same";
-    printer.out(&data).map_err(|error| talk.unwritten(&error, Some(hint)))?;
+    let digest = || format!("{}\n", report.digest);
+    let data = if args.display.json { json::document(&report) } else { digest() };
+    talk.data(&data, Some("it was pushed all the same"))?;
     Ok(Exit::Done)
 }
 

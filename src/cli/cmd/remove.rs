@@ -6,8 +6,7 @@ use soci_layout::{RemoveReport, remove};
 
 use super::super::args::RemoveArgs;
 use super::super::exit::Exit;
-use super::super::progress::Progress;
-use super::super::talk::Talk;
+use super::super::talk::{LAYOUT_DONE, Talk};
 use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
@@ -15,19 +14,17 @@ use crate::cli::show::summary::{count, digests, field, heading, root_digests, ro
 
 /// Runs the command.
 pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk { writes: !args.dry_run, ..Talk::start(args.progress, args.quiet, printer)? };
-    let progress = Progress::start(talk.mode, false, printer);
-    let result = remove(&args.layout, &args.options(), &progress);
-    let shown = progress.finish();
-    let report = result.map_err(|error| talk.failed(&error))?;
-    for warning in report.warnings.iter().filter(|warning| !shown.contains(warning)) {
-        talk.warning(warning);
-    }
+    let display = &args.display;
+    let talk =
+        Talk { writes: !args.dry_run, ..Talk::start(display.progress, display.quiet, printer)? };
+    let report = talk.watch(
+        false,
+        |report: &RemoveReport| &report.warnings,
+        |progress| remove(&args.layout, &args.options(), progress),
+    )?;
     talk.summary(&text(&report));
-    let data = if args.json { json::document(&report) } else { root_digests(&report.roots) };
-    let done = "the layout itself is done; only the output is missing";
-    let hint = (!report.dry_run).then_some(done);
-    printer.out(&data).map_err(|error| talk.unwritten(&error, hint))?;
+    let data = if display.json { json::document(&report) } else { root_digests(&report.roots) };
+    talk.data(&data, (!report.dry_run).then_some(LAYOUT_DONE))?;
     Ok(Exit::Done)
 }
 

@@ -29,8 +29,6 @@ pub(crate) fn run(args: &TraceArgs, printer: Printer) -> Result<Exit, Exit> {
         out.push_str(&serde_json::to_string(file).unwrap_or_default());
         out.push('\n');
     }
-    match printer.out(&out) {
-        Ok(()) => Ok(Exit::Done),
-        Err(error) => Err(talk.unwritten(&error, None)),
-    }
+    talk.data(&out, None)?;
+    Ok(Exit::Done)
 }

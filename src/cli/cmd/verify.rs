@@ -6,7 +6,6 @@ use soci_layout::verify::{EagerLayer, Finding, Verification, VerifiedImage};
 
 use super::super::args::{HINT, VerifyArgs};
 use super::super::exit::Exit;
-use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
@@ -15,14 +14,16 @@ use crate::cli::show::{count, escape};
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk::start(args.progress, args.quiet, printer)?;
-    let progress = Progress::start(talk.mode, false, printer);
-    let result = soci_layout::verify::verify(&args.layout, &args.options(), &progress);
-    progress.finish();
-    let verification = result.map_err(|error| talk.failed(&error))?;
-    let data =
-        if args.json { json::document(&verification) } else { text(&verification, args.quiet) };
-    printer.out(&data).map_err(|error| talk.unwritten(&error, None))?;
+    let display = &args.display;
+    let talk = Talk::start(display.progress, display.quiet, printer)?;
+    let verification = talk.watch(
+        false,
+        |_| &[],
+        |progress| soci_layout::verify::verify(&args.layout, &args.options(), progress),
+    )?;
+    let findings = || text(&verification, display.quiet);
+    let data = if display.json { json::document(&verification) } else { findings() };
+    talk.data(&data, None)?;
     if !verification.findings.is_empty() {
         return Err(Exit::Error);
     }
@@ -78,8 +79,7 @@ fn text(verification: &Verification, quiet: bool) -> String {
         "{}: {layers} layers, {checkpoints} checkpoints, {files} files verified in {seconds:.1} s",
         match verification.findings.len() {
             0 => "no findings".to_owned(),
-            1 => "1 finding".to_owned(),
-            count => format!("{count} findings"),
+            found => count(found as u64, "finding"),
         },
     );
     out

@@ -7,7 +7,7 @@ use soci_layout::registry::Reference;
 
 use super::RegistryArgs;
 use crate::cli::args::doctor::Target;
-use crate::cli::args::{IMAGES, OUTPUT, Progress, RUN};
+use crate::cli::args::{DisplayArgs, FINDINGS_ONLY, IMAGES, RUN};
 use crate::cli::exit;
 use crate::cli::show::size;
 
@@ -18,7 +18,8 @@ use crate::cli::show::size;
 /// there with the right sizes. Manifests are read, blobs are not. Says of each fault which mistake leads to it: pushed
 /// without --all, tag moved, V1 where V2 is needed, zstd layers, zTOCs deleted by a clean-up.
 #[derive(Args, Debug)]
-#[command(after_help = "Exits with 1 when there is a finding.", after_long_help = exit::HELP)]
+#[command(after_help = "Exits with 1 when there is a finding.", after_long_help = exit::HELP,
+          mut_arg("quiet", |quiet| quiet.help(FINDINGS_ONLY)))]
 pub(crate) struct CheckArgs {
     /// Image in a registry, HOST/REPO:TAG
     ///
@@ -46,17 +47,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 
-    /// How progress is shown on standard error [default: auto]
-    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
-    pub(crate) progress: Option<Progress>,
-
-    /// Write the report as one JSON document to standard output
-    #[arg(long, help_heading = OUTPUT)]
-    pub(crate) json: bool,
-
-    /// Only the findings; with none of them, nothing
-    #[arg(long, short, help_heading = OUTPUT)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
 }
 
 impl CheckArgs {

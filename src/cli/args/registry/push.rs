@@ -8,13 +8,13 @@ use soci_layout::push::PushOptions;
 use soci_layout::registry::Reference;
 
 use super::{REGISTRY, RegistryArgs};
-use crate::cli::args::{OUTPUT, Progress, RUN, jobs};
+use crate::cli::args::{DisplayArgs, RUN, jobs};
 use crate::cli::exit;
 
 /// Push an image of a layout to a registry, with its SOCI indexes
 ///
 /// Sends everything that the image's entry of index.json leads to and what refers to it: zTOCs, layers, SOCI indexes,
-/// manifests, attestations, then the image index, and the tag last. What is there already is not sent. Documents are sent as
+/// manifests, attestations, then the image index, and the tag last. Standard output gets the digest behind the tag. What is there already is not sent. Documents are sent as
 /// they are, so the digest behind the tag is the layout's. Where the registry has no referrers API, the lists of referrers
 /// (tags sha256-...) are added to. The layout is only read.
 #[derive(Args, Debug)]
@@ -44,19 +44,8 @@ pub(crate) struct PushArgs {
     #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// How progress is shown on standard error [default: auto]
-    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
-    pub(crate) progress: Option<Progress>,
-
-    /// Write the report as one JSON document to standard output
-    ///
-    /// Without it, standard output gets the digest behind the tag.
-    #[arg(long, help_heading = OUTPUT)]
-    pub(crate) json: bool,
-
-    /// Only errors on standard error
-    #[arg(long, short, help_heading = OUTPUT)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) display: DisplayArgs,
 }
 
 impl PushArgs {

@@ -1,0 +1,31 @@
+//! How a command speaks: the options that all commands with a display of progress share.
+
+use clap::Args;
+
+use super::{OUTPUT, Progress};
+
+/// Progress, report and silence.
+#[derive(Args, Debug)]
+pub(crate) struct DisplayArgs {
+    /// How progress is shown on standard error [default: auto]
+    #[arg(long, value_name = "DISPLAY", help_heading = OUTPUT)]
+    pub(crate) progress: Option<Progress>,
+
+    /// Write the report as one JSON document to standard output
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// Only errors and warnings on standard error
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub(crate) quiet: bool,
+}
+
+/// The long help of `--json` where standard output has digests without it.
+pub(super) const DIGESTS_OR_JSON: &str = "\
+Write the report as one JSON document to standard output
+
+Without it, standard output gets the digests of the selected entries of index.json as they are after the run, each \
+once and one per line.";
+
+/// The help of `--quiet` where findings are what standard output gets.
+pub(super) const FINDINGS_ONLY: &str = "Only the findings; with none of them, nothing";
