@@ -118,27 +118,29 @@ mod threads;
 mod unfinished;
 pub mod ztoc;
 
+pub use commands::index::index;
 pub use commands::index::options::{
     DEFAULT_MIN_LAYER_SIZE, DEFAULT_MIN_SAVING, DEFAULT_SPAN_SIZE, Link, Options, PrefetchFiles,
     PrefetchLimit,
 };
 pub use commands::index::prefetch;
 pub use commands::index::report::{self, Report};
-pub use commands::index::{index, plan, run};
 pub use commands::layer_choice::LayerChoice;
 pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
 #[cfg(feature = "registry")]
 pub use commands::{check, push};
-pub use commands::{diff, doctor, files, gc, inspect, plan as estimate, verify};
+pub use commands::{diff, doctor, files, gc, inspect, plan, verify};
 pub use error::{Error, ErrorKind, RegistryTrouble, Taken};
-pub use layout::Layout;
 pub use layout::select::ImageFilter;
 pub use oci::digest::{Digest, ParseDigestError};
 pub use oci::platform::{ParsePlatformError, Platform};
 pub use oci::soci_version::{IndexVersion, V1Shape, V2Platform};
-pub use oci::{json, media_type};
+// For the fuzz targets; no part of what is promised.
+#[doc(hidden)]
+pub use oci::json;
+pub use oci::media_type;
 pub use progress::event;
 pub use soci::index::{self as soci_index, DEFAULT_BUILD_TOOL_IDENTIFIER};
 pub use soci::manifest::LayerTypes;

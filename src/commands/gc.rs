@@ -19,6 +19,7 @@ use crate::layout::reach::Search;
 use crate::layout::tree;
 use crate::oci::digest::Digest;
 use crate::progress::event::Observer;
+use crate::progress::steps::proceed;
 
 /// Version of the JSON form of a [`GcReport`].
 pub const GC_REPORT_VERSION: u32 = 1;
@@ -165,9 +166,7 @@ fn execute(
     observer: &dyn Observer,
 ) -> Result<(), Error> {
     layout.remove_leftovers()?;
-    if observer.cancelled() {
-        return Err(Error::Cancelled);
-    }
+    proceed(observer)?;
     if report.removed.is_empty() {
         return Ok(());
     }
@@ -179,9 +178,7 @@ fn execute(
         return Err(Error::Changed { path: layout.index_json() });
     }
     for blob in &report.removed {
-        if observer.cancelled() {
-            return Err(Error::Cancelled);
-        }
+        proceed(observer)?;
         layout.remove_blob(&blob.digest)?;
     }
     Ok(())

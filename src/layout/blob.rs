@@ -13,7 +13,7 @@ use crate::oci::digest::{Digest, Hasher};
 impl Layout {
     /// Where the blob of `digest` is.
     #[must_use]
-    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.hex())
     }
 

@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// A validated layout directory, for reading.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     pub(super) root: PathBuf,
 }
 
@@ -27,19 +27,19 @@ impl Layout {
 
     /// The directory.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.root
     }
 
     /// The file of the roots.
     #[must_use]
-    pub fn index_json(&self) -> PathBuf {
+    pub(crate) fn index_json(&self) -> PathBuf {
         self.root.join("index.json")
     }
 
     /// The directory of the blobs.
     #[must_use]
-    pub fn blobs(&self) -> PathBuf {
+    pub(crate) fn blobs(&self) -> PathBuf {
         self.root.join("blobs").join("sha256")
     }
 }

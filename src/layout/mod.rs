@@ -26,4 +26,4 @@ mod store;
 pub(crate) mod sync;
 pub(crate) mod tree;
 
-pub use directory::Layout;
+pub(crate) use directory::Layout;

@@ -18,7 +18,7 @@ impl Layout {
     /// # Errors
     /// [`Error::NotALayout`] with what it is instead, [`Error::LayoutVersion`], [`Error::Json`] or
     /// [`Error::Io`].
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(not_a_directory(path)),

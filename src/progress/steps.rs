@@ -101,3 +101,11 @@ impl ScanObserver for BlobProgress<'_> {
         self.slots.is_some_and(Slots::has_idle)
     }
 }
+
+/// Stops work that has no steps.
+///
+/// # Errors
+/// [`Error::Cancelled`] when the observer wants that.
+pub(crate) fn proceed(observer: &dyn Observer) -> Result<(), Error> {
+    if observer.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+}

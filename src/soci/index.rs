@@ -18,7 +18,7 @@
 //! }
 //!
 //! # let layout = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/layout.rs"));
-//! # let found = soci_layout::inspect::inspect(layout.path(), &Default::default())?;
+//! # let found = soci_layout::inspect::inspect(layout.path(), &Default::default(), &soci_layout::event::Silent)?;
 //! # let path = layout.path().join("blobs/sha256").join(found.images[0].layers[0].digest.hex());
 //! let layer: Vec<u8> = std::fs::read(path)?; // a tar archive, compressed with gzip
 //! let request = ScanRequest {

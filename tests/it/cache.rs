@@ -68,11 +68,8 @@ fn a_second_job_scans_nothing_and_writes_the_same() {
     let cache = filled();
     let before: Vec<_> = entries(cache.path()).iter().map(|p| fs::metadata(p).unwrap()).collect();
     let context = Context::fixture(FIXTURE);
-    let plan = soci_layout::plan(
-        &soci_layout::Layout::open(&context.layout()).unwrap(),
-        &with!(options(cache.path()), dry_run = true),
-        &Silent,
-    );
+    let dry_run = with!(options(cache.path()), dry_run = true);
+    let plan = soci_layout::index(&context.layout(), &dry_run, &Silent);
     let report = context.index(&options(cache.path())).unwrap();
     assert_eq!(numbers(&report), [LAYERS, 0, 0, 0]);
     assert_eq!(numbers(&plan.unwrap()), [LAYERS, 0, 0, 0]);

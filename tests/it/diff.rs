@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use soci_layout::diff::{Change, DiffOptions, Difference, diff};
+use soci_layout::event::Silent;
 use soci_layout::ztoc::Ztoc;
 use soci_layout::{IndexVersion, Options};
 
@@ -12,7 +13,7 @@ use crate::inspect::{run, stdout};
 use crate::verify::{change_zinfo, indexed, largest_ztoc, replace};
 
 fn compared(a: &Path, b: &Path) -> Difference {
-    diff(a, b, &DiffOptions::default()).unwrap()
+    diff(a, b, &DiffOptions::default(), &Silent).unwrap()
 }
 
 fn with(fixture: &str, change: impl FnOnce(&mut Options)) -> Context {
@@ -157,7 +158,7 @@ fn two_names_of_one_layout() {
     assert_eq!(files["examples"].as_array().unwrap().len(), 124);
     let options =
         with!(DiffOptions::default(), ref_a = Some("v2".into()), ref_b = Some("latest".into()));
-    let found = diff(&context.layout(), &context.layout(), &options).unwrap();
+    let found = diff(&context.layout(), &context.layout(), &options, &Silent).unwrap();
     assert!(found.same, "{found:?}");
     // A platform that one side has not.
     let options = with!(
@@ -166,9 +167,9 @@ fn two_names_of_one_layout() {
         ref_b = Some("v2".into()),
         platforms = vec!["linux/arm64".parse().unwrap()]
     );
-    let found = diff(&context.layout(), &context.layout(), &options).unwrap();
+    let found = diff(&context.layout(), &context.layout(), &options, &Silent).unwrap();
     assert_eq!(found.images.len(), 1);
     assert_eq!(found.images[0].change, Change::Removed);
     let nowhere = with!(options, platforms = vec!["linux/s390x".parse().unwrap()]);
-    assert!(diff(&context.layout(), &context.layout(), &nowhere).is_err());
+    assert!(diff(&context.layout(), &context.layout(), &nowhere, &Silent).is_err());
 }

@@ -99,6 +99,7 @@ fn linked_blobs_are_told_once_for_the_layout() {
         let inspected = soci_layout::inspect::inspect(
             &context.layout(),
             &soci_layout::inspect::InspectOptions::default(),
+            &Silent,
         )
         .expect_err("must be refused");
         assert!(inspected.to_string().contains(&told), "{inspected}");

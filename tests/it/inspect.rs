@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use soci_layout::event::Silent;
 use soci_layout::inspect::{Content, Eager, InspectOptions, Inspection, Problem, Shape, inspect};
 use soci_layout::report::LayerOutcome;
 use soci_layout::{Digest, Error, ImageFilter, IndexVersion, V1Shape};
@@ -31,7 +32,7 @@ pub(crate) fn stdout(output: Output) -> String {
 
 fn look(context: &Context) -> Inspection {
     let before = context.files();
-    let inspection = inspect(&context.layout(), &InspectOptions::default()).unwrap();
+    let inspection = inspect(&context.layout(), &InspectOptions::default(), &Silent).unwrap();
     assert_eq!(context.files(), before, "nothing is written");
     inspection
 }
@@ -156,7 +157,7 @@ fn names_and_platforms_narrow() {
                 platforms: platforms.iter().map(|platform| platform.parse().unwrap()).collect(),
             }
         );
-        inspect(&context.layout(), &options)
+        inspect(&context.layout(), &options, &Silent)
     };
     let sizes =
         |found: &Inspection| (found.roots.len(), found.images.len(), found.soci_indexes.len());
@@ -312,7 +313,7 @@ fn lists_of_referrers_without_their_image() {
     assert_eq!(found.images[0].lazy.layers, 4);
     // By name, the list comes along.
     let options = with!(InspectOptions::default(), images = named("v1"));
-    assert_eq!(inspect(&context.layout(), &options).unwrap().roots.len(), 2);
+    assert_eq!(inspect(&context.layout(), &options, &Silent).unwrap().roots.len(), 2);
     let mut index = context.index_json();
     index["manifests"].as_array_mut().unwrap().remove(0);
     context.write_index_json(&index.to_string());
@@ -334,7 +335,7 @@ fn damaged_documents() {
             let mut bytes = index.clone().into_bytes();
             bytes[position] ^= change;
             fs::write(context.layout().join("index.json"), bytes).unwrap();
-            match inspect(&context.layout(), &InspectOptions::default()) {
+            match inspect(&context.layout(), &InspectOptions::default(), &Silent) {
                 Ok(_) => views += 1,
                 Err(_) => errors += 1,
             }

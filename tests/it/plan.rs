@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use soci_layout::Options;
-use soci_layout::estimate::{Estimate, estimate};
 use soci_layout::event::Silent;
+use soci_layout::plan::{Estimate, estimate};
 use soci_layout::report::LayerOutcome;
 
 use crate::context::Context;

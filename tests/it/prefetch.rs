@@ -216,7 +216,8 @@ fn every_way_to_a_ztoc_gives_the_same_artifacts() {
     // Both versions list the same artifacts behind the zTOCs.
     let both = stack();
     both.index(&with!(options(&files), index_version = IndexVersion::Both)).unwrap();
-    let shown = inspect::inspect(&both.layout(), &inspect::InspectOptions::default()).unwrap();
+    let shown =
+        inspect::inspect(&both.layout(), &inspect::InspectOptions::default(), &Silent).unwrap();
     assert_eq!(shown.soci_indexes.len(), 2);
     for index in &shown.soci_indexes {
         assert_eq!(index.rejected, None);

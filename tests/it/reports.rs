@@ -13,10 +13,10 @@ use soci_layout::cache::Listing as CacheListing;
 use soci_layout::cache::Pruned;
 use soci_layout::diff::Difference;
 use soci_layout::doctor::Diagnosis;
-use soci_layout::estimate::Estimate;
 use soci_layout::files::Listing;
 use soci_layout::gc::GcReport;
 use soci_layout::inspect::Inspection;
+use soci_layout::plan::Estimate;
 use soci_layout::verify::Verification;
 use soci_layout::{RemoveReport, Report};
 

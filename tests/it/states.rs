@@ -159,7 +159,7 @@ fn every_media_type_with_every_content() {
             }
             let context = if lazy { image(&[(media_type, contents_of(name))]) } else { context };
             let estimate =
-                soci_layout::estimate::estimate(&context.layout(), &Context::options(), &Silent);
+                soci_layout::plan::estimate(&context.layout(), &Context::options(), &Silent);
             let estimate = estimate.unwrap_or_else(|error| panic!("{at}: plan: {error}"));
             let doubts = estimate.layers.iter().filter(|layer| layer.doubt.is_some()).count();
             assert!(lazy == (doubts == 0) || called == "zstd" || name.contains("gzip"), "{at}");
@@ -189,7 +189,7 @@ fn every_media_type_with_every_content() {
             {
                 assert_eq!(&told.reason, reason, "{at}");
             }
-            let seen = inspect(&context.layout(), &InspectOptions::default()).unwrap();
+            let seen = inspect(&context.layout(), &InspectOptions::default(), &Silent).unwrap();
             assert_eq!(seen.images[0].layers[0].lazy, lazy, "{at}");
         }
     }
@@ -382,7 +382,7 @@ fn a_ztoc_that_does_not_pay_is_not_written() {
     let any = with!(Context::options(), min_saving = 0);
     let report = context.index(&any).unwrap();
     let LayerOutcome::Indexed { ztoc } = &report.layers[0].outcome else { panic!("{report:?}") };
-    let seen = inspect(&context.layout(), &InspectOptions::default()).unwrap();
+    let seen = inspect(&context.layout(), &InspectOptions::default(), &Silent).unwrap();
     let head = seen.images[0].layers[0].ztoc.as_ref().unwrap().head.as_ref().unwrap();
     assert_eq!(head.largest_span, Some(ztoc.largest_span));
     let findings = verified(&context);

@@ -173,13 +173,7 @@ fn rooms_do_not_know_the_world_outside() {
 }
 
 /// `mod.rs` files that hold logic, with the most lines they may have. The list only gets shorter, and so do they.
-const LOGIC_IN_MOD: [(&str, usize); 5] = [
-    ("cli/args/mod.rs", 97),
-    ("commands/diff/mod.rs", 347),
-    ("commands/inspect/mod.rs", 130),
-    ("commands/plan/mod.rs", 262),
-    ("oci/json/mod.rs", 71),
-];
+const LOGIC_IN_MOD: [(&str, usize); 1] = [("commands/plan/mod.rs", 262)];
 
 #[test]
 fn mod_files_explain_and_re_export() {

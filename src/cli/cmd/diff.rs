@@ -18,8 +18,11 @@ pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Result<Exit, Exit> {
         }
     };
     let b = args.b.as_ref().unwrap_or(&args.a);
-    let difference =
-        soci_layout::diff::diff(&args.a, b, &options).map_err(|error| talk.failed(&error))?;
+    let difference = talk.watch(
+        false,
+        |_| &[],
+        |progress| soci_layout::diff::diff(&args.a, b, &options, progress),
+    )?;
     let data = if args.json {
         json::document(&difference)
     } else {

@@ -1,5 +1,7 @@
 //! `soci-layout inspect`.
 
+use soci_layout::inspect::{Inspection, inspect};
+
 use super::super::args::{InspectArgs, Progress};
 use super::super::exit::Exit;
 use super::super::talk::Talk;
@@ -10,11 +12,11 @@ use crate::cli::show::printer::Printer;
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<Exit, Exit> {
     let talk = Talk::start(Some(Progress::Quiet), true, printer)?;
-    let inspection = soci_layout::inspect::inspect(&args.layout, &args.options())
-        .map_err(|error| talk.failed(&error))?;
-    for warning in &inspection.warnings {
-        talk.warning(warning);
-    }
+    let inspection = talk.watch(
+        false,
+        |inspection: &Inspection| &inspection.warnings,
+        |progress| inspect(&args.layout, &args.options(), progress),
+    )?;
     let data = if args.json {
         json::document(&inspection)
     } else {

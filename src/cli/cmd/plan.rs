@@ -1,6 +1,6 @@
 //! `soci-layout plan`.
 
-use soci_layout::estimate::{Estimate, estimate};
+use soci_layout::plan::{Estimate, estimate};
 
 use super::super::args::PlanArgs;
 use super::super::exit::Exit;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use soci_layout::estimate::{Estimate, LayerEstimate};
+use soci_layout::plan::{Estimate, LayerEstimate};
 use soci_layout::report::{LayerOutcome, LayerReport};
 use soci_layout::{Digest, Options};
 

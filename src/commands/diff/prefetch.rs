@@ -1,11 +1,12 @@
 //! Prefetch artifacts on both sides: which spans of a layer are fetched ahead.
 
+use super::contrast::Both;
 use super::report::{Contrast, LayerDifference};
-use super::{Both, Side};
+use super::side::Side;
 use crate::commands::inspect::Image;
 use crate::oci::digest::Digest;
 
-impl Both {
+impl Both<'_> {
     /// Adds to each layer how its prefetch artifacts differ.
     pub(super) fn prefetch(
         &self,

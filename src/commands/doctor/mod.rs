@@ -1,6 +1,6 @@
 //! Says what keeps the images of a layout from starting lazily, and the option or command that changes it.
 //!
-//! Nothing is decided here: [`crate::inspect`] says what is lazy and what is there, [`crate::estimate`] what an
+//! Nothing is decided here: [`crate::inspect`] says what is lazy and what is there, [`crate::plan`] what an
 //! indexing run would do with the rest. The doctor puts the two side by side and adds what to do.
 
 mod attachments;

@@ -34,4 +34,4 @@ mod settle;
 mod skip;
 mod stage;
 
-pub use run::{index, plan, run};
+pub use run::index;

@@ -13,7 +13,7 @@ use crate::oci::digest::Digest;
 /// Version of the JSON form.
 pub const REPORT_VERSION: u32 = 1;
 
-/// The whole outcome of [`crate::run()`].
+/// The whole outcome of [`crate::index()`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {

@@ -29,36 +29,35 @@ use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
 use crate::soci::new_image::NewImage;
 
-/// Indexes the layout directory at `path`: [`Layout::open`], then [`plan`] or [`run`] as
-/// [`Options::dry_run`] says.
+/// Indexes the images of the layout directory at `path`. With [`Options::dry_run`] nothing is locked, scanned or
+/// written: the report says which images and layers it would be, what is reused, what is skipped and why.
+/// Events go to `observer`, from several threads.
 ///
 /// # Errors
 /// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
 pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
     let layout = Layout::open(path)?;
-    if options.dry_run { plan(&layout, options, observer) } else { run(&layout, options, observer) }
-}
-
-/// Says what [`run`] would do: which images and layers, what is reused, what is skipped and why.
-/// Nothing is locked, scanned or written.
-///
-/// # Errors
-/// Everything that makes the run fail before it scans.
-pub fn plan(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
-    timed(options, || plan_steps(layout, options, &Steps::new(observer)))
-}
-
-/// Indexes the images of a layout. Events go to `observer`, from several threads.
-///
-/// # Errors
-/// [`Error`]; the layout is then as before, apart from blobs that nothing refers to.
-pub fn run(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
+    let steps = Steps::new(observer);
     timed(options, || {
-        let layout = LockedLayout::new(layout.clone(), &|| observer.cancelled())?;
-        layout.remove_leftovers()?;
-        let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
-        run_made(&layout, layout.path(), (&early, &cache), options, &Steps::new(observer))
+        if options.dry_run {
+            dry_run(&layout, options, &steps)
+        } else {
+            run(layout, options, &steps, observer)
+        }
     })
+}
+
+/// Takes the lock of a layout and indexes it.
+fn run(
+    layout: Layout,
+    options: &Options,
+    steps: &Steps<'_>,
+    observer: &dyn Observer,
+) -> Result<Report, Error> {
+    let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
+    layout.remove_leftovers()?;
+    let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
+    run_made(&layout, layout.path(), (&early, &cache), options, steps)
 }
 
 pub(crate) fn timed(
@@ -99,7 +98,8 @@ pub(in crate::commands) fn resolve(
     })
 }
 
-fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
+/// Says what [`run`] would do.
+fn dry_run(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
     let tree = resolve(layout, layout.path(), steps)?;
     let selection = images::select(&tree, options, layout.path())?;
     let layers = Layers::find(layout, &tree, &selection, options)?;

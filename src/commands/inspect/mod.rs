@@ -8,88 +8,14 @@
 mod blobs;
 mod image;
 mod report;
+mod run;
 mod soci;
 mod walk;
 
-use std::collections::HashSet;
-use std::path::Path;
-
 pub use crate::commands::share::Share;
-use crate::error::Error;
-use crate::layout::Layout;
-use crate::layout::select::ImageFilter;
-use crate::layout::tree::{self, Content as Found, Node, Tree};
-use blobs::Broken;
 pub use report::{
     Blob, Blobs, BrokenBlob, Content, Eager, Entry, INSPECTION_VERSION, Image, Inspection, Layer,
     Prefetch, Problem, Shape, SociIndex, SociVersion, Ztoc, ZtocHead,
 };
-
-/// What to look at.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct InspectOptions {
-    /// The images; without names, all entries.
-    pub images: ImageFilter,
-}
-
-/// Looks into the layout directory at `path`. Nothing is locked or written.
-///
-/// # Errors
-/// [`Error`] when there is no layout, when its `index.json` cannot be read, or for a name or platform that
-/// it does not have. Everything else that is wrong is shown.
-pub fn inspect(path: &Path, options: &InspectOptions) -> Result<Inspection, Error> {
-    let layout = Layout::open(path)?;
-    let tree = tree::read_all(&layout)?;
-    look(&layout, &tree, &options.images)
-}
-
-/// Looks at a tree that was read by [`tree::read_all`].
-pub(crate) fn look(
-    layout: &Layout,
-    tree: &Tree,
-    filter: &ImageFilter,
-) -> Result<Inspection, Error> {
-    let roots = wanted_roots(tree, filter)?;
-    let mut broken = Broken::default();
-    let mut soci_indexes = soci::find(layout, &roots, &mut broken);
-    let images = image::find(layout, &roots, filter, &mut soci_indexes, &mut broken);
-    let mut platforms = Vec::new();
-    for root in &roots {
-        root.visit(&mut |node| {
-            if let Found::Image(image) = &node.content {
-                platforms.push(&image.platform);
-            }
-        });
-    }
-    filter.check_platforms(&platforms)?;
-    let wanted: HashSet<_> = images.iter().map(|image| image.digest).collect();
-    let narrowed = !filter.platforms.is_empty();
-    if narrowed {
-        soci_indexes.retain(|soci| soci.images.iter().any(|image| wanted.contains(image)));
-    }
-    Ok(Inspection {
-        version: INSPECTION_VERSION,
-        roots: walk::entries(&roots, narrowed.then_some(&wanted), &mut broken),
-        image_index: tree.is_image_index(),
-        images,
-        soci_indexes,
-        blobs: blobs::all(layout, tree, broken)?,
-        warnings: tree.warnings.clone(),
-    })
-}
-
-/// The entries with one of these names, all other entries of the same digests, and the lists of what
-/// refers to something below them.
-fn wanted_roots<'a>(tree: &'a Tree, filter: &ImageFilter) -> Result<Vec<&'a Node>, Error> {
-    let Some(named) = filter.named(tree, |_| true)? else {
-        return Ok(tree.roots.iter().collect());
-    };
-    let is_wanted = |node: &Node| node.known().is_some_and(|d| named.contains(&d.digest));
-    let mut below = HashSet::new();
-    for root in tree.roots.iter().filter(|root| is_wanted(root)) {
-        root.visit(&mut |node| below.extend(node.known().map(|descriptor| descriptor.digest)));
-    }
-    let lists = |node: &Node| matches!(&node.content, Found::Referrers { subject, .. } if below.contains(subject));
-    Ok(tree.roots.iter().filter(|root| is_wanted(root) || lists(root)).collect())
-}
+pub(crate) use run::look;
+pub use run::{InspectOptions, inspect};

@@ -1,6 +1,6 @@
 //! Says before a run what it would do, how long it would take, and how large the zTOCs would be.
 //!
-//! What would be done is [`crate::plan`]. Times come from scanning the first part of the largest layers, here
+//! What would be done is a dry run of [`crate::index()`]. Times come from scanning the first part of the largest layers, here
 //! and now, with the run's own code; then the run's schedule is played through. Processor time is what is
 //! measured, so that other work on the machine does not count; how much it delayed the measurement is said
 //! beside it. Layers whose later part is unlike the first make the estimate wrong.
@@ -11,6 +11,7 @@ mod schedule;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::commands::index::index;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport};
 use crate::error::Error;
@@ -36,15 +37,15 @@ const TAR_SPAN_COST: u64 = 80;
 /// Estimates an indexing run of the layout directory at `path`. Nothing is locked or written.
 ///
 /// # Errors
-/// As [`crate::plan`], and when a layer cannot be read.
+/// As [`crate::index()`], and when a layer cannot be read.
 pub fn estimate(
     path: &Path,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Estimate, Error> {
-    let layout = Layout::open(path)?;
     let options = Options { dry_run: true, ..options.clone() };
-    let plan = crate::commands::index::plan(&layout, &options, observer)?;
+    let plan = index(path, &options, observer)?;
+    let layout = Layout::open(path)?;
     let reads = |layer: &&LayerReport| match layer.outcome {
         LayerOutcome::Pending => true,
         LayerOutcome::Reused { .. } => !options.trust_blobs,
