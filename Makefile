@@ -59,8 +59,10 @@ demo:
 setup:
 	tests/setup.sh
 
-# In this order a mistake is told as early as possible.
-test: setup check api unit pictures-check peer push e2e determinism faults fuzz-smoke
+# In this order a mistake is told as early as possible. The suites that follow wait for programs half of their time,
+# so two run at once; each tells its output when it has ended.
+test: setup check api unit pictures-check
+	$(MAKE) --jobs=2 --output-sync=target peer push determinism faults e2e fuzz-smoke
 
 # What needs nothing but Rust, before each commit.
 quick: lint unit

@@ -107,7 +107,7 @@ impl Walk<'_, '_> {
             pax: pax.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect(),
         };
         let size = header.size;
-        let member = policy::judge(&header).map_err(|no| at.refuse(no.problem, no.hint))?;
+        let member = policy::classify(&header).map_err(|no| at.refuse(no.problem, no.hint))?;
         self.position.expect_content();
         match member {
             Member::Directory => Ok(()),

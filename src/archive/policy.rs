@@ -102,7 +102,7 @@ const ONE_LAYOUT: &str =
     "make it of the layout itself: tar -C DIR -cf ARCHIVE . (buildx: type=oci,dest=ARCHIVE)";
 
 /// Decides about one member.
-pub(super) fn judge(header: &Header<'_>) -> Result<Member, Refusal> {
+pub(super) fn classify(header: &Header<'_>) -> Result<Member, Refusal> {
     check_pax(header)?;
     let name = path(header.name)?;
     if is_dir_transport(name, header.kind) {
@@ -295,7 +295,7 @@ mod tests {
 
     fn refused(header: &Header<'_>, part: &str) {
         let name = String::from_utf8_lossy(header.name);
-        match judge(header) {
+        match classify(header) {
             Err(refusal) => assert!(refusal.problem.contains(part), "{name}: {}", refusal.problem),
             Ok(member) => panic!("{name}: {member:?} instead of {part:?}"),
         }
@@ -323,7 +323,7 @@ mod tests {
             ("blobs/sha512", b'5', Member::Directory),
             ("ingest/", b'5', Member::Directory),
         ] {
-            assert_eq!(judge(&header(name.as_bytes(), kind)), Ok(expected), "{name}");
+            assert_eq!(classify(&header(name.as_bytes(), kind)), Ok(expected), "{name}");
         }
     }
 
@@ -417,11 +417,11 @@ mod tests {
     #[test]
     fn sizes_must_agree() {
         let size = |size, size_alone| Header { size, size_alone, ..header(b"index.json", b'0') };
-        assert!(judge(&size(7, 7)).is_ok());
+        assert!(classify(&size(7, 7)).is_ok());
         // As Go writes what the header cannot hold, and as others do.
-        assert!(judge(&size(1 << 33, 0)).is_ok());
-        assert!(judge(&size(1 << 33, MAX_OCTAL_SIZE)).is_ok());
-        assert!(judge(&size(1 << 33, 1 << 33)).is_ok());
+        assert!(classify(&size(1 << 33, 0)).is_ok());
+        assert!(classify(&size(1 << 33, MAX_OCTAL_SIZE)).is_ok());
+        assert!(classify(&size(1 << 33, 1 << 33)).is_ok());
         for (by_pax, by_header) in
             [(512, 0), (0, 512), (1024, 512), (MAX_OCTAL_SIZE, 0), (1 << 33, 512)]
         {
@@ -435,7 +435,7 @@ mod tests {
             pax: pax.to_vec(),
             ..header(b"index.json", b'0')
         };
-        assert!(judge(&with(&[(b"mtime", b"1.5"), (b"SCHILY.xattr.user.x", b"y")])).is_ok());
+        assert!(classify(&with(&[(b"mtime", b"1.5"), (b"SCHILY.xattr.user.x", b"y")])).is_ok());
         refused(&with(&[(b"GNU.sparse.size", b"1")]), "sparse");
         refused(&with(&[(b"path", b"a"), (b"path", b"b")]), "twice");
         refused(&with(&[(b"path", b"a\0b")]), "zero byte");

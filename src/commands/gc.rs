@@ -100,10 +100,10 @@ pub fn gc(path: &Path, options: &GcOptions, observer: &dyn Observer) -> Result<G
         layout.refuse_external_blobs()?;
     }
     let mut report = if options.dry_run {
-        plan(&layout, options)?.0
+        find_unreferenced(&layout, options)?.0
     } else {
         let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
-        let (report, index_json) = plan(&layout, options)?;
+        let (report, index_json) = find_unreferenced(&layout, options)?;
         execute(&layout, &report, &index_json, observer)?;
         report
     };
@@ -112,7 +112,7 @@ pub fn gc(path: &Path, options: &GcOptions, observer: &dyn Observer) -> Result<G
 }
 
 /// The plan, and the `index.json` it is made from.
-fn plan(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Error> {
+fn find_unreferenced(layout: &Layout, options: &GcOptions) -> Result<(GcReport, String), Error> {
     // Listed first: a blob that comes while the documents are read is not in the list.
     let now = SystemTime::now();
     let files = layout.stored_files()?;

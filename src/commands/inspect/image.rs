@@ -42,7 +42,7 @@ pub(super) fn find(
                 if !filter.wants(&image.platform) {
                     return None;
                 }
-                let look = Look { layout, digest: descriptor.digest, image };
+                let look = ImageReader { layout, digest: descriptor.digest, image };
                 let mut image = look.image(&own, soci_indexes, broken);
                 image.attestations =
                     attestations.get(&descriptor.digest).cloned().unwrap_or_default();
@@ -125,13 +125,13 @@ fn attestations(roots: &[&Node]) -> BTreeMap<Digest, Vec<Digest>> {
     found
 }
 
-struct Look<'a> {
+struct ImageReader<'a> {
     layout: &'a Layout,
     digest: Digest,
     image: &'a Found,
 }
 
-impl Look<'_> {
+impl ImageReader<'_> {
     fn image(&self, own: &[usize], soci_indexes: &[SociIndex], broken: &mut Broken) -> Image {
         let own: Vec<&SociIndex> = own.iter().map(|position| &soci_indexes[*position]).collect();
         let named = self.image.soci_v2.as_ref();

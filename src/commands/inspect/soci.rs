@@ -19,7 +19,7 @@ use crate::soci::prefetched::parse;
 
 /// All SOCI indexes below `roots`, each once. Their images are not known yet.
 pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec<SociIndex> {
-    let mut look = Look { layout, broken, heads: HashMap::new() };
+    let mut look = IndexReader { layout, broken, heads: HashMap::new() };
     let mut list: Vec<SociIndex> = Vec::new();
     let mut places: HashMap<Digest, usize> = HashMap::new();
     for root in roots {
@@ -46,14 +46,14 @@ pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec
     list
 }
 
-struct Look<'a> {
+struct IndexReader<'a> {
     layout: &'a Layout,
     broken: &'a mut Broken,
     /// What was seen of each zTOC; several indexes may list the same.
     heads: HashMap<(Digest, u64), Result<ZtocHead, Problem>>,
 }
 
-impl Look<'_> {
+impl IndexReader<'_> {
     fn index(&mut self, descriptor: &Descriptor, soci: &Found) -> SociIndex {
         let Descriptor { digest, size, .. } = *descriptor;
         let blob = self.layout.read_blob(&digest, size, MAX_MANIFEST_SIZE).ok().flatten();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::ZtocKey;
-use super::watched::{Attributes, NodeId, Seen, Watched, Word};
+use super::watched::{Attributes, NodeId, Seen, Watched, Effect};
 use crate::oci::digest::Digest;
 
 /// An image's layers, lowest first.
@@ -85,17 +85,17 @@ impl Stack {
         seen: &BTreeMap<Digest, Seen>,
     ) -> Option<(Digest, Attributes)> {
         let word = |layer: &StackLayer| {
-            seen.get(&layer.digest).map_or(Word::Gone, |seen| watched.word(seen, node))
+            seen.get(&layer.digest).map_or(Effect::Gone, |seen| watched.effect(seen, node))
         };
         // What a layer above has in its place is seen; one that is removed here as well is a new one.
-        if self.layers[position..].iter().any(|layer| word(layer) != Word::Nothing) {
+        if self.layers[position..].iter().any(|layer| word(layer) != Effect::Nothing) {
             return None;
         }
         for layer in self.layers[..position].iter().rev() {
             match word(layer) {
-                Word::Nothing => {}
-                Word::Gone => return None,
-                Word::Directory(attributes) => {
+                Effect::Nothing => {}
+                Effect::Gone => return None,
+                Effect::Directory(attributes) => {
                     let differs = attributes != Attributes::MADE_UP;
                     return differs.then_some((layer.digest, attributes));
                 }

@@ -9,8 +9,8 @@ use crate::ztoc::toc::{FileRef, FileType, Toc};
 
 /// Bytes that a directory takes in the tree, besides its name.
 const NODE_COST: usize = 128;
-/// Bytes that a layer's word about a directory takes.
-const STATE_COST: usize = 64;
+/// Bytes that a layer's marks of a directory take.
+const MARKS_COST: usize = 64;
 
 /// Memory that may be used, counted by several threads. What is taken in all does not depend on their order,
 /// so neither does whether it is spent.
@@ -145,38 +145,38 @@ impl Watched {
             if self.budget.is_spent() {
                 return Seen::default();
             }
-            let state = seen.states.entry(node).or_insert_with(|| {
-                self.budget.take(STATE_COST);
-                State::default()
+            let marks = seen.marks.entry(node).or_insert_with(|| {
+                self.budget.take(MARKS_COST);
+                Marks::default()
             });
             match removes {
-                Some(Whiteout::Opaque) => state.opaque = true,
-                Some(Whiteout::Of(_)) => state.whiteout = true,
+                Some(Whiteout::Opaque) => marks.opaque = true,
+                Some(Whiteout::Of(_)) => marks.whiteout = true,
                 // A later entry replaces an earlier one.
-                None => state.entry = Some(Entry::new(&file)),
+                None => marks.last = Some(Last::new(&file)),
             }
         }
         seen
     }
 
     /// What a layer leaves of a directory.
-    pub(super) fn word(&self, seen: &Seen, node: NodeId) -> Word {
-        let state = |id: NodeId| seen.states.get(&id).copied().unwrap_or_default();
-        let own = state(node);
+    pub(super) fn effect(&self, seen: &Seen, node: NodeId) -> Effect {
+        let marks = |id: NodeId| seen.marks.get(&id).copied().unwrap_or_default();
+        let own = marks(node);
         let (mut removed, mut unreachable) = (own.whiteout, false);
         for above in self.upwards(node).skip(1) {
-            let above = state(above);
+            let above = marks(above);
             removed |= above.whiteout || above.opaque;
-            unreachable |= above.entry == Some(Entry::Other);
+            unreachable |= above.last == Some(Last::Other);
         }
-        removed |= state(ROOT).opaque;
-        match own.entry {
-            _ if unreachable => Word::Gone,
+        removed |= marks(ROOT).opaque;
+        match own.last {
+            _ if unreachable => Effect::Gone,
             // A name beside its whiteout is a new one.
-            Some(Entry::Directory(attributes)) => Word::Directory(attributes),
-            Some(Entry::Other) => Word::Gone,
-            None if removed => Word::Gone,
-            None => Word::Nothing,
+            Some(Last::Directory(attributes)) => Effect::Directory(attributes),
+            Some(Last::Other) => Effect::Gone,
+            None if removed => Effect::Gone,
+            None => Effect::Nothing,
         }
     }
 }
@@ -184,12 +184,12 @@ impl Watched {
 /// What a layer says about watched directories.
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Seen {
-    states: BTreeMap<NodeId, State>,
+    marks: BTreeMap<NodeId, Marks>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
-    entry: Option<Entry>,
+struct Marks {
+    last: Option<Last>,
     /// Whether a whiteout names it.
     whiteout: bool,
     /// Whether it has an opaque marker.
@@ -197,12 +197,12 @@ struct State {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
+enum Last {
     Directory(Attributes),
     Other,
 }
 
-impl Entry {
+impl Last {
     fn new(file: &FileRef<'_>) -> Self {
         match file.file_type() {
             FileType::Directory => Self::Directory(Attributes::new(file)),
@@ -211,9 +211,9 @@ impl Entry {
     }
 }
 
-/// A layer's word about a directory.
+/// A layer's effect on a directory of the layers below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Effect {
     /// Lower layers decide.
     Nothing,
     /// It is there and has these attributes.
