@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help dist hands pictures pictures-check build demo test quick bench check lint features api msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist hands hands-of owner pictures pictures-check build demo test quick bench check lint features api msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -14,6 +14,8 @@ help:
 	@echo "make dist   what a release consists of, in dist/: archives, install.sh, SBOM, checksums"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make hands  make dist for this machine, installed on loopback, the action's steps and the recipes run (minutes)"
+	@echo "make hands-of RELEASE=dist  the same with a release that is there"
+	@echo "make owner OWNER=name  who publishes it, in Cargo.toml and in what people copy from the pages"
 	@echo "make pictures  draws docs/pictures anew from what the program makes"
 	@echo "make e2e    the images in containerd with soci-snapshotter (root, /dev/fuse); E2E='-runs 3 -only containers'"
 	@echo "make start  how soon four real images are started and ready, lazily and not; START='--runs 1 --only elasticsearch --link 12.5'"
@@ -38,8 +40,18 @@ dist:
 hands: export DIST := .work/dist-here
 hands:
 	.github/packaging/dist.sh $(shell uname -m)-unknown-linux-musl
-	python3 -B tests/hands/run.py .work/dist-here .work/bin
-	python3 -B tests/hands/people.py .work/dist-here .work/bin
+	$(MAKE) hands-of RELEASE=$(DIST)
+
+# The same with what `make dist` left. Needs tests/setup.sh hands.
+RELEASE ?= dist
+hands-of:
+	python3 -B tests/hands/run.py $(RELEASE) .work/bin
+	python3 -B tests/hands/people.py $(RELEASE) .work/bin
+
+# Who publishes it: Cargo.toml says it, and what people copy from the pages repeats it (tests/it/docs.rs holds them together).
+owner:
+	@test -n "$(OWNER)" || { echo "make owner OWNER=name"; exit 2; }
+	sed -i -E 's#(github\.com/|uses: |github:)[A-Za-z0-9-]+/soci-layout#\1$(OWNER)/soci-layout#; s#(repo_owner: ).*#\1$(OWNER)#' Cargo.toml README.md docs/recipes/*.md
 
 # The pictures of the documentation, from what the program makes.
 pictures: build

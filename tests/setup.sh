@@ -3,10 +3,10 @@
 #
 #   tests/setup.sh            packages, push tools, containerd, cargo-deny, cargo-public-api, typos, Go modules
 #   tests/setup.sh demo       only what building and the demonstration need
+#   tests/setup.sh hands      what `make hands` needs: push tools, BuildKit, other builders, cosign
 #   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
 #   SKIP_PUBLIC_API=1 ...     leave cargo-public-api out (likewise); make api then leaves its comparison out, and says so
 #   SKIP_TYPOS=1 ...          leave typos out (likewise)
-#   SKIP_COSIGN=1 ...         leave cosign out (likewise); make hands then leaves the signing out, and says so
 #
 # Packages come from apt (Debian 12 and its relatives). On any other system the
 # script installs everything else and lists the commands and headers to provide.
@@ -18,6 +18,9 @@ REGCTL=github.com/regclient/regclient/cmd/regctl@v0.11.7
 BUILDX=github.com/docker/buildx/cmd/buildx@v0.38.2
 COSIGN=github.com/sigstore/cosign/v3/cmd/cosign@v3.1.1
 ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+BUILDKIT=github.com/moby/buildkit/cmd/buildkitd@v0.34.2
+KO=github.com/google/ko@v0.19.1
+UMOCI=github.com/opencontainers/umoci/cmd/umoci@v0.6.0
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
 TYPOS=1.52.0
@@ -50,6 +53,11 @@ apt_packages() {
   packages+=(zlib1g-dev git python3 python3-yaml python3-jsonschema strace curl valgrind)
   # A release: static binaries.
   packages+=(musl-tools)
+  # Builders of docs/recipes/builders.md.
+  if [ "$for" = hands ]; then
+    apt_install "${packages[@]}" skopeo docker-registry runc podman buildah crun maven
+    return
+  fi
   # Writers of gzip and tar in many dialects: bgzip is in tabix, igzip in isal,
   # libdeflate-gzip in libdeflate-tools, bsdtar in libarchive-tools.
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)
@@ -116,6 +124,10 @@ check_commands() {
     have "$c" || missing+=("command $c")
   done
   if [ "$for" = demo ]; then return; fi
+  if [ "$for" = hands ]; then
+    for c in python3 skopeo docker-registry runc; do have "$c" || missing+=("command $c"); done
+    return
+  fi
   for c in git python3 strace pigz zopfli libdeflate-gzip igzip bsdtar bgzip skopeo docker-registry \
     qemu-x86_64 qemu-aarch64 aarch64-linux-gnu-gcc; do
     have "$c" || missing+=("command $c")
@@ -180,6 +192,19 @@ go_tool() {
   fi
   say "${package##*/}: building $version"
   GOBIN=$bin go install "$1"
+}
+
+# The same for modules that replace or exclude others, which `go install` refuses: built as a dependency.
+go_dependency() {
+  local package=${1%@*} build
+  if go version -m "$bin/${package##*/}" 2>/dev/null | awk '$1 == "dep" { print $2 "@" $3 }' | grep -q "^${package%%/cmd/*}@${1#*@}$"; then
+    say "${package##*/}: ${1#*@} is there"
+    return
+  fi
+  say "${package##*/}: building ${1#*@}"
+  build=$(mktemp -d)
+  (cd "$build" && go mod init tools >/dev/null 2>&1 && go get "$1" >/dev/null 2>&1 && go build -o "$bin/${package##*/}" "$package")
+  rm -rf "$build"
 }
 
 cargo_deny() {
@@ -263,13 +288,19 @@ fi
 check_commands
 check_rust
 if [ "$for" = demo ]; then finish "done"; fi
+if [ "$for" = hands ]; then
+  if check_go; then
+    for tool in "$CRANE" "$ORAS" "$REGCTL" "$BUILDX" "$ACTIONLINT" "$COSIGN" "$KO"; do go_tool "$tool"; done
+    for tool in "$BUILDKIT" "$UMOCI"; do go_dependency "$tool"; done
+  fi
+  check_jsonschema
+  finish "done; what make hands needs is in .work/bin"
+fi
 if check_go; then
   go_tool "$CRANE"
   go_tool "$ORAS"
   go_tool "$REGCTL"
   go_tool "$BUILDX"
-  go_tool "$ACTIONLINT"
-  if [ -z "${SKIP_COSIGN:-}" ]; then go_tool "$COSIGN"; else say "cosign: left out as asked"; fi
   containerd=$(cd "$repo/tests/peer" && go list -m -f '{{.Version}}' "$CONTAINERD")
   for tool in containerd ctr containerd-shim-runc-v2; do
     go_tool "$CONTAINERD/cmd/$tool@$containerd"
@@ -287,6 +318,5 @@ fi
 cargo_deny
 public_api
 typos
-check_jsonschema
 
 finish "done; push tools, containerd, cargo-deny and typos are in .work/bin"

@@ -5,7 +5,7 @@
 #
 #   dist.sh [TARGET ...]       default: every target that can be linked here
 #
-# SOCI_LAYOUT_BASE     where releases of this project are, for install.sh
+# SOCI_LAYOUT_BASE     where releases of this project are, for install.sh (default: those of Cargo.toml's repository)
 # SOURCE_DATE_EPOCH    time stamps in archives (default: the commit's)
 # DIST                 where to put it (default: dist)
 set -euo pipefail
@@ -14,6 +14,9 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$repo/.github/packaging
 cd "$repo"
 dist=${DIST:-dist}
+# Not while nobody publishes it: install.sh then asks for --base.
+repository=$(sed -n 's/^repository = "\(.*\)"/\1/p' Cargo.toml)
+case $repository in */OWNER/*) ;; *) : "${SOCI_LAYOUT_BASE:=$repository/releases}" ;; esac
 : "${SOCI_LAYOUT_BASE:=}"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}

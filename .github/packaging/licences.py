@@ -11,7 +11,8 @@ NAMES = re.compile(r"^(licen[cs]e|copying|notice|unlicense|copyright)", re.IGNOR
 
 def texts(package):
     folder = pathlib.Path(package["manifest_path"]).parent
-    files = sorted(f for f in folder.iterdir() if f.is_file() and NAMES.match(f.name))
+    # Also below: code that a crate took over has texts of its own there (ring: fiat).
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and NAMES.match(f.name))
     return [(f.name, f.read_text(encoding="utf-8", errors="replace").strip()) for f in files]
 
 

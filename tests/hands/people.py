@@ -3,11 +3,13 @@
 
     people.py BINARY WORK_BIN       BINARY may also be a directory with a release, as `make dist` leaves it
 
-Each page has a folder with an export and a registry on loopback of its own, under the host name that the page uses.
+Each page has a folder and a registry on loopback of its own, under the host name that the page uses, and in the folder what its
+first lines take for granted: a Dockerfile, or an export of BuildKit.
 """
 
 import json
 import pathlib
+import platform
 import re
 import shutil
 import sys
@@ -15,7 +17,7 @@ import tarfile
 import tempfile
 
 import common
-from common import blocks, check, layouts, registry, run, shell
+from common import blocks, buildkit, check, exported, registry, run, shell, source
 
 # Every page of docs/ that has `sh` blocks is here; tests/it/docs.rs holds that.
 PAGES = ["moving", "quickstart.ja", "signing", "troubleshooting"]
@@ -28,26 +30,25 @@ docker buildx imagetools create --prefer-index=false -t example.com/app:v1 oci-l
 
 
 def here(block, host):
-    """An image cannot be built here: the layout is there. Loopback has no TLS, which oras wants to be told."""
-    lines = [line for line in block.splitlines() if not line.startswith("docker buildx build")]
-    script = re.sub(r"\boras (attach|discover)\b", r"oras \1 --plain-http", "\n".join(lines))
-    return script.replace("example.com", host)
+    """Loopback has no TLS, which oras wants to be told."""
+    return re.sub(r"\boras (attach|discover)\b", r"oras \1 --plain-http", block).replace("example.com", host)
 
 
-def play(page, folder, made, binary, binaries):
+def play(page, folder, made, binary, binaries, builder):
     place = folder / page
-    place.mkdir()
-    shutil.copytree(made, place / "oci-dir")
-    (place / "sbom.spdx.json").write_text("{}")
     found = blocks(f"docs/{page}.md", "sh")
+    if any("buildx build" in block for block in found):
+        source(place)
+    else:
+        shutil.copytree(made, place / "oci-dir")
+    (place / "sbom.spdx.json").write_text("{}")
     check(f"docs/{page}.md has lines to run", bool(found))
     with registry(place) as host:
         for number, block in enumerate([BEFORE.get(page, ""), *found]):
             if "cosign" in block and not shutil.which("cosign", path=binaries):
                 print(f"left out: block {number} of docs/{page}.md needs cosign", flush=True)
                 continue
-            shutil.rmtree(place / "bin", ignore_errors=True)
-            done = shell(here(block, host), place, binary, binaries, {"COSIGN_PASSWORD": ""})
+            done = shell(here(block, host), place, binary, binaries, {"COSIGN_PASSWORD": "", **builder})
             check(f"block {number} of docs/{page}.md runs", done.returncode == 0, done.stdout + done.stderr)
         digest = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/app:v1"]).stdout.strip()
         root = json.loads((place / "oci-dir/index.json").read_text())["manifests"][0]["digest"]
@@ -56,7 +57,7 @@ def play(page, folder, made, binary, binaries):
 
 def unpacked(release, folder):
     """The program of a release for this machine."""
-    with tarfile.open(next(release.glob("soci-layout-*.tar.gz"))) as archive:
+    with tarfile.open(next(release.glob(f"soci-layout-*-{platform.machine()}-unknown-linux-musl.tar.gz"))) as archive:
         member = next(m for m in archive.getmembers() if m.name.endswith("/soci-layout"))
         (folder / "soci-layout").write_bytes(archive.extractfile(member).read())
     (folder / "soci-layout").chmod(0o755)
@@ -69,9 +70,10 @@ def main():
         folder = pathlib.Path(name)
         if binary.is_dir():
             binary = unpacked(binary, folder)
-        made = layouts(folder)
-        for page in PAGES:
-            play(page, folder, made, binary, binaries)
+        with buildkit(folder, binaries) as builder:
+            made = exported(folder, binaries, builder)
+            for page in PAGES:
+                play(page, folder, made, binary, binaries, builder)
     print(f"{common.PASSED} passed, {len(common.FAILED)} failed")
     return 1 if common.FAILED else 0
 

@@ -1,64 +1,39 @@
-"""The pages of docs/recipes, run as they stand there, against a registry on loopback.
+"""The pages of docs/recipes, run as they stand there: builds in a BuildKit, pushes to a registry on loopback.
 
-There is no BuildKit here: where a recipe builds, a `docker` stands in that puts an export where `--output` says,
-after the real buildx has read the options (`bake --print`). All that comes after it is real: install.sh from a
-served release, the indexing, the push by buildx imagetools, the look-up of the index in the registry.
+install.sh takes a release that is served here. A job's image has tools that are not tried: apk, aws, `docker login`.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import urllib.request
 
+import builders
 import yaml
-from common import blocks, check, layouts, registry, run
-
-# Bash, as in CodeBuild's `env: shell: bash` and GitHub's `run:`.
-DOCKER = """#!/usr/bin/env bash
-set -euo pipefail
-export() { # OUTPUT NAME
-  [[ ,$1, == *,type=oci,* && ,$1, == *,tar=false,* ]] || { echo "no layout directory: $1" >&2; exit 1; }
-  local dest=${1##*dest=}
-  cp -r "$MADE" "${dest%%,*}"
-  jq -c --arg tag "${2##*:}" '.manifests[0].annotations["org.opencontainers.image.ref.name"] = $tag' "$MADE/index.json" > "${dest%%,*}/index.json"
-}
-case "$1 ${2:-}" in
-  "login "*) cat > /dev/null ;;
-  "buildx create") ;;
-  "buildx build")
-    shift 2
-    while [ $# -gt 1 ]; do
-      case $1 in --output) output=$2 ;; --tag) name=$2 ;; *) echo "unknown option $1" >&2; exit 1 ;; esac
-      shift 2
-    done
-    export "$output" "$name" ;;
-  "buildx bake")
-    shift 2
-    plan=$("$BUILDX" bake --print "$@" 2>/dev/null)
-    output=$(jq -r '.target.default.output[0] | to_entries | map("\\(.key)=\\(.value)") | join(",")' <<< "$plan")
-    export "$output" "$(jq -r '.target.default.tags[0]' <<< "$plan")" ;;
-  "buildx imagetools") shift; exec "$BUILDX" "$@" ;;
-  *) echo "no such command here: $*" >&2; exit 1 ;;
-esac
-"""
-
+from common import DOCKER, REPO, blocks, check, registry, run, source
 
 class Place:
     """A checkout with a Dockerfile, and what a job finds on its path."""
 
-    def __init__(self, folder, made, binaries, more):
+    def __init__(self, folder, host, binary, more):
         self.folder = folder
-        (folder / "bin").mkdir(parents=True)
-        (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+        source(folder)
+        (folder / "bin").mkdir()
+        # skopeo asks a file which registries go without TLS.
+        insecure = folder / "home/.config/containers/registries.conf"
+        insecure.parent.mkdir(parents=True)
+        insecure.write_text(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
         self.tool("docker", DOCKER)
         # What a job's image has, and what is not tried here.
         self.tool("apk", "#!/bin/sh\n")
         self.tool("aws", "#!/bin/sh\necho password\n")
+        if binary:
+            shutil.copy(binary, folder / "bin")
         path = f"{folder}/bin:{folder}/home/.local/bin:/usr/local/bin:/usr/bin:/bin"
-        self.env = {"HOME": str(folder / "home"), "PATH": path, "MADE": str(made), "BUILDX": f"{binaries}/buildx", **more}
-        (folder / "home").mkdir()
+        self.env = {"HOME": str(folder / "home"), "PATH": path, **more}
 
     def tool(self, name, text):
         (self.folder / "bin" / name).write_text(text)
@@ -101,7 +76,8 @@ def page(name, language):
 
 def from_here(lines, base):
     """The line that installs a release, from the one that is served."""
-    return [line.replace("https://github.com/OWNER/soci-layout/releases", base) for line in lines]
+    repository = re.search(r'^repository = "(.*)"', (REPO / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    return [line.replace(f"{repository}/releases", base) for line in lines]
 
 
 def gitlab(place, base, host, binaries):
@@ -117,7 +93,7 @@ def gitlab(place, base, host, binaries):
     place.env["TAG"] = job["variables"]["TAG"].replace("$CI_COMMIT_SHORT_SHA", "abc123")
     done = place.bash(from_here(job["before_script"] + job["script"], base))
     check("GitLab's job installs, indexes and pushes", done.returncode == 0, done.stdout + done.stderr)
-    check("what it pushed is indexed", indexed(binaries, f"{image}:abc123") == ["amd64", "arm64"])
+    check("what it pushed is indexed", indexed(binaries, f"{image}:abc123") == ["amd64"])
     check("its cache has zTOCs", any(file.is_file() for file in (place.folder / job["cache"]["paths"][0]).rglob("*")))
 
 
@@ -129,7 +105,7 @@ def codebuild(place, base, host, binaries):
     lines = [line for phase in spec["phases"].values() for line in phase["commands"]]
     done = place.bash(from_here(lines, base))
     check("CodeBuild's phases install, index and push", done.returncode == 0, done.stdout + done.stderr)
-    check("what they pushed is indexed", indexed(binaries, f"{host}/codebuild:0123456789ab") == ["amd64", "arm64"])
+    check("what they pushed is indexed", indexed(binaries, f"{host}/codebuild:0123456789ab") == ["amd64"])
 
 
 def bake(place, host, binaries):
@@ -147,51 +123,90 @@ def makefile(place, host, binaries):
     (place.folder / "Makefile").write_text(page("makefile", "make")[0])
     done = run(["make", f"IMAGE={host}/make"], place.env, place.folder)
     check("make indexes and pushes", done.returncode == 0, done.stdout + done.stderr)
-    check("what make pushed is indexed", indexed(binaries, f"{host}/make:v1") == ["amd64", "arm64"])
+    check("what make pushed is indexed", indexed(binaries, f"{host}/make:v1") == ["amd64"])
     again = run(["make", f"IMAGE={host}/make"], place.env, place.folder)
     check("a second make builds nothing anew", again.returncode == 0 and "buildx build" not in again.stdout, again.stdout)
 
 
-def single(made, folder, architecture):
-    """One image of a layout of two, as a job of a matrix exports it."""
-    shutil.copytree(made, folder)
-    root = json.loads((folder / "index.json").read_text())["manifests"][0]
-    index = json.loads((folder / "blobs/sha256" / root["digest"].split(":")[1]).read_text())
-    image = next(child for child in index["manifests"] if child["platform"]["architecture"] == architecture)
-    image["annotations"] = {"org.opencontainers.image.ref.name": f"v1-{architecture}"}
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [image]}))
+def built(options):
+    """A line for what docker/build-push-action does with its inputs."""
+    words = ["docker buildx build", "--output", options["outputs"], "--tag", options["tags"]]
+    return " ".join([*words, "--platform", options["platforms"], "."])
 
 
-def matrix(place, made, host, binaries):
+def step(job, name):
+    return next(s for s in job["steps"] if s.get("name") == name)["run"]
+
+
+def uses(job, action):
+    return next(s for s in job["steps"] if action in s.get("uses", ""))["with"]
+
+
+def indexing(job):
+    """What the action does with the inputs that a job gives it; run.py runs the action itself."""
+    return f"soci-layout index --quiet --require-index {uses(job, 'soci-layout@')['layout']}"
+
+
+def github(place, host, binaries):
+    job = yaml.safe_load(page("github-actions", "yaml")[0])["jobs"]["image"]
+    build = {k: v.replace("${{ env.IMAGE }}:${{ github.sha }}", "$IMAGE:$TAG") for k, v in uses(job, "build-push-action").items()}
+    place.env.update(IMAGE=f"{host}/github", TAG="abc")
+    done = place.bash([built(build), f"DIGEST=$({indexing(job)})", step(job, "Push"), step(job, "Deploy by digest")])
+    check("GitHub's job builds, indexes, pushes and checks", done.returncode == 0, done.stdout + done.stderr)
+    check("what it pushed is indexed", indexed(binaries, f"{host}/github:abc") == ["amd64", "arm64"])
+
+
+def matrix(place, host, binaries):
     jobs = yaml.safe_load(page("matrix", "yaml")[0])["jobs"]
-    push = next(step for step in jobs["build"]["steps"] if step.get("name") == "Push")
-    merge = next(step for step in jobs["merge"]["steps"] if step.get("name") == "Merge")
     place.env["IMAGE"] = f"{host}/matrix"
     for entry in jobs["build"]["strategy"]["matrix"]["include"]:
-        single(made, place.folder / "oci-dir", entry["arch"])
-        # What the action does.
-        done = place.bash(["soci-layout index --quiet oci-dir", f"ARCH={entry['arch']}", push["run"]])
-        check(f"the matrix's job for {entry['arch']} indexes and pushes", done.returncode == 0, done.stderr)
+        build = {k: v.replace("${{ matrix.arch }}", "$ARCH").replace("${{ env.IMAGE }}", "$IMAGE")
+                 for k, v in uses(jobs["build"], "build-push-action").items()}
+        done = place.bash([f"ARCH={entry['arch']}", built(build), indexing(jobs["build"]), step(jobs["build"], "Push")])
+        check(f"the matrix's job for {entry['arch']} builds, indexes and pushes", done.returncode == 0, done.stderr)
         shutil.rmtree(place.folder / "oci-dir")
-    done = place.bash([merge["run"]])
+    done = place.bash([step(jobs["merge"], "Merge")])
     check("the last job merges them", done.returncode == 0, done.stderr)
     check("the merged image has both indexes", indexed(binaries, f"{host}/matrix:v1") == ["amd64", "arm64"])
 
 
-def all_of_them(folder, base, binaries):
-    made = layouts(folder)
+def fargate(place, host, binaries):
+    before, after = (yaml.safe_load(text)["jobs"]["deploy"] for text in page("fargate", "yaml"))
+    place.env.update(IMAGE=f"{host}/fargate", TAG="before")
+    done = place.bash([step(before, "Build and push")])
+    check("the workflow before pushes", done.returncode == 0, done.stderr)
+    check("and what it pushed has no index", indexed(binaries, f"{host}/fargate:before") == [])
+    place.env["TAG"] = "after"
+    done = place.bash([step(after, "Build"), f"export DIGEST=$({indexing(after)})", step(after, "Push")])
+    check("the workflow after builds, indexes, pushes and checks", done.returncode == 0, done.stdout + done.stderr)
+    check("what it pushed is indexed", indexed(binaries, f"{host}/fargate:after") == ["arm64"])
+
+
+def docker_workflow(place, host, binaries):
+    """Docker's workflow is played by a push with provenance; it signs, which is not tried."""
+    job = yaml.safe_load(page("docker-build-workflow", "yaml")[0])["jobs"]["index"]
+    place.env.update(IMAGE=f"{host}/reusable", TAG="v1", BUILDX_METADATA_PROVENANCE="disabled")
+    done = place.bash(['docker buildx build --platform linux/amd64,linux/arm64 --provenance mode=max --push -t "$IMAGE:v1-plain" .'])
+    check("an image is pushed with provenance", done.returncode == 0, done.stderr)
+    digest = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/reusable:v1-plain"]).stdout.strip()
+    done = place.bash([f"export DIGEST={digest}", step(job, "Fetch"), f"export DIGEST=$({indexing(job)})", step(job, "Push")])
+    check("the job after it fetches, indexes, pushes and checks", done.returncode == 0, done.stdout + done.stderr)
+    check("what it pushed is indexed", indexed(binaries, f"{host}/reusable:v1") == ["amd64", "arm64"])
+    manifest = run([f"{binaries}/crane", "manifest", "--insecure", f"{host}/reusable:v1"]).stdout
+    check("the provenance came along", manifest.count("attestation-manifest") == 2, manifest)
+
+
+def all_of_them(folder, base, binaries, builder):
     with registry(folder) as host:
+        binary = None
+
         def place(name):
-            return Place(folder / name, made, binaries, {"SOCI_LAYOUT_BASE": base})
+            return Place(folder / name, host, binary, {"SOCI_LAYOUT_BASE": base, **builder})
 
         here = place("gitlab")
         gitlab(here, base, host, binaries)
-        installed = here.folder / "home/.local/bin/soci-layout"
         codebuild(place("codebuild"), base, host, binaries)
-        for run_page in (bake, makefile):
-            there = place(run_page.__name__)
-            shutil.copy(installed, there.folder / "bin")
-            run_page(there, host, binaries)
-        there = place("matrix")
-        shutil.copy(installed, there.folder / "bin")
-        matrix(there, made, host, binaries)
+        binary = here.folder / "home/.local/bin/soci-layout"
+        for run_page in (bake, makefile, github, matrix, fargate, docker_workflow):
+            run_page(place(run_page.__name__), host, binaries)
+        builders.run_page(place, host, binaries)

@@ -5,7 +5,8 @@
 
 Serves DIST as a release on loopback, installs from it with install.sh into an empty home, then takes the
 `run:` steps out of action.yml and runs them with a runner's environment on a real export, pushes the result
-to a registry on loopback and looks the SOCI index up there. Needs docker-registry, crane, oras, regctl, buildx, actionlint, jq, make, PyYAML, jsonschema, check-jsonschema.
+to a registry on loopback and looks the SOCI index up there. Exports are BuildKit's. Needs what `tests/setup.sh hands` installs,
+and root (or sudo) for BuildKit.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ import common
 import recipes
 import schemas
 import yaml
-from common import FAILED, REPO, blocks, check, layouts, registry, run, shell
+from common import FAILED, REPO, blocks, buildkit, check, exported, registry, run, shell, source
 
 
 class Release(http.server.SimpleHTTPRequestHandler):
@@ -175,8 +176,8 @@ def blob(host, digest):
         return "sha256:" + hashlib.sha256(answer.read()).hexdigest()
 
 
-def action(base, folder, binaries):
-    layout = layouts(folder)
+def action(base, folder, binaries, builder):
+    layout = exported(folder, binaries, builder)
     job = Job(folder / "job", base, binaries)
     said = job.run({"layout": str(layout), "cache": "true"})
     check("the action's steps end well", all(d.returncode == 0 for d in said), "\n".join(d.stdout + d.stderr for d in said))
@@ -236,52 +237,53 @@ def action(base, folder, binaries):
     check("a layout that is not there fails the job", said[-1].returncode != 0 and "missing" in said[-1].stderr, said[-1].stderr)
 
 
-def pages(folder, binary, binaries):
+def pages(folder, binary, binaries, builder):
     """What the pages show: shell lines are run, YAML is read by what will read it."""
-    made = layouts(folder)
+    readme = (REPO / "README.md").read_text()
     with registry(folder) as host:
-        script = next(b for b in blocks("README.md", "sh") if "imagetools" in b)
-        build, *rest = script.splitlines()
-        check("README builds with buildx into the directory that it indexes", "buildx build" in build and "dest=./oci-dir" in build)
         place = folder / "readme"
-        place.mkdir()
-        shutil.copytree(made, place / "oci-dir")
-        done = shell("\n".join(rest).replace("example.com", host), place, binary, binaries)
+        source(place)
+        script = next(b for b in blocks("README.md", "sh") if "imagetools" in b)
+        done = shell(script.replace("example.com", host), place, binary, binaries, builder)
         pushed = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/app:v1"]).stdout
-        check("README's lines index and push", done.returncode == 0 and pushed.strip() == done.stdout.split()[0], done.stderr)
+        check("README's lines build, index and push", done.returncode == 0 and pushed.strip() == done.stdout.split()[0], done.stderr)
+        pipe = re.search(r"`(docker buildx build [^`]*\| soci-layout index - [^`]*)`", readme)[1]
+        source(folder / "pipe")
+        done = shell(pipe, folder / "pipe", binary, binaries, builder)
+        check("README's pipe builds and indexes", done.returncode == 0 and (folder / "pipe/oci-dir/index.json").is_file(), done.stderr)
 
-        alternatives = re.findall(r"^\| (?:crane|oras|regctl) \| `([^`]*)`", (REPO / "README.md").read_text(), re.MULTILINE)
-        check("README names three other tools", len(alternatives) == 3)
+        alternatives = re.findall(r"^\| (?:soci-layout|crane|oras|regctl) \| `([^`]*)`", readme, re.MULTILINE)
+        check("README names four other ways", len(alternatives) == 4)
         for line in alternatives:
             name = line.split()[0]
             # They do not take loopback for a registry without TLS by themselves, unlike a release's user with ECR.
             plain = {"oras": "oras cp --to-plain-http", "crane": "crane push --insecure"}.get(name)
             if plain:
                 line = plain + line[len(" ".join(line.split()[:2])):]
-            else:
+            elif name == "regctl":
                 config = json.dumps({"hosts": {host: {"tls": "disabled", "hostname": host}}})
                 (place / ".regctl").mkdir()
                 (place / ".regctl/config.json").write_text(config)
-            shutil.rmtree(place / "bin")
             done = shell(line.replace("example.com/app", f"{host}/{name}"), place, binary, binaries)
             found = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/{name}:v1"]).stdout
             check(f"README's line with {name} pushes the same digest", done.returncode == 0 and found == pushed, done.stderr)
 
         place = folder / "shell"
-        place.mkdir()
-        shutil.copytree(made, place / "oci-dir")
-        done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell"})
+        exported(place, binaries, builder)
+        done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell", **builder})
         check("the shell recipe indexes, verifies, pushes and compares", done.returncode == 0, done.stderr)
 
-    flow = folder / "workflow.yml"
-    flow.write_text(blocks("docs/recipes/github-actions.md", "yaml")[0])
-    matrix = folder / "matrix.yml"
-    matrix.write_text(blocks("docs/recipes/matrix.md", "yaml")[0])
-    done = run([f"{binaries}/actionlint", "-no-color", flow, matrix, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
-    check("actionlint finds nothing in the workflows and the recipes", done.returncode == 0, done.stdout)
     declared, _ = steps()
-    used = next(s for s in yaml.safe_load(flow.read_text())["jobs"]["image"]["steps"] if "soci-layout@" in s.get("uses", ""))
-    check("the recipe gives the action inputs that it has", set(used["with"]) <= set(declared["inputs"]))
+    flows = []
+    for page in ("github-actions", "matrix", "fargate", "docker-build-workflow"):
+        for number, block in enumerate(blocks(f"docs/recipes/{page}.md", "yaml")):
+            flows.append(folder / f"{page}-{number}.yml")
+            flows[-1].write_text(block)
+            jobs = yaml.safe_load(block)["jobs"].values()
+            for used in (s["with"] for job in jobs for s in job.get("steps", []) if "soci-layout@" in s.get("uses", "")):
+                check(f"{page} gives the action inputs that it has", set(used) <= set(declared["inputs"]))
+    done = run([f"{binaries}/actionlint", "-no-color", *flows, *sorted((REPO / ".github/workflows").glob("*.yml"))], cwd=REPO)
+    check("actionlint finds nothing in the workflows and the recipes", done.returncode == 0, done.stdout)
     page = (REPO / "docs/recipes/github-actions.md").read_text()
     check("the page names every input and output", all(f"`{n}`" in page for n in [*declared["inputs"], *declared["outputs"]] if n != "output"))
     entry = yaml.safe_load(blocks("docs/recipes/install.md", "yaml")[0])["packages"][0]
@@ -295,17 +297,16 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         archives(dist)
-        with served(dist) as base:
+        with served(dist) as base, buildkit(folder, binaries) as builder:
             binary = installs(base, dist, folder)
-            action(base, folder, binaries)
+            action(base, folder, binaries, builder)
+            for part in ("pages", "recipes"):
+                (folder / part).mkdir()
+            pages(folder / "pages", binary, binaries, builder)
+            recipes.all_of_them(folder / "recipes", base, binaries, builder)
         (folder / "schemas").mkdir()
         for name, (reports, wrong) in sorted(schemas.against_schemas(binary, folder / "schemas").items()):
             check(f"{reports} reports are as docs/schemas/{name}.schema.json says", reports > 0 and not wrong, "\n".join(sorted(wrong)[:20]))
-        (folder / "pages").mkdir()
-        pages(folder / "pages", binary, binaries)
-        (folder / "recipes").mkdir()
-        with served(dist) as base:
-            recipes.all_of_them(folder / "recipes", base, binaries)
     print(f"{common.PASSED} passed, {len(FAILED)} failed")
     return 1 if FAILED else 0
 

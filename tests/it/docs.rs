@@ -215,6 +215,31 @@ fn console_blocks_show_what_the_program_says() {
     assert!(played > 5, "{played}");
 }
 
+/// What people copy from the pages leads to the repository that Cargo.toml names; `make owner` changes them together.
+#[test]
+fn one_owner_everywhere() {
+    let cargo = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let line = cargo.lines().find_map(|line| line.strip_prefix("repository = ")).unwrap();
+    let owner = line.trim_matches('"').rsplit('/').nth(1).unwrap();
+    let mut found = 0;
+    for (path, text) in pages() {
+        let quoted = text.split_inclusive("/soci-layout").filter_map(|part| {
+            let name = part.strip_suffix("/soci-layout")?;
+            let (before, name) = name.rsplit_once(['/', ' ', ':'])?;
+            ["github.com", "uses:", "github"]
+                .iter()
+                .any(|mark| before.ends_with(mark))
+                .then_some(name)
+        });
+        let listed = text.lines().filter_map(|line| line.trim().strip_prefix("repo_owner: "));
+        for name in quoted.chain(listed) {
+            assert_eq!(name, owner, "{}: `make owner`", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 8, "{found}");
+}
+
 /// Pages with blocks of another time, which nothing runs. The list only gets shorter.
 const UNCHECKED: [&str; 8] = [
     "CONTRIBUTING.md",

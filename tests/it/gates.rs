@@ -51,6 +51,29 @@ fn the_layout_is_written_and_the_exit_code_tells() {
     }
 }
 
+/// The remedy is one for the largest layer, not always a lower minimum.
+#[test]
+fn require_index_says_what_would_help() {
+    let zero = ["-q", "--require-index", "--min-layer-size", "0"];
+    let skipped = ["1", "2", "3", "4"].map(|number| ["--skip-layer", number]).concat();
+    for (fixture, options, hint) in [
+        ("single", &zero[..2], "--min-layer-size 0 indexes every layer"),
+        ("zstd", &zero[..2], "`soci-layout doctor LAYOUT`"),
+        ("zstd", &zero, "compression=gzip,force-compression=true"),
+        ("zstd-mixed", &[&zero[..], &skipped[..2]].concat(), "compression=gzip"),
+        ("single", &[&zero[..], &skipped].concat(), "--skip-layer left out"),
+    ] {
+        for command in ["index", "plan"] {
+            let context = Context::fixture(fixture);
+            let output = call(command, &context, options);
+            let text = told(&output);
+            assert_eq!(output.status.code(), Some(3), "{fixture} {options:?}: {text}");
+            let found = text.lines().find(|line| line.starts_with("hint:")).unwrap_or_default();
+            assert!(found.contains(hint), "{command} {fixture} {options:?}: {text}");
+        }
+    }
+}
+
 /// Each image has to pass, not all of them together.
 #[test]
 fn every_image_is_held_against_them() {

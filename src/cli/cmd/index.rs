@@ -4,7 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 
 use soci_layout::archive::{Input, Output};
-use soci_layout::report::{ImageReport, Report};
+use soci_layout::doctor::of_reason;
+use soci_layout::layer::EagerCause;
+use soci_layout::media_type::{LayerKind, layer_kind};
+use soci_layout::report::{ImageReport, LayerOutcome, Report};
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
@@ -124,10 +127,9 @@ fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
 /// Whether as much is lazy (or, dry, would be) as was asked for.
 pub(super) fn gates(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
     if args.require_index && !summary::any_indexed(report) {
-        let hint = "--min-layer-size 0 indexes every layer";
         let was = if report.dry_run { "would be" } else { "was" };
         let problem = format!("nothing {was} indexed, and --require-index was given");
-        talk.error(&problem, &[], Some(hint));
+        talk.error(&problem, &[], Some(remedy(report)));
         return Exit::NotLazy;
     }
     let stop =
@@ -137,6 +139,20 @@ pub(super) fn gates(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
         return Exit::NotLazy;
     }
     Exit::Done
+}
+
+/// What makes the largest layer lazy next time. One that was left out on request is no mistake, if there are others.
+fn remedy(report: &Report) -> &'static str {
+    let excluded = |outcome: &LayerOutcome| matches!(outcome, LayerOutcome::Skipped(reason) if reason.cause == EagerCause::Excluded);
+    let largest = report.layers.iter().max_by_key(|layer| (!excluded(&layer.outcome), layer.size));
+    let known = largest.and_then(|layer| match &layer.outcome {
+        LayerOutcome::Small => matches!(layer_kind(&layer.media_type), LayerKind::Indexable(_))
+            .then_some("--min-layer-size 0 indexes every layer that can be lazy"),
+        outcome if excluded(outcome) => Some("--skip-layer left out all that could be lazy"),
+        LayerOutcome::Skipped(reason) => of_reason(&layer.media_type, reason),
+        _ => None,
+    });
+    known.unwrap_or(HINT)
 }
 
 /// What goes to standard output: the report, or the digests of the selected entries of `index.json` as
