@@ -46,7 +46,7 @@ pub fn doctor(
     observer: &dyn Observer,
 ) -> Result<Diagnosis, Error> {
     let images = options.images.clone();
-    let inspection = inspect(path, &InspectOptions { images: images.clone() })?;
+    let inspection = inspect(path, &InspectOptions { images: images.clone(), link: None })?;
     let run = Options {
         images,
         min_layer_size: options.min_layer_size,

@@ -9,11 +9,13 @@ mod blobs;
 mod image;
 mod report;
 mod soci;
+mod startup;
 mod walk;
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::commands::link::Link;
 pub use crate::commands::share::Share;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -31,6 +33,8 @@ pub use report::{
 pub struct InspectOptions {
     /// The images; without names, all entries.
     pub images: ImageFilter,
+    /// The line for which it is estimated how soon the images start.
+    pub link: Option<Link>,
 }
 
 /// Looks into the layout directory at `path`. Nothing is locked or written.
@@ -41,7 +45,15 @@ pub struct InspectOptions {
 pub fn inspect(path: &Path, options: &InspectOptions) -> Result<Inspection, Error> {
     let layout = Layout::open(path)?;
     let tree = tree::read_all(&layout)?;
-    look(&layout, &tree, &options.images)
+    let mut inspection = look(&layout, &tree, &options.images)?;
+    if let Some(link) = options.link {
+        let for_platforms = startup::for_platforms(&tree.roots.iter().collect::<Vec<_>>());
+        let Inspection { images, soci_indexes, .. } = &mut inspection;
+        for image in images {
+            image.startup = Some(startup::of(image, soci_indexes, &for_platforms, &link));
+        }
+    }
+    Ok(inspection)
 }
 
 /// Looks at a tree that was read by [`tree::read_all`].

@@ -6,13 +6,15 @@
 //! beside it. Layers whose later part is unlike the first make the estimate wrong.
 
 mod report;
-mod schedule;
 
+use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport};
+use crate::commands::index::startups::{Numbers, startups};
+use crate::commands::timetable::{self, Work};
 use crate::error::Error;
 use crate::layer::ScanRequest;
 use crate::layer::sample::{Sample, sample};
@@ -22,7 +24,6 @@ use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::event::Observer;
 use crate::threads;
 pub use report::{ESTIMATE_VERSION, Estimate, LayerEstimate, Measured};
-use schedule::Work;
 
 /// Layers that are looked into, at most.
 const MAX_SAMPLES: usize = 8;
@@ -44,7 +45,7 @@ pub fn estimate(
 ) -> Result<Estimate, Error> {
     let layout = Layout::open(path)?;
     let options = Options { dry_run: true, ..options.clone() };
-    let plan = crate::commands::index::plan(&layout, &options, observer)?;
+    let mut plan = crate::commands::index::plan(&layout, &options, observer)?;
     let reads = |layer: &&LayerReport| match layer.outcome {
         LayerOutcome::Pending => true,
         LayerOutcome::Reused { .. } => !options.trust_blobs,
@@ -72,10 +73,18 @@ pub fn estimate(
     }
     let (processors, jobs) = (threads::wanted(None), threads::wanted(options.jobs));
     let two_threads = options.jobs.is_none_or(|jobs| jobs.get() > 1);
-    let times = schedule::play(&work, jobs, processors, two_threads);
+    let times = timetable::play(&work, jobs, processors, two_threads);
     for (layer, (start, end)) in estimates.iter_mut().zip(&times) {
         (layer.start, layer.end) = (*start, *end);
     }
+    let numbers = |layer: &LayerEstimate| Numbers {
+        ztoc_size: layer.ztoc_size,
+        spans: layer.spans,
+        content: layer.uncompressed_size,
+    };
+    let expected: HashMap<_, _> =
+        estimates.iter().map(|layer| (layer.digest, numbers(layer))).collect();
+    plan.startups = startups(&plan, &options, &expected);
     let pending = estimates.iter().filter(|layer| layer.scanned);
     Ok(Estimate {
         version: ESTIMATE_VERSION,
