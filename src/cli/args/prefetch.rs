@@ -28,8 +28,8 @@ pub(crate) struct PrefetchArgs {
 
     /// The same for the files that a recorded run opened; may be repeated
     ///
-    /// The record is output of strace -f, the log of stargz's --record-out, that of the reference's snapshotter with
-    /// `log_fuse_operations`, or a list with a path on each line; which of them is seen by its lines. Files are looked
+    /// The record is output of strace -f or of fatrace, the log of stargz's --record-out, that of the reference's snapshotter
+    /// with `log_fuse_operations`, or a list with a path on each line; which of them is seen by its lines. Files are looked
     /// up by name, so a record serves for later builds too. Most important is what was opened first. How many files
     /// are not in the image is a warning.
     ///

@@ -8,12 +8,13 @@ use crate::commands::startup::{LazyLayer, StartupImage, StartupLayer, estimate};
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V2Platform;
 
-/// A zTOC in the numbers that count here: its bytes, its spans, and the uncompressed bytes that it covers.
+/// A zTOC in the numbers that count here: its bytes, its spans, and the uncompressed bytes and the files that it covers.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::commands) struct Numbers {
     pub(in crate::commands) ztoc_size: u64,
     pub(in crate::commands) spans: u64,
     pub(in crate::commands) content: u64,
+    pub(in crate::commands) files: u64,
 }
 
 /// The estimates that [`Options::link`] asks for. `expected` are zTOCs that are still to be made; an image with one that
@@ -49,6 +50,7 @@ fn layer(
             ztoc_size: ztoc.ztoc_size,
             spans: ztoc.spans,
             content: ztoc.uncompressed_size,
+            files: ztoc.files,
         }),
     };
     let mut artifacts = list.into_iter().flat_map(|list| &list.artifacts);
@@ -58,6 +60,7 @@ fn layer(
     Some(StartupLayer {
         size: layer.size,
         content: numbers.map(|numbers| numbers.content),
+        files: numbers.map_or(0, |numbers| numbers.files),
         lazy: numbers.map(|Numbers { ztoc_size, spans, .. }| LazyLayer {
             ztoc_size,
             spans,

@@ -53,5 +53,10 @@ fn layer(layer: &Layer, prefetch: &[Prefetch]) -> StartupLayer {
         let listed_bytes = u64::try_from(bytes).unwrap_or(layer.size);
         LazyLayer { ztoc_size: ztoc.size, spans: head.spans, listed, listed_bytes }
     });
-    StartupLayer { size: layer.size, content: head.map(|head| head.uncompressed_size), lazy }
+    StartupLayer {
+        size: layer.size,
+        content: head.map(|head| head.uncompressed_size),
+        files: head.map_or(0, |head| head.files),
+        lazy,
+    }
 }

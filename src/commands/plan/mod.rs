@@ -31,6 +31,8 @@ const MAX_SAMPLES: usize = 8;
 const SAMPLE: u64 = 32 << 20;
 /// Bytes of a checkpoint with its digest in a zTOC (`soci-formats` 1.3 and 3.1).
 const SPAN_COST: u64 = 32_785 + 80;
+/// Bytes of a usual file in a zTOC.
+const FILE_COST: u64 = 200;
 /// Bytes of a plain tar's span: its digest alone.
 const TAR_SPAN_COST: u64 = 80;
 
@@ -81,6 +83,7 @@ pub fn estimate(
         ztoc_size: layer.ztoc_size,
         spans: layer.spans,
         content: layer.uncompressed_size,
+        files: layer.ztoc_size.saturating_sub(layer.spans * SPAN_COST) / FILE_COST,
     };
     let expected: HashMap<_, _> =
         estimates.iter().map(|layer| (layer.digest, numbers(layer))).collect();
