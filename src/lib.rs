@@ -120,18 +120,19 @@ pub mod ztoc;
 
 pub use commands::index::index;
 pub use commands::index::options::{
-    DEFAULT_MIN_LAYER_SIZE, DEFAULT_MIN_SAVING, DEFAULT_SPAN_SIZE, Link, Options, PrefetchFiles,
+    DEFAULT_MIN_LAYER_SIZE, DEFAULT_MIN_SAVING, DEFAULT_SPAN_SIZE, Options, PrefetchFiles,
     PrefetchLimit,
 };
 pub use commands::index::prefetch;
 pub use commands::index::report::{self, Report};
 pub use commands::layer_choice::LayerChoice;
+pub use commands::link::Link;
 pub use commands::remove::{
     REMOVE_REPORT_VERSION, RemoveOptions, RemoveReport, RemovedImage, remove,
 };
 #[cfg(feature = "registry")]
 pub use commands::{check, push};
-pub use commands::{diff, doctor, files, gc, inspect, plan, verify};
+pub use commands::{diff, doctor, files, gc, inspect, plan, startup, verify};
 pub use error::{Error, ErrorKind, RegistryTrouble, Taken};
 pub use layout::select::ImageFilter;
 pub use oci::digest::{Digest, ParseDigestError};

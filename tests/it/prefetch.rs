@@ -393,6 +393,7 @@ fn an_access_log_of_a_registry() {
     // Without time for the second, only the first.
     let link = Link {
         bandwidth: 1 << 40,
+        each: false,
         latency: std::time::Duration::from_secs(1),
         connections: std::num::NonZeroU64::MIN,
     };
@@ -439,6 +440,7 @@ fn a_time_cuts_the_list() {
     let seconds = |seconds: u64| Some(f64::from(u32::try_from(seconds).unwrap()));
     let link = Link {
         bandwidth: 1 << 40,
+        each: false,
         latency: std::time::Duration::from_secs(1),
         connections: std::num::NonZeroU64::MIN,
     };

@@ -300,6 +300,7 @@ impl IndexArgs {
         options.xattr_optimization = self.optimizations.contains(&Optimization::Xattr);
         options.build_tool_identifier.clone_from(&self.build_tool_identifier);
         options.prefetch = self.prefetch.files();
+        options.link = self.prefetch.link;
         options.prune = self.prune;
         options.external_blobs = self.external_blobs;
         options.strict = self.strict;
@@ -400,11 +401,13 @@ mod tests {
                 time: Duration::from_secs(2),
                 link: Link {
                     bandwidth: 1_000_000,
+                    each: false,
                     latency: Duration::from_millis(10),
                     connections: Link::DEFAULT_CONNECTIONS,
                 },
             }),
         };
+        expected.link = expected.prefetch.limit.map(|limit| limit.link);
         expected.prune = true;
         expected.strict = true;
         expected.accept_unlike_unpacked = false;

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use soci_layout::Link;
 use soci_layout::inspect::InspectOptions;
 
 use super::super::exit;
+use super::prefetch::{LINK, link};
 use super::{ImageFilterArgs, OUTPUT};
 
 /// Show what a layout holds
@@ -25,6 +27,12 @@ pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) images: ImageFilterArgs,
 
+    /// Estimate how soon the images start over this line: bytes per second, time of a request, as 12.5MB,10ms
+    ///
+    /// As for index: started and ready, unpacked, lazily, and with a list fetched ahead.
+    #[arg(long, value_name = LINK, value_parser = link, help_heading = OUTPUT)]
+    pub(crate) link: Option<Link>,
+
     /// Write everything as one JSON document
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
@@ -39,6 +47,7 @@ impl InspectArgs {
     pub(crate) fn options(&self) -> InspectOptions {
         let mut options = InspectOptions::default();
         options.images = self.images.filter();
+        options.link = self.link;
         options
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct PrefetchArgs {
 
     /// The same for the files that a recorded run opened; may be repeated
     ///
-    /// The record is output of strace -f, the log of stargz's --record-out, that of the reference's snapshotter with
-    /// `log_fuse_operations`, or a list with a path on each line; which of them is seen by its lines. Files are looked
+    /// The record is output of strace -f or of fatrace, the log of stargz's --record-out, that of the reference's snapshotter
+    /// with `log_fuse_operations`, or a list with a path on each line; which of them is seen by its lines. Files are looked
     /// up by name, so a record serves for later builds too. Most important is what was opened first. How many files
     /// are not in the image is a warning.
     ///
@@ -47,13 +47,15 @@ pub(crate) struct PrefetchArgs {
           value_parser = humantime::parse_duration)]
     prefetch_max_time: Option<Duration>,
 
-    /// The line to the registry: bytes per second, time of a request [, requests at a time], as 12.5MB,10ms
+    /// The line to the registry: bytes per second, time of a request [, requests at a time] [, each], as 12.5MB,10ms
     ///
     /// Fetching takes the time of a request for each span, shared by the requests at a time (2 if not given), and the
-    /// compressed bytes of the spans over the bandwidth.
-    #[arg(long, value_name = "BANDWIDTH,LATENCY", help_heading = CONTENT, requires = "prefetch_max_time",
-          value_parser = link)]
-    link: Option<Link>,
+    /// compressed bytes of the spans over the bandwidth. The bandwidth is that of all connections together, with
+    /// `each` (12.5MB,10ms,each) that of each connection, as object stores give it.
+    ///
+    /// It is also estimated how soon the images are started and ready: unpacked, lazily, and with a list fetched ahead.
+    #[arg(long, value_name = LINK, help_heading = CONTENT, value_parser = link)]
+    pub(super) link: Option<Link>,
 }
 
 impl PrefetchArgs {
@@ -84,21 +86,27 @@ fn trimmed(paths: &[String]) -> Vec<String> {
     paths.filter(|path| !path.is_empty()).map(str::to_owned).collect()
 }
 
-fn link(text: &str) -> Result<Link, String> {
-    const EXPECTED: &str = "expected bytes per second, the time of a request and, if wanted, requests at a time: 12.5MB,10ms or 100MB,5ms,4";
-    let parts: Vec<&str> = text.split(',').collect();
+/// How values of `--link` are called.
+pub(super) const LINK: &str = "BANDWIDTH,LATENCY";
+
+pub(super) fn link(text: &str) -> Result<Link, String> {
+    const EXPECTED: &str = "expected bytes per second, the time of a request and, if wanted, requests at a time, and `each` for the bandwidth of \
+                            each connection: 12.5MB,10ms or 100MB,5ms,4,each";
+    let mut parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let each = parts.len() > 2 && parts.last() == Some(&"each");
+    parts.truncate(parts.len() - usize::from(each));
     let (bandwidth, latency, connections) = match parts[..] {
         [bandwidth, latency] => (bandwidth, latency, None),
         [bandwidth, latency, connections] => (bandwidth, latency, Some(connections)),
         _ => return Err(EXPECTED.to_owned()),
     };
-    let bandwidth = size::parse_positive(bandwidth.trim().trim_end_matches("/s"))?;
-    let latency = humantime::parse_duration(latency.trim()).map_err(|error| error.to_string())?;
+    let bandwidth = size::parse_positive(bandwidth.trim_end_matches("/s"))?;
+    let latency = humantime::parse_duration(latency).map_err(|error| error.to_string())?;
     let connections = match connections {
         None => Link::DEFAULT_CONNECTIONS,
-        Some(text) => text.trim().parse().map_err(|_| EXPECTED.to_owned())?,
+        Some(text) => text.parse().map_err(|_| EXPECTED.to_owned())?,
     };
-    Ok(Link { bandwidth, latency, connections })
+    Ok(Link { bandwidth, each, latency, connections })
 }
 
 #[cfg(test)]
@@ -108,13 +116,17 @@ mod tests {
     #[test]
     fn links() {
         let read = |text| {
-            let Link { bandwidth, latency, connections } = link(text)?;
-            Ok::<_, String>((bandwidth, latency.as_millis(), connections.get()))
+            let Link { bandwidth, each, latency, connections } = link(text)?;
+            Ok::<_, String>((bandwidth, latency.as_millis(), connections.get(), each))
         };
         for (text, expected) in [
-            ("12.5MB,10ms", Some((12_500_000, 10, 2))),
-            ("100MB/s, 5ms, 4", Some((100_000_000, 5, 4))),
-            ("1,0s", Some((1, 0, 2))),
+            ("12.5MB,10ms", Some((12_500_000, 10, 2, false))),
+            ("100MB/s, 5ms, 4", Some((100_000_000, 5, 4, false))),
+            ("1,0s", Some((1, 0, 2, false))),
+            ("12.5MB, 10ms, each", Some((12_500_000, 10, 2, true))),
+            ("1MB,10ms,4,each", Some((1_000_000, 10, 4, true))),
+            ("1MB,each", None),
+            ("1MB,10ms,each,4", None),
             ("12.5MB", None),
             ("0,10ms", None),
             ("1MB,10", None),

@@ -14,7 +14,7 @@ use soci_layout::inspect::{
 
 use super::table::Table;
 use super::tree::Branch;
-use super::{count, percent};
+use super::{count, percent, startup};
 use crate::cli::show::escape;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::style::{BOLD, DIM, WARNING};
@@ -242,6 +242,9 @@ impl Show<'_> {
                 };
                 field("prefetch", format!("{}  {what} {of}", self.short(&prefetch.digest)));
             }
+        }
+        for line in image.startup.iter().flat_map(startup::lines) {
+            field("start", line);
         }
         for digest in &image.attestations {
             field("attested", format!("{digest}{}", self.statements(digest)));

@@ -10,6 +10,7 @@ use soci_layout::{Digest, Options};
 
 use super::escape;
 use super::size::Bytes;
+use super::startup;
 use super::summary::{count, prefetched};
 
 /// The document.
@@ -27,6 +28,11 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
         self::image(&mut out, image, &layers, options);
         for list in report.prefetch.iter().filter(|list| list.image == image.before) {
             let _ = write!(out, "\nFetched before it starts: {}\n", inline(&prefetched(list)));
+        }
+        for own in report.startups.iter().filter(|own| own.image == image.before) {
+            let lines = startup::lines(&own.startup).into_iter();
+            out.push_str("\nExpected by `--link`:\n\n");
+            out.extend(lines.map(|line| format!("- {}\n", inline(&line))));
         }
     }
     for warning in &report.warnings {

@@ -12,6 +12,7 @@ mod number;
 pub(crate) mod plan;
 pub(crate) mod printer;
 pub(crate) mod size;
+pub(crate) mod startup;
 pub(crate) mod style;
 pub(crate) mod summary;
 mod table;

@@ -7,9 +7,9 @@ use soci_layout::plan::{Estimate, LayerEstimate};
 use soci_layout::report::{LayerOutcome, LayerReport};
 use soci_layout::{Digest, Options};
 
-use super::count;
 use super::summary::prefetched;
 use super::table::Table;
+use super::{count, startup};
 use crate::cli::show::escape;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::style::{BOLD, DIM, WARNING};
@@ -28,6 +28,11 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
         let _ = writeln!(out, "{BOLD}{platform}{BOLD:#}{names}  {}", image.before);
         for list in plan.prefetch.iter().filter(|list| list.image == image.before) {
             let _ = writeln!(out, "  prefetch: {}", prefetched(list));
+        }
+        for own in plan.startups.iter().filter(|own| own.image == image.before) {
+            for line in startup::lines(&own.startup) {
+                let _ = writeln!(out, "  {line}");
+            }
         }
     }
     let short = |digest: &Digest| if verbose { digest.to_string() } else { digest.short() };

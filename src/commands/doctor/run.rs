@@ -46,7 +46,8 @@ pub fn doctor(
     observer: &dyn Observer,
 ) -> Result<Diagnosis, Error> {
     let images = options.images.clone();
-    let inspection = inspect(path, &InspectOptions { images: images.clone() }, observer)?;
+    let inspection =
+        inspect(path, &InspectOptions { images: images.clone(), link: None }, observer)?;
     let run = Options {
         images,
         min_layer_size: options.min_layer_size,

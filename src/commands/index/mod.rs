@@ -5,6 +5,7 @@
 //!
 //! Of one layer, `decide.rs` says what becomes of it, `settle.rs` looks for its zTOC (`early.rs`, `reuse.rs`,
 //! `cached.rs`) and `make.rs` makes one; `schedule.rs` gives that work to threads. `foreseen.rs` is the dry run.
+//! `startups.rs` estimates how soon the images start.
 
 pub(in crate::commands) mod assemble;
 pub(in crate::commands) mod attached;
@@ -33,5 +34,6 @@ mod schedule;
 mod settle;
 mod skip;
 mod stage;
+pub(in crate::commands) mod startups;
 
 pub use run::index;

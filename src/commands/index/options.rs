@@ -1,10 +1,11 @@
 //! The settings of a run.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::commands::layer_choice::LayerChoice;
+use crate::commands::link::Link;
 use crate::commands::traced::{BlobRange, TracedFile};
 use crate::layer::ScanRequest;
 use crate::layout::select::ImageFilter;
@@ -47,6 +48,8 @@ pub struct Options {
     pub build_tool_identifier: String,
     /// Files that readers fetch before they start the image.
     pub prefetch: PrefetchFiles,
+    /// The line for which the report says how soon the images start; `None` for no such estimate.
+    pub link: Option<Link>,
     /// Remove superseded blobs that nothing refers to any more.
     pub prune: bool,
     /// Prune also where the blobs are in a directory outside of the layout, which others may use.
@@ -99,35 +102,6 @@ pub struct PrefetchLimit {
     pub link: Link,
 }
 
-/// The line between a registry and a reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Bytes per second, at least 1.
-    pub bandwidth: u64,
-    /// From a request to its first byte.
-    pub latency: Duration,
-    /// Requests at a time.
-    pub connections: NonZeroU64,
-}
-
-impl Link {
-    /// Requests at a time by default. The reader has one per processor and layer.
-    pub const DEFAULT_CONNECTIONS: NonZeroU64 = NonZeroU64::new(2).unwrap();
-
-    /// How long it takes to fetch `bytes` in this many `requests`: each connection waits for its share of the requests,
-    /// and all of them share the bandwidth.
-    #[must_use]
-    pub fn time(&self, requests: u64, bytes: u64) -> Duration {
-        const NANOS: u128 = 1_000_000_000;
-        let rounds = u128::from(requests.div_ceil(self.connections.get()));
-        let waiting = self.latency.as_nanos().saturating_mul(rounds);
-        let moving = u128::from(bytes) * NANOS / u128::from(self.bandwidth.max(1));
-        let nanos = waiting.saturating_add(moving);
-        let seconds = u64::try_from(nanos / NANOS).unwrap_or(u64::MAX);
-        Duration::new(seconds, (nanos % NANOS) as u32)
-    }
-}
-
 impl PrefetchFiles {
     /// Whether there is nothing to fetch.
     #[must_use]
@@ -161,6 +135,7 @@ impl Default for Options {
             xattr_optimization: false,
             build_tool_identifier: DEFAULT_BUILD_TOOL_IDENTIFIER.to_owned(),
             prefetch: PrefetchFiles::default(),
+            link: None,
             prune: false,
             external_blobs: false,
             strict: false,
@@ -227,6 +202,7 @@ impl Options {
             #[cfg(feature = "registry")]
                 registry: _,
             dry_run: _,
+            link: _,
             jobs: _,
         } = self;
         format!(
@@ -239,26 +215,6 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_carries_requests_and_bytes() {
-        let link = |bandwidth, latency, connections| Link {
-            bandwidth,
-            latency: Duration::from_millis(latency),
-            connections: NonZeroU64::new(connections).expect("not 0"),
-        };
-        for (link, requests, bytes, expected) in [
-            (link(12_500_000, 10, 2), 0, 0, 0),
-            (link(12_500_000, 10, 2), 1, 12_500_000, 1_010),
-            (link(12_500_000, 10, 2), 5, 25_000_000, 2_030),
-            (link(1, 0, 1), 7, 3, 3_000),
-            (link(1_000, 100, 1000), 1000, 0, 100),
-        ] {
-            assert_eq!(link.time(requests, bytes), Duration::from_millis(expected));
-        }
-        let slow = Link { latency: Duration::MAX, ..link(1, 0, 1) };
-        assert_eq!(slow.time(u64::MAX, u64::MAX).as_secs(), u64::MAX);
-    }
 
     #[test]
     fn the_same_documents_have_the_same_step() {

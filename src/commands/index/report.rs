@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::share::Share;
+use crate::commands::startup::Startup;
 use crate::layer::eager::EagerReason;
 use crate::oci::digest::Digest;
 
@@ -31,6 +32,10 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// What is fetched before each image starts, in the order of `images`; empty when nothing was asked for.
     pub prefetch: Vec<PrefetchReport>,
+    /// How soon each image would be started and ready over the line of `--link`; nothing without it. A dry run of `index`
+    /// leaves out images with layers to be scanned, of which only `plan` has an idea.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub startups: Vec<ImageStartup>,
     /// Things the user should know although the run succeeded.
     pub warnings: Vec<String>,
     /// What is attached to the images by their digests and stays behind, as they got (or would get) others; the
@@ -209,6 +214,19 @@ pub struct PrefetchArtifact {
     pub spans: Vec<(u64, u64)>,
     /// Compressed bytes of the spans.
     pub bytes: u64,
+}
+
+/// How soon an image would be started and ready.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ImageStartup {
+    /// Digest of the image manifest before the run.
+    pub image: Digest,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+    /// The estimate.
+    #[serde(flatten)]
+    pub startup: Startup,
 }
 
 /// Where a zTOC was that did not have to be computed.

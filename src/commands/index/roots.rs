@@ -40,6 +40,7 @@ pub(super) fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
         images,
         layers: Vec::new(),
         prefetch: Vec::new(),
+        startups: Vec::new(),
         warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
         stays_behind: Vec::new(),
         blobs_written: 0,

@@ -1,6 +1,6 @@
 //! The run, stage by stage.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ use super::report::Report;
 use super::roots::empty_report;
 use super::schedule;
 use super::settle::Sources;
+use super::startups::startups;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -124,6 +125,7 @@ fn dry_run(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Repo
     report.changed = !lazy.is_empty();
     report.dry_run = true;
     report.layers = reports;
+    report.startups = startups(&report, options, &HashMap::new());
     Ok(report)
 }
 
@@ -201,6 +203,7 @@ pub(crate) fn run_made(
     report.layers = scanned.reports;
     report.prefetch = prefetch.reports;
     report.warnings.extend(prefetch.warnings);
+    report.startups = startups(&report, options, &HashMap::new());
     Ok(report)
 }
 

@@ -176,6 +176,7 @@ impl ImageReader<'_> {
             lazy: Share::of(layers.iter().map(|layer| (layer.size, layer.lazy))),
             layers,
             attestations: Vec::new(),
+            startup: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod image;
 mod report;
 mod run;
 mod soci;
+mod startup;
 mod walk;
 
 pub use crate::commands::share::Share;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::share::Share;
+use crate::commands::startup::Startup;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -130,6 +131,9 @@ pub struct Image {
     pub layers: Vec<Layer>,
     /// Digests of the attestation manifests that belong to it.
     pub attestations: Vec<Digest>,
+    /// How soon it would be started and ready over the line that was given (`--link`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<Startup>,
 }
 
 /// A layer of an image.

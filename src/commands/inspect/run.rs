@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::blobs::{self, Broken};
 use super::report::{INSPECTION_VERSION, Inspection};
-use super::{image, soci, walk};
+use super::{image, soci, startup, walk};
+use crate::commands::link::Link;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::select::ImageFilter;
@@ -19,6 +20,8 @@ use crate::progress::steps::proceed;
 pub struct InspectOptions {
     /// The images; without names, all entries.
     pub images: ImageFilter,
+    /// The line for which it is estimated how soon the images start.
+    pub link: Option<Link>,
 }
 
 /// Looks into the layout directory at `path`. Nothing is locked or written. The observer can cancel it; there are no steps.
@@ -33,7 +36,15 @@ pub fn inspect(
 ) -> Result<Inspection, Error> {
     let layout = Layout::open(path)?;
     let tree = tree::read_all(&layout)?;
-    look(&layout, &tree, &options.images, observer)
+    let mut inspection = look(&layout, &tree, &options.images, observer)?;
+    if let Some(link) = options.link {
+        let for_platforms = startup::for_platforms(&tree.roots.iter().collect::<Vec<_>>());
+        let Inspection { images, soci_indexes, .. } = &mut inspection;
+        for image in images {
+            image.startup = Some(startup::of(image, soci_indexes, &for_platforms, &link));
+        }
+    }
+    Ok(inspection)
 }
 
 /// Looks at a tree that was read by [`tree::read_all`].

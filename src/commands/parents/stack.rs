@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::ZtocKey;
-use super::watched::{Attributes, NodeId, Seen, Watched, Effect};
+use super::watched::{Attributes, Effect, NodeId, Seen, Watched};
 use crate::oci::digest::Digest;
 
 /// An image's layers, lowest first.

@@ -6,14 +6,16 @@
 //! beside it. Layers whose later part is unlike the first make the estimate wrong.
 
 mod report;
-mod schedule;
 
+use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::commands::index::index;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport};
+use crate::commands::index::startups::{Numbers, startups};
+use crate::commands::timetable::{self, Work};
 use crate::error::Error;
 use crate::layer::ScanRequest;
 use crate::layer::sample::{Sample, sample};
@@ -23,7 +25,6 @@ use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::event::Observer;
 use crate::threads;
 pub use report::{ESTIMATE_VERSION, Estimate, LayerEstimate, Measured};
-use schedule::Work;
 
 /// Layers that are looked into, at most.
 const MAX_SAMPLES: usize = 8;
@@ -31,6 +32,8 @@ const MAX_SAMPLES: usize = 8;
 const SAMPLE: u64 = 32 << 20;
 /// Bytes of a checkpoint with its digest in a zTOC (`soci-formats` 1.3 and 3.1).
 const SPAN_COST: u64 = 32_785 + 80;
+/// Bytes of a usual file in a zTOC.
+const FILE_COST: u64 = 200;
 /// Bytes of a plain tar's span: its digest alone.
 const TAR_SPAN_COST: u64 = 80;
 
@@ -44,7 +47,7 @@ pub fn estimate(
     observer: &dyn Observer,
 ) -> Result<Estimate, Error> {
     let options = Options { dry_run: true, ..options.clone() };
-    let plan = index(path, &options, observer)?;
+    let mut plan = index(path, &options, observer)?;
     let layout = Layout::open(path)?;
     let reads = |layer: &&LayerReport| match layer.outcome {
         LayerOutcome::Pending => true,
@@ -73,10 +76,19 @@ pub fn estimate(
     }
     let (processors, jobs) = (threads::wanted(None), threads::wanted(options.jobs));
     let two_threads = options.jobs.is_none_or(|jobs| jobs.get() > 1);
-    let times = schedule::play(&work, jobs, processors, two_threads);
+    let times = timetable::play(&work, jobs, processors, two_threads);
     for (layer, (start, end)) in estimates.iter_mut().zip(&times) {
         (layer.start, layer.end) = (*start, *end);
     }
+    let numbers = |layer: &LayerEstimate| Numbers {
+        ztoc_size: layer.ztoc_size,
+        spans: layer.spans,
+        content: layer.uncompressed_size,
+        files: layer.ztoc_size.saturating_sub(layer.spans * SPAN_COST) / FILE_COST,
+    };
+    let expected: HashMap<_, _> =
+        estimates.iter().map(|layer| (layer.digest, numbers(layer))).collect();
+    plan.startups = startups(&plan, &options, &expected);
     let pending = estimates.iter().filter(|layer| layer.scanned);
     Ok(Estimate {
         version: ESTIMATE_VERSION,

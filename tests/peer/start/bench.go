@@ -88,24 +88,18 @@ func (b *bench) image(i image) error {
 		return err
 	}
 	for _, form := range []struct{ tag, platform string }{{"platformless", "unknown"}, {"soci", "image"}} {
-		if err := b.index(dir, "--v2-platform", form.platform); err != nil {
-			return err
-		}
-		if err := b.push(i, dir, form.tag); err != nil {
+		if err := b.pushIndexed(i, dir, form.tag, "--v2-platform", form.platform); err != nil {
 			return err
 		}
 	}
-	ranges, err := b.record(i)
+	recorded, err := b.record(i)
 	if err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
-	if ranges != "" {
-		if err := b.index(dir, "--prefetch-trace", ranges); err != nil {
+	for _, form := range []struct{ tag, platform string }{{"prefetch-platformless", "unknown"}, {"prefetch", "image"}} {
+		if err := b.pushIndexed(i, dir, form.tag, append(recorded, "--v2-platform", form.platform)...); err != nil {
 			return err
 		}
-	}
-	if err := b.push(i, dir, "prefetch"); err != nil {
-		return err
 	}
 	for _, l := range b.links {
 		for n := range b.runs {
@@ -131,10 +125,12 @@ func (b *bench) image(i image) error {
 	return nil
 }
 
-func (b *bench) index(dir string, args ...string) error {
-	args = append([]string{"index", "--quiet", dir}, args...)
-	_, err := host.Command(b.ctx, b.tools.Program, args...)
-	return err
+func (b *bench) pushIndexed(i image, dir, tag string, args ...string) error {
+	args = slices.Concat([]string{"index", "--quiet", dir}, args, b.index)
+	if _, err := host.Command(b.ctx, b.tools.Program, args...); err != nil {
+		return err
+	}
+	return b.push(i, dir, tag)
 }
 
 func (b *bench) push(i image, dir, tag string) error {
@@ -143,16 +139,16 @@ func (b *bench) push(i image, dir, tag string) error {
 }
 
 // record runs the image once, lazily, and keeps which ranges of blobs were asked for until it was ready. It gives
-// the file, "" where nothing was loaded lazily.
-func (b *bench) record(i image) (string, error) {
+// the options with which these become a list, none where nothing was loaded lazily.
+func (b *bench) record(i image) ([]string, error) {
 	m, err := b.once(i, lazily, new(registry.Throttle))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	file := filepath.Join(b.cache, i.name+".log")
 	some := slices.ContainsFunc(m.log, func(r registry.Request) bool { return r.Range != "" })
 	if err := registry.Write(file, m.log); err != nil || !some {
-		return "", err
+		return nil, err
 	}
-	return file, nil
+	return []string{"--prefetch-trace", file}, nil
 }

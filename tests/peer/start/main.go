@@ -36,6 +36,8 @@ type options struct {
 	// variants are those to be measured.
 	variants *regexp.Regexp
 	links    []link
+	// index are further options of `soci-layout index`.
+	index []string
 	// rows is the file that keeps every single measurement.
 	rows  string
 	limit time.Duration
@@ -58,11 +60,13 @@ func run() int {
 	links := flag.String("link", "12.5,100", "megabytes a second of each connection, several behind commas")
 	report := flag.String("report", "", "measure nothing: print the table of this file of rows")
 	flag.IntVar(&o.runs, "runs", 5, "how often each start is measured")
+	index := flag.String("index", "", "further options of `soci-layout index`, as --span-size 1048576")
 	flag.StringVar(&o.rows, "rows", "", "file that keeps each measurement (default: one in the cache, named after the time)")
 	flag.DurationVar(&o.limit, "limit", 3*time.Hour, "when to give up")
 	flag.Parse()
 	var err error
 	var fails error
+	o.index = strings.Fields(*index)
 	o.only, err = regexp.Compile(*only)
 	o.variants, fails = regexp.Compile(*variant)
 	err = errors.Join(err, fails)

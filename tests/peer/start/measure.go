@@ -13,8 +13,7 @@ import (
 	"soci-layout.test/peer/e2e/registry"
 )
 
-// variant is a way to start an image. `soci-platformless` has the image that `soci` has, indexed with
-// `--v2-platform unknown`.
+// variant is a way to start an image. Those that are platformless are indexed with `--v2-platform unknown`.
 type variant struct {
 	name        string
 	snapshotter string
@@ -31,6 +30,7 @@ var variants = []variant{
 	lazily,
 	{name: "soci-platformless", snapshotter: host.Lazy, mode: host.Mode{V2: true}, tag: "platformless"},
 	{name: "prefetch", snapshotter: host.Lazy, mode: host.Mode{V2: true, Prefetch: true}, tag: "prefetch"},
+	{name: "prefetch-platformless", snapshotter: host.Lazy, mode: host.Mode{V2: true, Prefetch: true}, tag: "prefetch-platformless"},
 }
 
 // reached is how far a start has come, and what the registry had been asked for and had sent by then.

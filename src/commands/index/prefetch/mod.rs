@@ -12,6 +12,7 @@
 //! file (`fs/reader/reader.go`, `fs/span-manager/span_manager.go`).
 
 mod covered;
+mod fatrace;
 mod lists;
 mod paths;
 mod ranges;

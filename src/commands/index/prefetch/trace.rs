@@ -5,6 +5,7 @@
 //! | access log of a registry or a proxy (`ranges.rs`) | a line has a blob's digest and a range of bytes |
 //! | log of the reference's snapshotter with `log_fuse_operations`: JSON, with a path and what was done with it | a line has `operation` |
 //! | log of `ctr-remote image optimize --record-out` (stargz), and what `soci-layout trace` writes: a JSON object with `path` on each line, and maybe `parts` | the first line is an object |
+//! | output of `fatrace` | one of the first lines is an event |
 //! | output of `strace -f` | one of the first lines is a system call |
 //! | a list: one path on each line | everything else |
 
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::fatrace;
 use super::lists::read;
 use super::ranges::ranges;
 use super::strace;
@@ -65,6 +67,9 @@ fn parse(text: &str) -> Result<Trace, String> {
     if lines().next().is_some_and(|line| line.starts_with('{')) {
         return objects(text).map(of_files);
     }
+    if lines().take(LOOKED_AT).any(fatrace::is_event) {
+        return Ok(of_paths(fatrace::paths(lines())));
+    }
     if lines().take(LOOKED_AT).any(strace::is_call) {
         return Ok(of_paths(strace::paths(lines())));
     }
@@ -115,6 +120,8 @@ mod tests {
         let strace =
             "7 execve(\"/bin/sh\", [\"sh\"], 0x7ffd /* 3 vars */) = 0\n7 +++ exited with 0 +++\n";
         assert_eq!(paths(strace).as_deref(), Ok(&["/bin/sh".into()][..]));
+        let fatrace = "09:00:00.1 sh(7): RO  /bin/sh\n09:00:00.2 sh(7): CW  /tmp/x\n";
+        assert_eq!(paths(fatrace).as_deref(), Ok(&["/bin/sh".into()][..]));
         let list = "/bin/sh\n\netc/a (old) = b\n  /with spaces \n";
         let expected = ["/bin/sh".into(), "etc/a (old) = b".into(), "  /with spaces ".into()];
         assert_eq!(paths(list).as_deref(), Ok(&expected[..]));

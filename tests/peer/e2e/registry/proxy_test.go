@@ -77,3 +77,29 @@ func TestBusy(t *testing.T) {
 		}
 	}
 }
+
+// TestLine: a line makes up for a sender that is a little late, not for one that pauses, and is not ahead after a rest.
+func TestLine(t *testing.T) {
+	begin, l := time.Unix(1000, 0), new(line)
+	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
+	l.idle(at(0))
+	for _, step := range []struct {
+		sent, takes, until int
+		idle               bool
+	}{
+		{sent: 0, takes: 10, until: 10},
+		{sent: 11, takes: 10, until: 20}, // late by 1
+		{sent: 59, takes: 10, until: 30}, // by 39
+		{sent: 30, takes: 10, until: 40}, // by another sender of the same line
+		{sent: 200, takes: 10, until: 160},
+		{sent: 300, takes: 10, until: 310, idle: true},
+	} {
+		if step.idle {
+			l.idle(at(step.sent))
+		}
+		got := l.carry(at(step.sent), time.Duration(step.takes)*time.Millisecond)
+		if want := at(step.until); !got.Equal(want) {
+			t.Errorf("%+v: until %v ms", step, got.Sub(begin).Milliseconds())
+		}
+	}
+}

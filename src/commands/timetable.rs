@@ -1,11 +1,11 @@
-//! When each layer would begin and end: the run's own order, played through.
+//! When pieces of work would begin and end that share processors, or transfers that share a line.
 
-/// The work of one layer, in seconds of one processor.
+/// A piece of work, in seconds that it takes alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Work {
-    /// Finding block ends and headers.
+    /// Of a layer, finding block ends and headers.
     pub(super) walk: f64,
-    /// Reading and hashing.
+    /// Of a layer, reading and hashing.
     pub(super) hash: f64,
 }
 
