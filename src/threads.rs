@@ -32,9 +32,9 @@ impl Slots {
         result
     }
 
-    /// Whether the threads suffice for two on each layer in work, of which one has time to spare.
-    pub(crate) fn has_idle(&self) -> bool {
-        2 * self.running.load(Ordering::Relaxed) <= self.threads
+    /// Threads for each layer in work, at least one.
+    pub(crate) fn share(&self) -> usize {
+        (self.threads / self.running.load(Ordering::Relaxed).max(1)).max(1)
     }
 }
 

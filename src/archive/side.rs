@@ -25,7 +25,7 @@ use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::progress::event::{Outcome, Step};
 use crate::progress::steps::{BlobProgress, Steps};
-use crate::threads;
+use crate::threads::{self, Slots};
 
 /// A blob whose bytes pass by.
 #[derive(Debug)]
@@ -53,7 +53,9 @@ pub(super) struct Side<'a> {
     options: &'a Options,
     steps: &'a Steps<'a>,
     cache: &'a CacheUse,
-    slots: Arc<Semaphore>,
+    /// One for each scan that may run.
+    turns: Arc<Semaphore>,
+    slots: Slots,
     state: Mutex<Outcomes>,
 }
 
@@ -70,8 +72,9 @@ impl<'a> Side<'a> {
         steps: &'a Steps<'a>,
         cache: &'a CacheUse,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(threads::wanted(options.jobs)));
-        Self { layout, options, steps, cache, slots, state: Mutex::default() }
+        let threads = threads::wanted(options.jobs);
+        let (turns, slots) = (Arc::new(Semaphore::new(threads)), Slots::new(threads));
+        Self { layout, options, steps, cache, turns, slots, state: Mutex::default() }
     }
 
     /// Whether a blob of this size is scanned.
@@ -89,11 +92,11 @@ impl<'a> Side<'a> {
         if self.cache.has(&self.key(&blob)) {
             return None;
         }
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
         let (sender, reader) = pieces::channel();
         std::thread::Builder::new()
             .name("scan".to_owned())
-            .spawn_scoped(scope, move || self.scan(blob, reader, slot))
+            .spawn_scoped(scope, move || self.scan(blob, reader, turn))
             .ok()?;
         Some(sender)
     }
@@ -102,7 +105,7 @@ impl<'a> Side<'a> {
         cached::key((blob.digest, blob.size), blob.compression, self.options)
     }
 
-    fn scan(&self, blob: Passing, mut reader: PieceReader, slot: OwnedSemaphorePermit) {
+    fn scan(&self, blob: Passing, mut reader: PieceReader, turn: OwnedSemaphorePermit) {
         let key = self.key(&blob);
         let Passing { digest, size, compression, path, at } = blob;
         let Options { span_size, build_tool_identifier, .. } = self.options;
@@ -112,12 +115,12 @@ impl<'a> Side<'a> {
             &[],
         );
         let request = self.options.scan_request((digest, size), compression);
-        let result = self
-            .steps
-            .run(&step, || self.scan_one(&request, &mut reader, &path, &step, (&at, &key)));
+        let result = self.steps.run(&step, || {
+            self.slots.run(|| self.scan_one(&request, &mut reader, &path, &step, (&at, &key)))
+        });
         // The reader shall not wait for a scan that has ended.
         drop(reader);
-        drop(slot);
+        drop(turn);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(Some(made)) => {
@@ -136,8 +139,8 @@ impl<'a> Side<'a> {
         step: &Step,
         (at, key): (&At, &CacheKey),
     ) -> Result<(Option<Made>, Outcome), Error> {
-        let watch =
-            BlobProgress { steps: self.steps, step, size: request.size, failed: None, slots: None };
+        let (steps, slots) = (self.steps, Some(&self.slots));
+        let watch = BlobProgress { steps, step, size: request.size, failed: None, slots };
         let warn = |message: &str| self.steps.warn(step, message);
         let Self { layout, cache, .. } = *self;
         let target = Target { layout, permissions_from, cache, key, warn: &warn };

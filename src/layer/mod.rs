@@ -11,13 +11,15 @@
 //!
 //! The parts know nothing of each other and nothing of files or layouts: [`source`] reads, [`gzip`] and
 //! [`inflate`] find members and blocks, [`checkpoint`] decides, [`span`] hashes, [`tar`] reads headers;
-//! [`walk`] puts the content's side together, [`threads`] both sides, and [`splitter`] lets the
-//! second thread read gzip members ahead. Memory is bounded by the TOC, the checkpoints and fixed buffers,
+//! [`walk`] puts the content's side together, [`threads`] both sides, and [`splitter`] lets
+//! other threads read gzip members and blocks ahead. Memory is bounded by the TOC, the checkpoints and fixed buffers,
 //! whatever the size of the layer. [`probe`] holds a zTOC against a layer, [`unpack`] and [`zstd`] give the
 //! content to those who want files.
 
 mod checkpoint;
 pub(crate) mod content;
+#[cfg(test)]
+mod costs;
 pub(crate) mod eager;
 pub(crate) mod fidelity;
 mod gzip;

@@ -28,7 +28,7 @@ pub struct ScanRequest<'a> {
     /// Text that goes into the zTOC.
     pub build_tool_identifier: &'a str,
     /// Whether a second thread may read and hash, and inflate ahead: members in a layer of many, and parts of members
-    /// as long as the observer says that there is an idle thread.
+    /// as long as the observer grants threads for it.
     pub second_thread: bool,
 }
 
@@ -80,10 +80,10 @@ pub trait ScanObserver: Sync {
     fn progress(&self, bytes: u64);
     /// Whether to give up.
     fn cancelled(&self) -> bool;
-    /// Whether a thread has nothing to do now, besides those that scans have. It may be given guesses that are
-    /// sometimes wrong.
-    fn has_idle_thread(&self) -> bool {
-        false
+    /// How many threads may work on this blob now. From two on they may be given guesses that are sometimes wrong; more
+    /// than two are started as the blob needs them.
+    fn threads(&self) -> usize {
+        1
     }
 }
 

@@ -1,5 +1,5 @@
-//! The walk by one thread as the judge of the one that is read ahead of: same zTOC, or same error at the
-//! same place, whatever the members look like and wherever they are damaged.
+//! The walk by one thread as the judge of the one that is read ahead of, by any number of threads: same zTOC, or same
+//! error at the same place, whatever the members look like and wherever they are damaged.
 
 use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
@@ -18,7 +18,7 @@ use crate::ztoc::{Zinfo, Ztoc};
 const SMALL: Division = Division {
     chunk: 1024,
     chunks: 3,
-    more_chunks: 9,
+    more_chunks: 3,
     split: Split {
         gap: 2048,
         output: 20_000,
@@ -34,7 +34,7 @@ const SMALL: Division = Division {
 const TINY: Division = Division {
     chunk: 31,
     chunks: 2,
-    more_chunks: 90,
+    more_chunks: 30,
     split: Split {
         gap: 50,
         output: 700,
@@ -46,7 +46,7 @@ const TINY: Division = Division {
 };
 /// Members are never dense enough, so that blocks are read ahead in all layers.
 const BLOCKS: Division =
-    Division { chunks: 10, more_chunks: 90, split: Split { dense: 0, ..SMALL.split }, ..SMALL };
+    Division { chunks: 10, more_chunks: 30, split: Split { dense: 0, ..SMALL.split }, ..SMALL };
 /// Every other start that is found is none.
 const FALSE: Division = Division { split: Split { find: false_starts, ..BLOCKS.split }, ..BLOCKS };
 
@@ -59,29 +59,39 @@ fn false_starts(finder: &mut Finder, bytes: &[u8]) -> Option<Start> {
     }
 }
 
-struct Quiet;
+/// Grants so many threads.
+struct Quiet(usize);
+
+/// Divisions, and for how many threads.
+const DIVISIONS: [(Division, usize); 6] =
+    [(SMALL, 2), (SMALL, 4), (TINY, 3), (BLOCKS, 2), (BLOCKS, 8), (FALSE, 4)];
 
 impl ScanObserver for Quiet {
     fn progress(&self, _: u64) {}
     fn cancelled(&self) -> bool {
         false
     }
-    fn has_idle_thread(&self) -> bool {
-        true
+    fn threads(&self) -> usize {
+        self.0
     }
 }
 
 /// The encoded zTOC, or why there is none, with its offsets.
-fn outcome(blob: &[u8], span_size: u64, division: Option<Division>) -> Result<Vec<u8>, String> {
+fn outcome(
+    blob: &[u8],
+    span_size: u64,
+    split: Option<(Division, usize)>,
+) -> Result<Vec<u8>, String> {
     let request = ScanRequest {
         digest: Digest::of(blob),
         size: blob.len() as u64,
         compression: Compression::Gzip,
         span_size,
         build_tool_identifier: "test",
-        second_thread: division.is_some(),
+        second_thread: split.is_some(),
     };
-    match divided(&mut &*blob, &request, &Quiet, division.unwrap_or(SMALL)) {
+    let (division, threads) = split.unwrap_or((SMALL, 1));
+    match divided(&mut &*blob, &request, &Quiet(threads), division) {
         Ok(Scan::Indexed(ztoc)) => Ok(ztoc.encode().expect("small")),
         Ok(Scan::Eager(reason)) => Err(format!("{reason:?}")),
         Err(error) => panic!("{error}"),
@@ -90,9 +100,9 @@ fn outcome(blob: &[u8], span_size: u64, division: Option<Division>) -> Result<Ve
 
 fn compare(blob: &[u8], span_size: u64) -> Result<Vec<u8>, String> {
     let judge = outcome(blob, span_size, None);
-    for division in [SMALL, TINY, BLOCKS, FALSE] {
-        let split = outcome(blob, span_size, Some(division));
-        assert!(split == judge, "{:?} instead of {:?}", split.err(), judge.err());
+    for (division, threads) in DIVISIONS {
+        let split = outcome(blob, span_size, Some((division, threads)));
+        assert!(split == judge, "{threads}: {:?} instead of {:?}", split.err(), judge.err());
     }
     judge
 }
@@ -279,16 +289,16 @@ fn a_bad_tar_in_good_members() {
     assert!(compare(&blob, 3000).is_err_and(|error| error.contains("tar archive")));
 }
 
-/// The walk with all read ahead that can be, against the one with nothing; how often it met what was read.
-fn rehearse(name: &str, blob: &[u8], division: Division, blocks: bool) -> u64 {
-    let walk = |ahead: bool| {
+/// The walk with all read ahead that so many threads can (with one only members, not blocks), against the one with
+/// nothing; how often it met what was read.
+fn rehearse(name: &str, blob: &[u8], division: Division, threads: usize) -> u64 {
+    let walk = |threads: Option<usize>| {
         let splitter = std::sync::Arc::new(Splitter::new(division.split, true));
-        splitter.allow_blocks(blocks && ahead);
-        let handle = ahead.then(|| Handle::new(splitter.clone()));
-        splitter.rehearse(blob, division.chunk, 1000, handle)
+        let handle = threads.map(|_| Handle::new(splitter.clone()));
+        splitter.rehearse(blob, division.chunk, 1000, handle, threads.unwrap_or(1))
     };
-    let (_, output, judge) = walk(false);
-    let (met, found, end) = walk(true);
+    let (_, output, judge) = walk(None);
+    let (met, found, end) = walk(Some(threads));
     match (end, judge) {
         (Ok((zinfo, length)), Ok((right, right_length))) => {
             assert!(found == output, "{name}: other output");
@@ -312,7 +322,7 @@ fn rehearse(name: &str, blob: &[u8], division: Division, blocks: bool) -> u64 {
 fn the_walker_meets_what_was_read() {
     for (name, blob) in corpus() {
         for division in [SMALL, TINY] {
-            let met = rehearse(name, &blob, division, false);
+            let met = rehearse(name, &blob, division, 1);
             let many = !matches!(name, "few" | "one");
             assert!(met > 0 || !many, "{name}: {met}");
             assert!(met == 0 || name != "one");
@@ -362,15 +372,18 @@ fn long_member() -> Vec<u8> {
 fn the_walker_meets_blocks_inside_of_a_member() {
     let blob = long_member();
     for division in [BLOCKS, FALSE, TINY] {
-        let met = rehearse("long member", &blob, division, true);
-        assert!(met > 3, "{met}");
+        for threads in [2, 3, 8] {
+            let met = rehearse("long member", &blob, division, threads);
+            // How far several come is left to chance.
+            assert!(met > 3 || threads > 2 && met > 0, "{threads}: {met}");
+        }
     }
     for span_size in [1, 3000, 1 << 20] {
         assert!(compare(&blob, span_size).is_ok());
     }
     for (name, blob) in corpus() {
-        rehearse(name, &blob, BLOCKS, true);
-        rehearse(name, &blob, FALSE, true);
+        rehearse(name, &blob, BLOCKS, 2);
+        rehearse(name, &blob, FALSE, 4);
     }
 }
 
@@ -395,20 +408,20 @@ fn claims_about_layers() {
         let mut damaged = blob.clone();
         damaged[blob.len() / 2] ^= 4;
         for (ztoc, blob) in [(&ztoc, &blob), (&wrong, &blob), (&ztoc, &damaged)] {
-            let truth = |division: Option<Division>| {
+            let truth = |split: Option<(Division, usize)>| {
                 let layer = ProbedLayer {
                     size: blob.len() as u64,
                     compression: Compression::Gzip,
                     ztoc: Some(ztoc),
-                    second_thread: division.is_some(),
+                    second_thread: split.is_some(),
                 };
-                let division = division.unwrap_or(SMALL);
-                let truth = probe::divided(&mut blob.as_slice(), &layer, &Quiet, division);
+                let (division, threads) = split.unwrap_or((SMALL, 1));
+                let truth = probe::divided(&mut blob.as_slice(), &layer, &Quiet(threads), division);
                 format!("{:?}", truth.expect("nothing but content is wrong"))
             };
             let judge = truth(None);
-            for division in [SMALL, TINY, BLOCKS, FALSE] {
-                assert!(truth(Some(division)) == judge, "{name}");
+            for split in DIVISIONS {
+                assert!(truth(Some(split)) == judge, "{name}");
             }
         }
     }
@@ -421,13 +434,13 @@ fn damage_inside_of_a_member() {
     for at in (11..blob.len()).step_by(stride) {
         let mut damaged = blob.clone();
         damaged[at] ^= 1 << (at % 8);
-        rehearse("damaged", &damaged, BLOCKS, true);
-        rehearse("damaged", &damaged, FALSE, true);
-        rehearse("truncated", &blob[..at], BLOCKS, true);
-        rehearse("truncated", &blob[..at], TINY, true);
+        rehearse("damaged", &damaged, BLOCKS, 2);
+        rehearse("damaged", &damaged, FALSE, 4);
+        rehearse("truncated", &blob[..at], BLOCKS, 2);
+        rehearse("truncated", &blob[..at], TINY, 2);
     }
     for at in blob.len() - 40..blob.len() {
-        rehearse("truncated", &blob[..at], BLOCKS, true);
+        rehearse("truncated", &blob[..at], BLOCKS, 2);
     }
 }
 
@@ -459,7 +472,7 @@ fn a_distance_in_front_of_the_member() {
     blob.extend(((parts.len() - 20_000) as u32).to_le_bytes());
     for gap in [100, 1000, 2000, 3000, 4000] {
         let split = Split { block_gap: gap, ..BLOCKS.split };
-        rehearse("too far", &blob, Division { chunk: 200, split, ..BLOCKS }, true);
+        rehearse("too far", &blob, Division { chunk: 200, split, ..BLOCKS }, 2);
     }
     assert!(compare(&blob, 1000).is_err_and(|error| error.contains("too far back")));
 }

@@ -1,24 +1,24 @@
-//! Splits a gzip layer among two threads: while one walks, the other, which reads and hashes, uses its spare time to
+//! Splits a gzip layer among threads: while one walks, the others, which read and hash, use their spare time to
 //! read ahead.
 //!
 //! ```text
 //! blob   ──[block][block][block][block][block][block]──►
-//! walker ────────►│       ▲
-//!                 └─ gap ─┴─ read ahead ──►│
+//! walker ────────►│       ▲                ▲
+//!                 └─ gap ─┴─ read ahead ──►┴─ read ahead ──►│
 //! ```
 //!
 //! In a layer of many members a place to read ahead from is the start of one, in others it is the start of a block.
 //! Either is a guess (bytes that look like the members' headers seen so far, or like a block's), so what is read ahead
 //! stays aside until the walker comes to exactly that place; it then takes over all of it, be it the
 //! middle of a member, and goes on. It never waits for more than the piece in work. A place that it
-//! passes was no start, and what was read there is dropped; so is what cannot be read on. So the outcome is that of
-//! the walk alone, whichever is faster.
+//! passes was no start, and what was read there is dropped; so is what cannot be read on. Reading ends where the next
+//! place is. So the outcome is that of the walk alone, whichever is faster.
 //!
 //! Reading ahead in a member costs some processor time more than walking it, and all of it when the guess was wrong. So
 //! that is done only while the machine has a thread to spare, within bounds, and not for a while where guesses fail.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
@@ -60,8 +60,8 @@ pub(super) const SPLIT: Split = Split {
 
 /// See [`Split::dense`].
 const DENSE: usize = 4;
-/// Places that are read ahead from or wait for the walker, at most.
-const MOST: usize = 3;
+/// Places that wait for the walker, at most, besides one for each thread that reads ahead.
+pub(super) const WAITING: usize = 2;
 /// Wrong guesses, beyond one for each [`HITS`] right ones, after which no more are made for a while.
 const MISSES: u64 = 8;
 /// See [`MISSES`].
@@ -82,6 +82,8 @@ pub(super) struct Splitter {
     dense: AtomicBool,
     /// Whether blocks may be read ahead.
     blocks: AtomicBool,
+    /// Threads that may read ahead.
+    readers: AtomicUsize,
     /// Where the first place begins; the walker need not ask before.
     next: AtomicU64,
     /// The same if that is inside of a member.
@@ -102,6 +104,10 @@ struct Shared {
     /// In the order of the blob.
     readings: VecDeque<Reading>,
     finder: Option<Box<Finder>>,
+    /// Whether a thread looks for a block.
+    searching: bool,
+    /// Bytes of the blob for which there seems to be room at one place.
+    stride: u64,
     /// Not in use; in boxes, as they come and go.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Ahead>>,
@@ -120,13 +126,17 @@ struct Reading {
     origin: Origin,
     /// What was read; nothing while a piece is in work.
     read: Option<Box<Ahead>>,
-    /// Whether there is no more to be read.
+    /// Up to where.
+    position: u64,
+    /// Whether there is no more to be read, or the walker waits for what there is.
     done: bool,
 }
 
 /// A piece to be read, and from which chunk.
 struct Work {
     origin: Origin,
+    /// The next place.
+    until: Option<Origin>,
     ahead: Box<Ahead>,
     chunk: Arc<Chunk>,
     skip: usize,
@@ -150,6 +160,8 @@ impl Splitter {
             in_vain: 0,
             readings: VecDeque::new(),
             finder: None,
+            searching: false,
+            stride: u64::MAX,
             spare: Vec::new(),
             taken_over: 0,
             passed: 0,
@@ -164,6 +176,7 @@ impl Splitter {
             changed: Condvar::new(),
             dense: AtomicBool::new(false),
             blocks: AtomicBool::new(false),
+            readers: AtomicUsize::new(1),
             next: AtomicU64::new(u64::MAX),
             next_block: AtomicU64::new(u64::MAX),
             walker: AtomicU64::new(0),
@@ -175,9 +188,10 @@ impl Splitter {
         self.dense.load(Ordering::Relaxed) || self.blocks.load(Ordering::Relaxed)
     }
 
-    /// Whether there is a thread to spare for guesses inside of members.
-    pub(super) fn allow_blocks(&self, allowed: bool) {
-        self.blocks.store(allowed && self.gzip, Ordering::Relaxed);
+    /// How many threads may work on this layer. With only one, none may be spent on guesses inside of members.
+    pub(super) fn allow(&self, threads: usize) {
+        self.blocks.store(threads > 1 && self.gzip, Ordering::Relaxed);
+        self.readers.store(threads.max(2) - 1, Ordering::Relaxed);
     }
 
     /// A chunk was read, which begins at this offset.
@@ -204,17 +218,17 @@ impl Splitter {
         state.chunks.clear();
     }
 
-    /// Reads a piece ahead; false when there is none to be read now. Called by one thread.
+    /// Reads a piece ahead; false when there is none to be read now.
     pub(super) fn read_piece(&self) -> bool {
         let work = match self.take() {
             Next::Work(work) => work,
             Next::Search(from) => return self.search_block(from),
             Next::Nothing => return false,
         };
-        let Work { origin, mut ahead, chunk, skip } = work;
+        let Work { origin, until, mut ahead, chunk, skip } = work;
         let claimed = InWork { splitter: self, origin };
         let rest = &chunk.bytes()[skip..];
-        let more = ahead.feed(&rest[..rest.len().min(self.split.piece)]);
+        let more = ahead.feed(&rest[..rest.len().min(self.split.piece)], until);
         drop(chunk);
         claimed.done(ahead, !more);
         true
@@ -235,30 +249,39 @@ impl Splitter {
     fn take(&self) -> Next {
         let mut state = self.lock();
         let Shared { chunks, readings, .. } = &mut *state;
-        for reading in readings {
-            if !reading.done
-                && let Some(ahead) = &reading.read
-                && let Some((chunk, skip)) = chunk(chunks, ahead.position())
-                && let Some(ahead) = reading.read.take()
+        for index in 0..readings.len() {
+            let Reading { origin, position, done, .. } = readings[index];
+            if !done
+                && let Some((chunk, skip)) = chunk(chunks, position)
+                && let Some(ahead) = readings[index].read.take()
             {
-                return Next::Work(Work { origin: reading.origin, ahead, chunk, skip });
+                let behind = readings.range(index + 1..).map(|reading| reading.origin);
+                let until = behind.into_iter().find(|behind| behind.byte() >= position);
+                return Next::Work(Work { origin, until, ahead, chunk, skip });
             }
         }
         let walker = self.walker.load(Ordering::Relaxed);
-        if state.closed || state.readings.len() == MOST || walker < state.paused {
+        let most = WAITING + self.readers.load(Ordering::Relaxed);
+        if state.closed || state.readings.len() >= most || walker < state.paused {
             return Next::Nothing;
         }
         let dense = self.dense.load(Ordering::Relaxed);
         let gap = if dense { self.split.gap } else { self.split.block_gap };
         let target = match state.readings.back() {
             // The walker will go on from its end.
-            Some(Reading { read: Some(ahead), .. }) if !ahead.is_bad() => ahead.position(),
-            Some(reading) => (walker + gap).max(reading.origin.byte() + 1),
+            Some(reading) if reading.done => reading.position,
+            Some(Reading { origin, position, .. }) => {
+                (*position).max(origin.byte() + state.stride.min(gap))
+            }
             None => walker + gap,
         };
         if !dense {
             let allowed = self.blocks.load(Ordering::Relaxed);
-            return if allowed { Next::Search(target.max(state.searched)) } else { Next::Nothing };
+            if !allowed || state.searching {
+                return Next::Nothing;
+            }
+            state.searching = true;
+            return Next::Search(target.max(state.searched));
         }
         match state.search(target) {
             Some(start) => {
@@ -270,8 +293,12 @@ impl Splitter {
 
     /// Begins to read from a place behind all others.
     fn begin(&self, mut state: MutexGuard<'_, Shared>, origin: Origin) -> Option<Work> {
-        let (chunk, skip) = chunk(&state.chunks, origin.byte())?;
-        state.readings.push_back(Reading { origin, read: None, done: false });
+        let position = origin.byte();
+        if state.readings.back().is_some_and(|last| last.origin.byte() >= position) {
+            return None;
+        }
+        let (chunk, skip) = chunk(&state.chunks, position)?;
+        state.readings.push_back(Reading { origin, read: None, position, done: false });
         self.update_next(&state);
         let size = match origin {
             Origin::Member(_) => self.split.output,
@@ -286,7 +313,7 @@ impl Splitter {
         drop(state);
         let mut ahead = spare.unwrap_or_else(|| Box::new(Ahead::new(size)));
         ahead.restart(origin);
-        Some(Work { origin, ahead, chunk, skip })
+        Some(Work { origin, until: None, ahead, chunk, skip })
     }
 
     /// Looks for a block in the next bytes and makes a place of it; false when they are not there.
@@ -304,6 +331,7 @@ impl Splitter {
             chunks.push((chunk, skip));
         }
         if there <= Finder::MARGIN {
+            state.searching = false;
             return false;
         }
         let mut finder = state.finder.take().unwrap_or_else(|| Box::new(Finder::new()));
@@ -316,7 +344,7 @@ impl Splitter {
         drop(chunks);
         let found = (self.split.find)(&mut finder, &bytes).map(|start| start.moved(begin));
         let mut state = self.lock();
-        state.finder = Some(finder);
+        (state.finder, state.searching) = (Some(finder), false);
         let end = begin + (bytes.len() - Finder::MARGIN) as u64;
         let Some(start) = found.filter(|start| start.byte() >= from) else {
             state.in_vain += (end - begin) as usize;
@@ -376,7 +404,8 @@ impl Splitter {
             }
             let read = first.read.take();
             if is_here && read.is_none() {
-                // A piece of it is in work.
+                // A piece of it is in work, and no other shall be begun.
+                first.done = true;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -459,8 +488,12 @@ impl InWork<'_> {
                 self.splitter.count(&mut state, false);
             }
             Some(index) => {
+                if done {
+                    state.stride = ahead.stride(self.origin);
+                }
                 let reading = &mut state.readings[index];
-                (reading.read, reading.done) = (Some(ahead), done);
+                reading.position = ahead.position();
+                (reading.read, reading.done) = (Some(ahead), done || reading.done);
             }
             // The walker has passed it.
             None => state.spare.push(ahead),
@@ -484,14 +517,16 @@ pub(super) type Rehearsal =
 
 #[cfg(test)]
 impl Splitter {
-    /// Walks a blob in chunks on this thread, reading ahead as far as possible before each.
+    /// Walks a blob in chunks on this thread; before each, all others read ahead as far as possible.
     pub(super) fn rehearse(
         &self,
         blob: &[u8],
         size: usize,
         span: u64,
         handle: Option<Handle>,
+        threads: usize,
     ) -> Rehearsal {
+        self.allow(if handle.is_some() { threads } else { 1 });
         let mut walker = super::gzip::GzipWalker::new(span);
         if let Some(handle) = handle {
             walker.set_ahead(Box::new(handle));
@@ -502,7 +537,12 @@ impl Splitter {
         }
         let mut output = Vec::new();
         for (number, bytes) in blob.chunks(size).enumerate() {
-            while self.wanted() && self.read_piece() {}
+            if self.wanted() {
+                std::thread::scope(|scope| {
+                    (2..threads).for_each(|_| drop(scope.spawn(|| while self.read_piece() {})));
+                    while self.read_piece() {}
+                });
+            }
             let walked = walker.feed(bytes, |bytes| output.extend(bytes), &mut Vec::new());
             if let Err(error) = walked {
                 return (self.lock().taken_over, output, Err(error));

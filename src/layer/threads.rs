@@ -1,16 +1,18 @@
-//! Lets one layer use two cores: one thread walks its content, another reads and hashes the blob.
+//! Lets one layer use several cores: one thread walks its content, the others do all else.
 //!
 //! Chunks go round: read → walk → hash → read again. The walker finds where spans begin, so hashing
 //! follows it; a fixed number of chunks is under way, which bounds memory and keeps either side from
-//! running ahead. Walking takes longer than hashing twice, so the walk sets the pace; where it finds many
-//! gzip members, the other thread takes a part of it ([`super::splitter`]).
+//! running ahead. A helper takes what is to be done: the next chunk is read by one of them at a time, in order, and so is
+//! the next one hashed; what time is left goes into inflating ahead of the walker ([`super::splitter`]), as the walk takes
+//! longer than all else. There is one helper from the start; further ones come with the layer's share of threads.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 
 use super::source::{CHUNK, Chunk, Source};
 use super::span::{BlobHasher, SpanStart};
-use super::splitter::{SPLIT, Split, Splitter};
+use super::splitter::{SPLIT, Split, Splitter, WAITING};
 use super::{ScanError, ScanObserver};
 use crate::threads::spawn;
 
@@ -21,7 +23,7 @@ pub(super) struct Division {
     pub(super) chunk: usize,
     /// Chunks under way.
     pub(super) chunks: usize,
-    /// As many more when something is read ahead.
+    /// As many more for each place that is read ahead from.
     pub(super) more_chunks: usize,
     /// How members are read ahead.
     pub(super) split: Split,
@@ -29,7 +31,7 @@ pub(super) struct Division {
 
 /// For layers as they are.
 pub(super) const DIVISION: Division =
-    Division { chunk: CHUNK, chunks: 8, more_chunks: 24, split: SPLIT };
+    Division { chunk: CHUNK, chunks: 8, more_chunks: 8, split: SPLIT };
 
 /// Walks and hashes on this thread alone. `walk` takes each piece of the blob, and adds the spans that
 /// begin in it.
@@ -48,8 +50,8 @@ pub(super) fn alone(
     Ok(hasher)
 }
 
-/// Walks on this thread and hashes on another, which also reads members ahead if the walk asks `splitter`
-/// for them. When no second thread can be had, all is done on this one.
+/// Walks on this thread; others read and hash, and read ahead if the walk asks `splitter` for it. When no second thread
+/// can be had, all is done on this one.
 pub(super) fn together(
     source: &mut Source<'_>,
     mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
@@ -57,110 +59,243 @@ pub(super) fn together(
     division: Division,
     splitter: &Splitter,
 ) -> Result<BlobHasher, ScanError> {
-    let (to_walker, chunks) = channel();
-    let (to_hasher, walked) = channel();
-    let done = std::thread::scope(|scope| {
-        let reader = ReadAndHash { source: &mut *source, observer, division, splitter };
-        let hashing = spawn(scope, "read", move || reader.run(to_walker, &walked)).ok()?;
+    let state = State {
+        source: Some(source),
+        hasher: Some(BlobHasher::default()),
+        helpers: 1,
+        chunks: 0,
+        free: Vec::new(),
+        to_walk: VecDeque::new(),
+        walked: VecDeque::new(),
+        read: 0,
+        all_read: false,
+        ended: false,
+        failed: false,
+        error: None,
+        events: 0,
+    };
+    let (work, supply) = (Condvar::new(), Condvar::new());
+    let crew = Crew { observer, division, splitter, state: Mutex::new(state), work, supply };
+    let helped = std::thread::scope(|scope| {
+        let helper = spawn(scope, "read", || crew.help(scope)).ok()?;
         // However the walk ends, the scope waits for its threads.
-        let (closing, mut position) = (Closing(splitter), 0);
-        for (chunk, mut starts) in chunks {
-            let chunk: Arc<Chunk> = chunk;
+        let (ending, mut position) = (Ending(&crew), 0);
+        while let Some((chunk, mut starts)) = crew.next() {
             starts.clear();
             walk(chunk.bytes(), &mut starts);
             position += chunk.bytes().len() as u64;
             splitter.walked(position);
-            if to_hasher.send((chunk, starts)).is_err() {
-                // It has an error to tell.
-                break;
-            }
+            crew.event(|state| state.walked.push_back((chunk, starts)));
         }
-        drop((to_hasher, closing));
-        Some(match hashing.join() {
-            Ok(hasher) => hasher,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        drop(ending);
+        Some(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    done.unwrap_or_else(|| alone(source, walk, observer))
-}
-
-/// Ends reading ahead when the walk ends, whether it returns or panics.
-struct Closing<'a>(&'a Splitter);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.0.close();
+    let state = crew.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match (helped, state) {
+        (Some(()), State { error: None, hasher: Some(hasher), .. }) => Ok(hasher),
+        (Some(()), State { error, .. }) => Err(error.unwrap_or(ScanError::Cancelled)),
+        (None, State { source: Some(source), .. }) => alone(source, walk, observer),
+        (None, _) => unreachable!("nobody has begun to read"),
     }
 }
 
 type Item = (Arc<Chunk>, Vec<SpanStart>);
 
-/// Keeps the walker supplied and hashes what comes back, until all that was read is hashed.
-struct ReadAndHash<'a, 'b> {
-    source: &'a mut Source<'b>,
+/// What the threads of one layer share.
+struct Crew<'a, 'b> {
     observer: &'a dyn ScanObserver,
     division: Division,
     splitter: &'a Splitter,
+    state: Mutex<State<'a, 'b>>,
+    /// There may be something to do for a helper.
+    work: Condvar,
+    /// There may be something to walk.
+    supply: Condvar,
 }
 
-impl ReadAndHash<'_, '_> {
-    fn run(
-        mut self,
-        to_walker: Sender<Item>,
-        walked: &Receiver<Item>,
-    ) -> Result<BlobHasher, ScanError> {
-        let mut free = Vec::new();
-        self.supply(&mut free, self.division.chunks);
-        let (mut to_walker, mut split) = (Some(to_walker), false);
-        let (mut hasher, mut read) = (BlobHasher::default(), 0);
+struct State<'a, 'b> {
+    /// Not there while somebody reads, and once all is read.
+    source: Option<&'a mut Source<'b>>,
+    /// Not there while somebody hashes.
+    hasher: Option<BlobHasher>,
+    /// Threads besides the walker.
+    helpers: usize,
+    /// How many there are.
+    chunks: usize,
+    free: Vec<Item>,
+    to_walk: VecDeque<Item>,
+    walked: VecDeque<Item>,
+    /// Bytes of the blob that were read.
+    read: u64,
+    all_read: bool,
+    /// Whether the walk has ended.
+    ended: bool,
+    /// Whether all shall end, as reading failed or a helper panicked.
+    failed: bool,
+    error: Option<ScanError>,
+    /// How often something came that helpers might have to do.
+    events: u64,
+}
+
+/// What a helper does next.
+enum Task<'a, 'b> {
+    Read(&'a mut Source<'b>, Item),
+    Hash(BlobHasher, Item),
+    ReadAhead,
+}
+
+impl<'a, 'b> State<'a, 'b> {
+    fn task(&mut self, size: usize, most: usize) -> Option<Task<'a, 'b>> {
+        if self.source.is_some() && self.free.is_empty() && self.chunks < most {
+            self.chunks += 1;
+            self.free.push((Arc::new(Chunk::with_size(size)), Vec::new()));
+        }
+        if let Some(source) = self.source.take_if(|_| !self.free.is_empty()) {
+            return self.free.pop().map(|item| Task::Read(source, item));
+        }
+        let hasher = self.hasher.take_if(|_| !self.walked.is_empty())?;
+        self.walked.pop_front().map(|item| Task::Hash(hasher, item))
+    }
+}
+
+impl<'a, 'b> Crew<'a, 'b> {
+    fn lock(&self) -> MutexGuard<'_, State<'a, 'b>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state so that helpers may have something to do.
+    fn event(&self, change: impl FnOnce(&mut State<'a, 'b>)) {
+        let mut state = self.lock();
+        change(&mut state);
+        state.events += 1;
+        if state.ended || state.failed {
+            self.work.notify_all();
+        } else {
+            self.work.notify_one();
+        }
+    }
+
+    /// What is to be walked next; nothing at the end.
+    fn next(&self) -> Option<Item> {
+        let mut state = self.lock();
         loop {
-            self.splitter.allow_blocks(self.observer.has_idle_thread());
-            if !split && self.splitter.wanted() {
-                split = true;
-                self.supply(&mut free, self.division.more_chunks);
+            if state.failed {
+                return None;
             }
-            if let Some(sender) = &to_walker
-                && let Some((mut chunk, starts)) = free.pop()
-            {
-                let offset = read;
-                if !self.read(&mut chunk, &mut read)? {
-                    to_walker = None;
-                    continue;
-                }
-                if split {
-                    self.splitter.read(offset, &chunk);
-                }
-                // A walker that is gone has panicked; its thread tells.
-                if sender.send((chunk, starts)).is_err() {
-                    to_walker = None;
-                }
-                continue;
+            let item = state.to_walk.pop_front();
+            if item.is_some() || state.all_read {
+                return item;
             }
-            // Ends when the walker has given everything back.
-            let item = match walked.try_recv() {
-                Err(TryRecvError::Empty) if split && self.splitter.read_piece() => continue,
-                Err(TryRecvError::Empty) => walked.recv().ok(),
-                item => item.ok(),
+            state = self.supply.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Does what is to be done until all that was read is hashed, or there are more helpers than may be.
+    fn help<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let _failing = Failing(self);
+        // Up to which event nothing was found to be read ahead, and whether it was waited for one.
+        let (mut seen, mut waited) = (None, false);
+        loop {
+            let mut state = self.lock();
+            let task = loop {
+                let threads = self.observer.threads().max(1);
+                self.splitter.allow(threads);
+                let helpers = threads.max(2) - 1;
+                if state.failed || state.ended && state.walked.is_empty() {
+                    return;
+                }
+                if state.helpers > helpers {
+                    state.helpers -= 1;
+                    self.work.notify_one();
+                    return;
+                }
+                // A small layer is done before they could help.
+                let due = state.read >= state.helpers as u64 * self.division.split.block_gap;
+                if state.helpers < helpers && due && state.source.is_some() {
+                    state.helpers += 1;
+                    if spawn(scope, "help", || self.help(scope)).is_err() {
+                        state.helpers -= 1;
+                    }
+                }
+                let wanted = self.splitter.wanted();
+                let places = if wanted { WAITING + helpers } else { 0 };
+                let most = self.division.chunks + places * self.division.more_chunks;
+                if let Some(task) = state.task(self.division.chunk, most) {
+                    break task;
+                }
+                if wanted && seen.replace(state.events) != Some(state.events) {
+                    break Task::ReadAhead;
+                }
+                waited = true;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             };
-            let Some((chunk, starts)) = item else { return Ok(hasher) };
-            hasher.feed(chunk.bytes(), &starts);
-            free.push((chunk, starts));
+            let offset = state.read;
+            drop(state);
+            match task {
+                Task::Read(source, item) => self.read(source, item, offset),
+                Task::Hash(mut hasher, (chunk, starts)) => {
+                    hasher.feed(chunk.bytes(), &starts);
+                    self.event(|state| {
+                        state.hasher = Some(hasher);
+                        state.free.push((chunk, starts));
+                    });
+                }
+                Task::ReadAhead => {
+                    if self.splitter.read_piece() {
+                        seen = None;
+                        if std::mem::take(&mut waited) {
+                            // There may be more of it than for one.
+                            self.work.notify_one();
+                        }
+                    }
+                }
+            }
         }
     }
 
-    fn supply(&self, free: &mut Vec<Item>, count: usize) {
-        let chunk = || Arc::new(Chunk::with_size(self.division.chunk));
-        free.extend((0..count).map(|_| (chunk(), Vec::new())));
-    }
-
-    fn read(&mut self, chunk: &mut Arc<Chunk>, read: &mut u64) -> Result<bool, ScanError> {
-        if Arc::get_mut(chunk).is_none() {
+    fn read(&self, source: &'a mut Source<'b>, (mut chunk, starts): Item, offset: u64) {
+        if Arc::get_mut(&mut chunk).is_none() {
             // Somebody still reads ahead in it, in vain.
-            *chunk = Arc::new(Chunk::with_size(self.division.chunk));
+            chunk = Arc::new(Chunk::with_size(self.division.chunk));
         }
-        match Arc::get_mut(chunk) {
-            Some(chunk) => next(self.source, chunk, self.observer, read),
-            None => unreachable!("a chunk just made has one owner"),
+        let Some(free) = Arc::get_mut(&mut chunk) else {
+            unreachable!("a chunk just made has one owner")
+        };
+        let mut read = offset;
+        let more = next(source, free, self.observer, &mut read);
+        if matches!(more, Ok(true)) && self.splitter.wanted() {
+            self.splitter.read(offset, &chunk);
+        }
+        self.event(|state| match more {
+            Ok(true) => {
+                (state.source, state.read) = (Some(source), read);
+                state.to_walk.push_back((chunk, starts));
+            }
+            Ok(false) => state.all_read = true,
+            Err(error) => (state.failed, state.error) = (true, Some(error)),
+        });
+        self.supply.notify_one();
+    }
+}
+
+/// Ends reading ahead and all helpers when the walk ends, whether it returns or panics.
+struct Ending<'a, 'b, 'c>(&'c Crew<'a, 'b>);
+
+impl Drop for Ending<'_, '_, '_> {
+    fn drop(&mut self) {
+        self.0.splitter.close();
+        self.0.event(|state| state.ended = true);
+    }
+}
+
+/// Ends the walk and all other helpers when one of them panics.
+struct Failing<'a, 'b, 'c>(&'c Crew<'a, 'b>);
+
+impl Drop for Failing<'_, '_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.event(|state| state.failed = true);
+            self.0.supply.notify_one();
         }
     }
 }

@@ -84,7 +84,7 @@ pub(crate) struct BlobProgress<'a> {
     pub(crate) size: u64,
     /// Whether other work failed, so that this is in vain.
     pub(crate) failed: Option<&'a AtomicBool>,
-    /// The threads that all layers share; where there are none to be shared, no thread is idle.
+    /// The threads that all layers share, if they do.
     pub(crate) slots: Option<&'a Slots>,
 }
 
@@ -97,8 +97,8 @@ impl ScanObserver for BlobProgress<'_> {
         self.failed.is_some_and(|failed| failed.load(Ordering::Relaxed)) || self.steps.cancelled()
     }
 
-    fn has_idle_thread(&self) -> bool {
-        self.slots.is_some_and(Slots::has_idle)
+    fn threads(&self) -> usize {
+        self.slots.map_or(1, Slots::share)
     }
 }
 

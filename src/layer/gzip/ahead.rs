@@ -140,9 +140,15 @@ impl Ahead {
         self.edge
     }
 
+    /// Bytes of the blob from `origin` that would fill three quarters of the room, by what was read; at least some.
+    pub(crate) fn stride(&self, origin: Origin) -> u64 {
+        let read = self.position() - origin.byte();
+        (read * 3 / 4 * self.size as u64 / self.members.total_out.max(1)).max(1)
+    }
+
     /// Takes the next bytes of the blob. False when there is no more to be done, because as much is kept as may be,
-    /// or the member that was begun inside of has ended, or these are no members.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> bool {
+    /// or here is `until`, or the member that was begun inside of has ended, or these are no members.
+    pub(crate) fn feed(&mut self, bytes: &[u8], until: Option<Origin>) -> bool {
         let (mut rest, mut again) = (bytes, false);
         while again || !rest.is_empty() {
             let ended = self.is_part && !self.members.in_body();
@@ -175,6 +181,9 @@ impl Ahead {
                 self.edge = None;
             }
             again = match step.event {
+                Event::MemberEnd if until == Some(Origin::Member(self.members.total_in)) => {
+                    return false;
+                }
                 Event::None | Event::MemberEnd => false,
                 Event::Room => true,
                 Event::Candidate { bits } => {
@@ -182,6 +191,11 @@ impl Ahead {
                     let output = self.members.total_out as usize;
                     self.candidates.push(Candidate { compressed_offset, bits, output });
                     self.edge = Some(bits);
+                    if let Some(Origin::Block(start)) = until
+                        && start.is_at(compressed_offset, bits)
+                    {
+                        return false;
+                    }
                     true
                 }
                 Event::Failed(_) => {

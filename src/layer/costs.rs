@@ -1,0 +1,113 @@
+//! What it costs to read a layer ahead, chunk by chunk, for the schedule that `make bench` computes for more processors than
+//! there are (`tests/bench/threads.py`). Measures, and holds nothing.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use super::ScanRequest;
+use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
+use super::inflate::{Finder, Start};
+use super::span::BlobHasher;
+use super::splitter::SPLIT;
+use super::walk::LayerWalker;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Compression;
+
+/// Hands out one chunk.
+#[derive(Debug)]
+struct One(std::sync::Arc<std::sync::Mutex<Option<(Start, Box<Ahead>)>>>);
+
+impl ReadAhead for One {
+    fn arrive(&mut self, _: u64, _: HeaderPattern) -> Option<Box<Ahead>> {
+        None
+    }
+
+    fn next_block(&self) -> u64 {
+        let chunk = self.0.lock().expect("one thread");
+        chunk.as_ref().map_or(u64::MAX, |(start, _)| start.byte())
+    }
+
+    fn arrive_at_block(&mut self, offset: u64, bits: u8) -> Option<Box<Ahead>> {
+        let mut chunk = self.0.lock().expect("one thread");
+        chunk.take_if(|(start, _)| start.is_at(offset, bits)).map(|(_, ahead)| ahead)
+    }
+
+    fn pass(&mut self, _: u64) {
+        self.0.lock().expect("one thread").take();
+    }
+
+    fn give_back(&mut self, ahead: Box<Ahead>, _: bool) {
+        drop(ahead);
+    }
+}
+
+/// The first block that seems to begin behind this place.
+fn find(finder: &mut Finder, blob: &[u8], from: usize) -> Option<Start> {
+    let bytes = &blob[(from - 2).min(blob.len())..blob.len().min(from + (1 << 20))];
+    finder.find(bytes).map(|start| start.moved(from as u64 - 2))
+}
+
+/// Prints a line for each chunk of the blob that `SOCI_LAYOUT_BLOB` names: bytes, and seconds for reading it from its
+/// file, inflating it ahead, walking it (what was read ahead is taken over), hashing it.
+#[test]
+#[ignore = "measures; make bench runs it"]
+fn of_each_chunk() {
+    let path = std::env::var_os("SOCI_LAYOUT_BLOB").expect("the path of a gzip layer");
+    let mut file = std::fs::File::open(&path).expect("readable");
+    let size = file.metadata().expect("a file").len();
+    let mut blob = Vec::with_capacity(size as usize);
+    file.read_to_end(&mut blob).expect("readable");
+    let mut file = std::fs::File::open(&path).expect("readable");
+    let request = ScanRequest {
+        digest: Digest::of(b""),
+        size,
+        compression: Compression::Gzip,
+        span_size: 4 << 20,
+        build_tool_identifier: "",
+        second_thread: true,
+    };
+    let shared = std::sync::Arc::default();
+    let mut walker = LayerWalker::new(&request);
+    walker.set_ahead(Box::new(One(std::sync::Arc::clone(&shared))));
+    let (mut finder, mut hasher) = (Finder::new(), BlobHasher::default());
+    let (mut begin, mut starts, mut buffer) = (0, Vec::new(), vec![0; 256 << 10]);
+    let (mut stride, mut start) = (SPLIT.block_gap, None);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "bytes,read,ahead,walk,hash").expect("written");
+    while begin < blob.len() {
+        let time = Instant::now();
+        let next = find(&mut finder, &blob, begin + stride as usize + 2);
+        let end = next.map_or(blob.len(), |next| next.byte() as usize);
+        if let Some(start) = start {
+            let mut ahead = Box::new(Ahead::new(SPLIT.block_output));
+            let origin = Origin::Block(start);
+            ahead.restart(origin);
+            for piece in blob[begin..end].chunks(SPLIT.piece) {
+                if !ahead.feed(piece, next.map(Origin::Block)) {
+                    break;
+                }
+            }
+            stride = ahead.stride(origin).min(SPLIT.block_gap);
+            *shared.lock().expect("one thread") = Some((start, ahead));
+        }
+        let ahead = time.elapsed();
+        let time = Instant::now();
+        starts.clear();
+        walker.feed(&blob[begin..end], &mut starts).expect("a sound layer");
+        let walk = time.elapsed();
+        let time = Instant::now();
+        hasher.feed(&blob[begin..end], &starts);
+        let hash = time.elapsed();
+        let time = Instant::now();
+        for piece in blob[begin..end].chunks(buffer.len()) {
+            file.read_exact(&mut buffer[..piece.len()]).expect("as long as before");
+        }
+        black_box(&buffer);
+        let read = time.elapsed();
+        let [read, ahead, walk, hash] = [read, ahead, walk, hash].map(|time| time.as_secs_f64());
+        writeln!(out, "{},{read},{ahead},{walk},{hash}", end - begin).expect("written");
+        (begin, start) = (end, next);
+    }
+    black_box(hasher.finish());
+}
