@@ -197,7 +197,9 @@ go_tool() {
 # The same for modules that replace or exclude others, which `go install` refuses: built as a dependency.
 go_dependency() {
   local package=${1%@*} build
-  if go version -m "$bin/${package##*/}" 2>/dev/null | awk '$1 == "dep" { print $2 "@" $3 }' | grep -q "^${package%%/cmd/*}@${1#*@}$"; then
+  # Reads to the end: a reader that stops earlier fails the pipe.
+  if go version -m "$bin/${package##*/}" 2>/dev/null |
+    awk -v module="${package%%/cmd/*}" -v version="${1#*@}" '$1 == "dep" && $2 == module && $3 == version { found = 1 } END { exit !found }'; then
     say "${package##*/}: ${1#*@} is there"
     return
   fi
