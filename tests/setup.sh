@@ -179,29 +179,27 @@ check_go() {
   say "go: $(go env GOVERSION)"
 }
 
-# go_tool PACKAGE@VERSION: into $bin, unless that very version is there.
+# go_there PACKAGE@VERSION: whether that very version is in $bin.
+go_there() {
+  local name=${1%@*} there
+  name=${name##*/}
+  there=$(go version -m "$bin/$name" 2>/dev/null | awk '$1 == "mod" { print $3 }')
+  if [ "$there" != "${1#*@}" ]; then
+    say "$name: building ${1#*@}"
+    return 1
+  fi
+  say "$name: $there is there"
+}
+
+# go_tool PACKAGE@VERSION: into $bin.
 go_tool() {
-  local package=${1%@*} version=${1#*@} file have_version=
-  file=$bin/${package##*/}
-  if [ -x "$file" ]; then
-    have_version=$(go version -m "$file" 2>/dev/null | awk '$1 == "mod" { print $3 }')
-  fi
-  if [ "$have_version" = "$version" ]; then
-    say "${package##*/}: $version is there"
-    return
-  fi
-  say "${package##*/}: building $version"
-  GOBIN=$bin go install "$1"
+  go_there "$1" || GOBIN=$bin go install "$1"
 }
 
 # The same for modules that replace or exclude others, which `go install` refuses: built as a dependency.
 go_dependency() {
   local package=${1%@*} build
-  if go version -m "$bin/${package##*/}" 2>/dev/null | awk '$1 == "dep" { print $2 "@" $3 }' | grep -q "^${package%%/cmd/*}@${1#*@}$"; then
-    say "${package##*/}: ${1#*@} is there"
-    return
-  fi
-  say "${package##*/}: building ${1#*@}"
+  if go_there "$1"; then return; fi
   build=$(mktemp -d)
   (cd "$build" && go mod init tools >/dev/null 2>&1 && go get "$1" >/dev/null 2>&1 && go build -o "$bin/${package##*/}" "$package")
   rm -rf "$build"
