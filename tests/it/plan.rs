@@ -95,3 +95,61 @@ fn doubts() {
     assert_eq!(doubts.len(), 1, "{doubts:?}");
     assert!(doubts[0].contains("gzip"), "{doubts:?}");
 }
+
+/// How soon the images start, by each command that tells it: the same numbers before and after the run, and what follows.
+#[test]
+fn how_soon_images_start() {
+    let context = Context::fixture("single");
+    let small: [&dyn AsRef<std::ffi::OsStr>; 7] = [
+        &context.layout(),
+        &"--min-layer-size",
+        &"0",
+        &"--span-size",
+        &"64K",
+        &"--link",
+        &"10kB,10ms,each",
+    ];
+    let shown = stdout(run("plan", &small));
+    for way in ["  unpacked: started after ", "  lazily: started after ", "  lazily, a list ("] {
+        assert!(shown.contains(way), "{way}: {shown}");
+    }
+    let startup = |command: &str, more: &[&dyn AsRef<std::ffi::OsStr>]| -> Value {
+        let given =
+            if command == "inspect" { [&small[..1], &small[5..]].concat() } else { small.to_vec() };
+        let output = run(command, &[&given[..], more, &[&"--json"]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let report = if command == "plan" { &value["plan"] } else { &value };
+        if command == "inspect" {
+            return value["images"][0]["startup"].clone();
+        }
+        report["startups"][0].clone()
+    };
+    assert_eq!(startup("index", &[&"--dry-run"]), Value::Null, "zTOCs are not known yet");
+    let planned = startup("plan", &[]);
+    let page = context.layout().with_file_name("summary.md");
+    let indexed = startup("index", &[&"--summary", &format!("markdown={}", page.display())]);
+    let inspected = startup("inspect", &[]);
+    let seconds = |startup: &Value, way: &str, moment: &str| startup[way][moment].as_f64().unwrap();
+    for way in ["unpacked", "lazy", "prefetched"] {
+        for moment in ["started", "ready"] {
+            let found = seconds(&indexed, way, moment);
+            assert_eq!(found, seconds(&inspected, way, moment), "{way} {moment}");
+            let expected = seconds(&planned, way, moment);
+            assert!((found / expected - 1.0).abs() < 0.5, "{way} {moment}: {planned} {indexed}");
+        }
+    }
+    assert_eq!(indexed["listed"], Value::Bool(false));
+    let verdict = indexed["verdict"].as_str().unwrap();
+    assert_eq!(inspected["verdict"], verdict);
+    let told = stdout(run("inspect", &[&small[..1], &small[5..]].concat()));
+    let page = std::fs::read_to_string(page).unwrap();
+    // zTOCs with spans this small, which a slow line fetches twice, are larger than what they save.
+    assert_eq!(verdict, "later");
+    let sentence = "lazy loading will make this image ready later, with a prefetch list too";
+    for text in [told, page, stdout(run("plan", &small))] {
+        assert!(text.contains(sentence), "{text}");
+    }
+    let without = run("inspect", &[&context.layout(), &"--json"]);
+    assert!(!String::from_utf8(without.stdout).unwrap().contains("startup"));
+}

@@ -211,7 +211,12 @@ fn every_way_to_a_ztoc_gives_the_same_artifacts() {
         let report = context.index(&with!(options(&files), cache_dir = cache_dir.clone())).unwrap();
         assert_eq!(list(&report), list(&first));
         let dry = with!(dry.clone(), cache_dir = cache_dir.clone());
-        assert_eq!(list(&stack().index(&dry).unwrap()), list(&first));
+        let found = stack().index(&dry).unwrap();
+        assert_eq!(list(&found), list(&first));
+        // Each zTOC is looked up once, as without a list.
+        let plain = with!(dry.clone(), prefetch = PrefetchFiles::default());
+        assert_eq!(found.cache, stack().index(&plain).unwrap().cache);
+        assert!(found.cache.is_some_and(|cache| cache.hits > 0));
     }
     // Both versions list the same artifacts behind the zTOCs.
     let both = stack();

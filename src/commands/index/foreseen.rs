@@ -1,9 +1,11 @@
 //! What a run would do with each layer, and the zTOCs that it would make. What is not there is made in memory; nothing is
 //! written.
 
+use std::collections::HashMap;
+
 use super::cached::CacheUse;
 use super::decide;
-use super::layers::{Layer, Layers, key};
+use super::layers::{Layer, LayerKey, Layers, key};
 use super::options::Options;
 use super::ready::ReadyZtoc;
 use super::report::{LayerOutcome, LayerReport, ReusedFrom};
@@ -28,15 +30,18 @@ pub(super) struct Foresight<'a> {
     pub(super) steps: &'a Steps<'a>,
 }
 
+/// zTOCs that are there, for the search of prefetched files: looking one up again would ask a registry again.
+pub(super) type Known = HashMap<LayerKey, (Digest, Ztoc)>;
+
 impl Foresight<'_> {
     /// What would become of each layer.
     ///
     /// # Errors
     /// [`Error::UnsupportedLayer`] under [`Options::strict`]; [`Error::Io`].
-    pub(super) fn reports(&self) -> Result<Vec<LayerReport>, Error> {
+    pub(super) fn reports(&self, known: &mut Known) -> Result<Vec<LayerReport>, Error> {
         let report = |layer: &Layer<'_>| {
             let outcome = match (layer.unread(self.options), layer.key()) {
-                (None, Some((_, compression))) => self.outcome(layer.descriptor, compression)?,
+                (None, Some(key)) => self.outcome(layer.descriptor, key, known)?,
                 (Some(outcome), _) => outcome?,
                 (None, None) => unreachable!("a layer without a key is not read"),
             };
@@ -45,11 +50,19 @@ impl Foresight<'_> {
         self.layers.layers.iter().map(report).collect()
     }
 
-    fn outcome(&self, layer: &Descriptor, compression: Compression) -> Result<LayerOutcome, Error> {
-        let found = self.found(layer, compression)?;
-        let outcome = found.map_or(LayerOutcome::Pending, |(ready, ztoc, from)| {
-            LayerOutcome::Reused { ztoc: ready.report(&ztoc), from }
-        });
+    fn outcome(
+        &self,
+        layer: &Descriptor,
+        key: LayerKey,
+        known: &mut Known,
+    ) -> Result<LayerOutcome, Error> {
+        let mut outcome = LayerOutcome::Pending;
+        if let Some((ready, ztoc, from)) = self.found(layer, key.1)? {
+            outcome = LayerOutcome::Reused { ztoc: ready.report(&ztoc), from };
+            if !self.options.prefetch.is_empty() {
+                known.insert(key, (ready.digest, ztoc));
+            }
+        }
         decide::by_ztoc(layer, outcome, self.options)
     }
 
@@ -74,15 +87,14 @@ impl Foresight<'_> {
         &self,
         layer: &Descriptor,
         reports: &[LayerReport],
+        known: &Known,
     ) -> Result<FoundZtoc, Error> {
-        let Some((_, compression)) = key(layer) else { return Ok(None) };
-        let mut known = self.layers.layers.iter().zip(reports);
-        let outcome = known.find(|(known, _)| known.key() == key(layer));
+        let Some(wanted) = key(layer) else { return Ok(None) };
+        let mut layers = self.layers.layers.iter().zip(reports);
+        let outcome = layers.find(|(layer, _)| layer.key() == Some(wanted));
         let ztoc = match outcome.map(|(_, report)| &report.outcome) {
-            Some(LayerOutcome::Pending) => self.scanned(layer, compression)?,
-            Some(LayerOutcome::Reused { .. }) => {
-                self.found(layer, compression)?.map(|(ready, ztoc, _)| (ready.digest, ztoc))
-            }
+            Some(LayerOutcome::Pending) => self.scanned(layer, wanted.1)?,
+            Some(LayerOutcome::Reused { .. }) => known.get(&wanted).cloned(),
             _ => None,
         };
         Ok(ztoc.map(|(digest, ztoc)| (digest, Ok(ztoc))))

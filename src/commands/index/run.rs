@@ -8,7 +8,7 @@ use super::assemble::{assemble, stage_documents};
 use super::attached;
 use super::cached::CacheUse;
 use super::early::EarlyScans;
-use super::foreseen::Foresight;
+use super::foreseen::{Foresight, Known};
 use super::hiding;
 use super::images;
 use super::layers::Layers;
@@ -107,7 +107,8 @@ fn dry_run(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Repo
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);
     let foresight = Foresight { layers: &layers, layout, options, cache: &cache, steps };
-    let reports = foresight.reports()?;
+    let mut known = Known::default();
+    let reports = foresight.reports(&mut known)?;
     let mut report = empty_report(&tree, &selection);
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
@@ -118,7 +119,7 @@ fn dry_run(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Repo
         reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
     let indexed = |layer: &Digest| lazy.contains(layer);
     attached::foreseen(&tree, &selection, options, &indexed).tell(&mut report);
-    let ztoc = |layer: &Descriptor| foresight.ztoc(layer, &reports);
+    let ztoc = |layer: &Descriptor| foresight.ztoc(layer, &reports, &known);
     let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc }.run(&selection, &[])?;
     report.prefetch = prefetch.reports;
     report.warnings.extend(prefetch.warnings);

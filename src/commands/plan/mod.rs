@@ -6,9 +6,9 @@
 //! beside it. Layers whose later part is unlike the first make the estimate wrong.
 
 mod report;
+mod stated;
 
 use std::collections::HashMap;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::commands::index::index;
@@ -25,6 +25,7 @@ use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::event::Observer;
 use crate::threads;
 pub use report::{ESTIMATE_VERSION, Estimate, LayerEstimate, Measured};
+use stated::stated_size;
 
 /// Layers that are looked into, at most.
 const MAX_SAMPLES: usize = 8;
@@ -207,7 +208,10 @@ fn one(
     let stated = match compression {
         Compression::None => Some(layer.size),
         Compression::Gzip if whole => Some(rates.uncompressed),
-        Compression::Gzip => stated_size(layout, layer, guess)?,
+        Compression::Gzip => {
+            let file = open(layout, &layer.digest, layer.size)?;
+            stated_size((&file, &layout.blob_path(&layer.digest)), layer.size, guess)?
+        }
     };
     let content = stated.unwrap_or(guess);
     (estimate.uncompressed_size, estimate.uncompressed_size_stated) = (content, stated.is_some());
@@ -230,42 +234,3 @@ fn one(
 const ENOUGH_SPANS: u64 = 8;
 /// A checkpoint waits for the end of a deflate block; blocks are some ten thousand bytes long.
 const HALF_BLOCK: u64 = 16 << 10;
-
-/// The uncompressed size that a gzip file states at its end, modulo 2^32: the value nearest to `guess`.
-/// A file of several members only states that of the last, so a value far from the guess is none.
-fn stated_size(layout: &Layout, layer: &LayerReport, guess: u64) -> Result<Option<u64>, Error> {
-    let Some(end) = layer.size.checked_sub(4) else { return Ok(None) };
-    let file = open(layout, &layer.digest, layer.size)?;
-    let mut bytes = [0; 4];
-    let path = layout.blob_path(&layer.digest);
-    file.read_exact_at(&mut bytes, end).map_err(Error::io("read", &path))?;
-    Ok(nearest(u64::from(u32::from_le_bytes(bytes)), guess))
-}
-
-fn nearest(stated: u64, guess: u64) -> Option<u64> {
-    const WRAP: u64 = 1 << 32;
-    let turns = guess.saturating_sub(stated).saturating_add(WRAP / 2) / WRAP;
-    let value = stated.saturating_add(turns.saturating_mul(WRAP));
-    (value >= guess / 4 && value / 4 <= guess).then_some(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nearest;
-
-    #[test]
-    fn sizes_at_the_end_of_gzip_files() {
-        const GIB: u64 = 1 << 30;
-        for (stated, guess, expected) in [
-            (1000, 1100, Some(1000)),
-            (1000, 5000, None),
-            (5000, 1000, None),
-            (GIB, 5 * GIB, Some(5 * GIB)),
-            (3 * GIB, 8 * GIB, Some(7 * GIB)),
-            (0, 0, Some(0)),
-            (7, u64::MAX, Some(u64::MAX - (1 << 32) + 8)),
-        ] {
-            assert_eq!(nearest(stated, guess), expected, "{stated} {guess}");
-        }
-    }
-}

@@ -128,6 +128,21 @@ mod tests {
         assert_eq!(parse(""), Ok(Trace::default()));
     }
 
+    /// Recorded by soci-snapshotter 0.16.1, some lines of a start.
+    #[test]
+    fn the_snapshotter_s_log() {
+        let text = r#"
+{"level":"info","msg":"Loading prefetch artifact sha256:0356d606","time":"2026-11-27T16:38:54.1Z"}
+{"level":"debug","msg":"FUSE operation","operation":"node.Lookup","path":"opt/start","time":"2026-11-27T16:38:57.156Z"}
+{"level":"debug","msg":"FUSE operation","operation":"node.Open","path":"opt/start/elasticsearch.sh","time":"2026-11-27T16:38:57.157Z"}
+{"level":"debug","msg":"FUSE operation","operation":"file.Read","path":"opt/start/elasticsearch.sh","time":"2026-11-27T16:38:57.157039534Z"}
+{"level":"debug","msg":"FUSE operation","operation":"file.Read","path":"usr/bin/bash","time":"2026-11-27T16:38:57.161237344Z"}
+"#;
+        let files = parse(text).expect("a trace").files;
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["opt/start/elasticsearch.sh", "usr/bin/bash"]);
+    }
+
     #[test]
     fn parts_of_files() {
         let text = "{\"path\":\"a\",\"parts\":[[0,9],[20,29]]}\n{\"path\":\"b\"}\n";
