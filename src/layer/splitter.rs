@@ -24,6 +24,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
 use super::inflate::{Finder, Start};
 use super::source::Chunk;
+use crate::ztoc::zinfo::WINDOW_SIZE;
 
 /// How a layer is split.
 #[derive(Clone, Copy, Debug)]
@@ -223,6 +224,12 @@ impl Splitter {
         let work = match self.take() {
             Next::Work(work) => work,
             Next::Search(from) => return self.search_block(from),
+            Next::Resolve(origin, mut ahead, history) => {
+                let claimed = InWork { splitter: self, origin };
+                ahead.resolve(&history);
+                claimed.done(ahead, true);
+                return true;
+            }
             Next::Nothing => return false,
         };
         let Work { origin, until, mut ahead, chunk, skip } = work;
@@ -249,6 +256,19 @@ impl Splitter {
     fn take(&self) -> Next {
         let mut state = self.lock();
         let Shared { chunks, readings, .. } = &mut *state;
+        for index in 1..readings.len() {
+            let Reading { origin, ref read, done, .. } = readings[index];
+            if done
+                && read.as_ref().is_some_and(|ahead| ahead.is_unresolved())
+                && let Some(before) = &readings[index - 1].read
+                && let Some(history) = before.history_of(origin)
+            {
+                let history = Box::new(*history);
+                if let Some(ahead) = readings[index].read.take() {
+                    return Next::Resolve(origin, ahead, history);
+                }
+            }
+        }
         for index in 0..readings.len() {
             let Reading { origin, position, done, .. } = readings[index];
             if !done
@@ -429,6 +449,8 @@ enum Next {
     Work(Work),
     /// Look for a block from this offset on.
     Search(u64),
+    /// Make bytes of references to a history that was read ahead, too, so that the walker need not.
+    Resolve(Origin, Box<Ahead>, Box<[u8; WINDOW_SIZE]>),
     Nothing,
 }
 

@@ -65,6 +65,9 @@ pub(crate) struct Ahead {
     /// Symbols of `wide` that count, and whether more come.
     wide_len: usize,
     is_wide: bool,
+    /// Whether they were made bytes, and the checksum of these.
+    resolved: bool,
+    wide_crc: crc32fast::Hasher,
     /// Whether it began inside of a member, and ends with it.
     is_part: bool,
     /// With a block's end as the last thing found, its bits.
@@ -83,6 +86,8 @@ impl Ahead {
             wide: None,
             wide_len: 0,
             is_wide: false,
+            resolved: false,
+            wide_crc: crc32fast::Hasher::new(),
             is_part: false,
             edge: None,
             size,
@@ -94,7 +99,7 @@ impl Ahead {
     pub(crate) fn restart(&mut self, place: Origin) {
         self.window.restart();
         self.candidates.clear();
-        (self.failed, self.edge, self.wide_len) = (false, None, 0);
+        (self.failed, self.edge, self.wide_len, self.resolved) = (false, None, 0, false);
         self.is_part = matches!(place, Origin::Block(_));
         self.is_wide = self.is_part;
         match place {
@@ -208,20 +213,41 @@ impl Ahead {
         true
     }
 
-    /// Puts the history in front, of which so many bytes are the member's own, and makes bytes of all output. Returns
-    /// how many of them no checksum was made of; none if a distance reaches in front of the member.
-    pub(super) fn resolve(&mut self, history: &[u8; WINDOW_SIZE], own: usize) -> Option<usize> {
+    /// The history of what begins at `origin`, if this ended just there and knows it.
+    pub(crate) fn history_of(&self, origin: Origin) -> Option<&[u8; WINDOW_SIZE]> {
+        let (Origin::Block(start), Some(bits)) = (origin, self.edge) else { return None };
+        let is_known = self.is_part && (self.resolved || !self.is_wide);
+        (is_known && start.is_at(self.position(), bits)).then(|| self.window.history())
+    }
+
+    /// Whether it has output that waits for its history.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.is_part && !self.resolved && !self.failed
+    }
+
+    /// Puts the history in front and makes bytes of all output.
+    pub(crate) fn resolve(&mut self, history: &[u8; WINDOW_SIZE]) {
         self.window.put_before(history);
-        if let Some(wide) = &mut self.wide
-            && self.is_part
-        {
-            let symbols = wide.symbols.output();
-            if reaches_too_far(symbols, own) {
-                return None;
-            }
-            let to = self.window.first_mut(symbols.len());
-            wide.resolver.resolve(symbols, history, to);
+        let Some(wide) = &mut self.wide else { return };
+        if !self.is_part || self.resolved && wide.resolver.history() == history {
+            return;
         }
-        Some(self.wide_len)
+        let symbols = wide.symbols.output();
+        let to = self.window.first_mut(symbols.len());
+        wide.resolver.resolve(symbols, history, to);
+        self.wide_crc.reset();
+        self.wide_crc.update(to);
+        self.resolved = true;
+    }
+
+    /// Whether a distance reaches further back than so many bytes in front of the origin.
+    pub(super) fn reaches_too_far(&self, own: usize) -> bool {
+        let symbols = self.wide.as_ref().filter(|_| self.is_part).map(|wide| wide.symbols.output());
+        symbols.is_some_and(|symbols| reaches_too_far(symbols, own))
+    }
+
+    /// The checksum of what [`Self::resolve`] made bytes.
+    pub(super) fn wide_crc(&self) -> &crc32fast::Hasher {
+        &self.wide_crc
     }
 }

@@ -154,14 +154,14 @@ impl Members {
         self.inflater.history()
     }
 
-    /// Goes to where `part` is, which began at this very place in the middle of a member; `before` is the part of its
-    /// output that is not in its checksum, which comes first. False, and nothing done, if it is in a match that begins in
+    /// Goes to where `part` is, which began at this very place in the middle of a member; `before` is the checksum of
+    /// the first of its output, which is not in its own. False, and nothing done, if it is in a match that begins in
     /// front of the member.
-    pub(super) fn continue_as(&mut self, part: &mut Self, before: &[u8]) -> bool {
+    pub(super) fn continue_as(&mut self, part: &mut Self, before: &crc32fast::Hasher) -> bool {
         if !self.inflater.continue_as(&mut part.inflater, part.total_out as usize) {
             return false;
         }
-        self.body_crc.update(before);
+        self.body_crc.combine(before);
         self.body_crc.combine(&part.body_crc);
         self.body_len = self.body_len.wrapping_add(part.body_len);
         (self.phase, self.field_len) = (part.phase, 0);

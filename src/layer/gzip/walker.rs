@@ -226,11 +226,13 @@ impl GzipWalker {
 
     /// False, and nothing done, where what was read ahead refers to what is in front of the member.
     fn go_to_the_end_of(&mut self, ahead: &mut Ahead) -> bool {
-        let resolved = ahead.resolve(self.window.history(), self.members.history());
-        let Some(wide) = resolved else { return false };
+        if ahead.reaches_too_far(self.members.history()) {
+            return false;
+        }
+        ahead.resolve(self.window.history());
         if ahead.is_part() {
-            let wide = &ahead.window.output()[..wide];
-            if !self.members.continue_as(&mut ahead.members, wide) {
+            let wide = ahead.wide_crc().clone();
+            if !self.members.continue_as(&mut ahead.members, &wide) {
                 return false;
             }
         } else {

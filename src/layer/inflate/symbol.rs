@@ -101,6 +101,11 @@ impl Resolver {
         Self { bytes }
     }
 
+    /// What the last symbols were resolved with.
+    pub(crate) fn history(&self) -> &[u8] {
+        &self.bytes[usize::from(REFERENCE)..]
+    }
+
     /// Resolves `symbols` with this history into `to`, of the same length.
     pub(crate) fn resolve(&mut self, symbols: &[u16], history: &[u8; WINDOW], to: &mut [u8]) {
         self.bytes[usize::from(REFERENCE)..].copy_from_slice(history);
