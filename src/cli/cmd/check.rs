@@ -8,6 +8,7 @@ use super::super::args::registry::CheckArgs;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
+use super::verify;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::{count, escape, json};
@@ -21,7 +22,8 @@ pub(crate) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Exit> {
     let report = result.map_err(|error| talk.failed(&error))?;
     let data = if args.json { json::document(&report) } else { text(&report, args.quiet) };
     printer.out(&data).map_err(|error| talk.unwritten(&error, None))?;
-    if report.findings.is_empty() { Ok(Exit::Done) } else { Err(Exit::Error) }
+    let proven = report.verification.as_ref().is_none_or(|proof| proof.findings.is_empty());
+    if report.findings.is_empty() && proven { Ok(Exit::Done) } else { Err(Exit::Error) }
 }
 
 /// The findings and what was looked at, for people.
@@ -29,6 +31,9 @@ fn text(report: &CheckReport, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &report.findings {
         one(&mut out, finding);
+    }
+    if let Some(proof) = &report.verification {
+        out.push_str(&verify::text(proof, quiet));
     }
     if quiet {
         return out;

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use soci_layout::Error;
 use soci_layout::verify::{EagerLayer, Finding, Verification, VerifiedImage};
 
+#[cfg(feature = "registry")]
+use super::super::args::registry::registry_image;
 use super::super::args::{HINT, VerifyArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
@@ -17,7 +20,7 @@ use crate::cli::show::{count, escape};
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     let talk = Talk::start(args.progress, args.quiet, printer)?;
     let progress = Progress::start(talk.mode, false, printer);
-    let result = soci_layout::verify::verify(&args.layout, &args.options(), &progress);
+    let result = verify(args, &progress);
     progress.finish();
     let verification = result.map_err(|error| talk.failed(&error))?;
     let data =
@@ -45,8 +48,16 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
+fn verify(args: &VerifyArgs, progress: &Progress) -> Result<Verification, Error> {
+    #[cfg(feature = "registry")]
+    if let Some(reference) = registry_image(&args.layout) {
+        return soci_layout::verify::verify_registry(&reference, &args.options(), progress);
+    }
+    soci_layout::verify::verify(&args.layout, &args.options(), progress)
+}
+
 /// The findings and what was verified, for people.
-fn text(verification: &Verification, quiet: bool) -> String {
+pub(super) fn text(verification: &Verification, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &verification.findings {
         one(&mut out, finding);

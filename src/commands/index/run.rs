@@ -45,7 +45,7 @@ pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<
 /// # Errors
 /// Everything that makes the run fail before it scans.
 pub fn plan(layout: &Layout, options: &Options, observer: &dyn Observer) -> Result<Report, Error> {
-    timed(options, || plan_steps(layout, options, &Steps::new(observer)))
+    timed(options, || plan_steps(layout, layout.path(), options, &Steps::new(observer)))
 }
 
 /// Indexes the images of a layout. Events go to `observer`, from several threads.
@@ -99,9 +99,14 @@ pub(in crate::commands) fn resolve(
     })
 }
 
-fn plan_steps(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
-    let tree = resolve(layout, layout.path(), steps)?;
-    let selection = images::select(&tree, options, layout.path())?;
+pub(super) fn plan_steps(
+    layout: &Layout,
+    shown: &Path,
+    options: &Options,
+    steps: &Steps<'_>,
+) -> Result<Report, Error> {
+    let tree = resolve(layout, shown, steps)?;
+    let selection = images::select(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);

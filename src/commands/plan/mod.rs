@@ -8,7 +8,6 @@
 mod report;
 mod schedule;
 
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::commands::index::options::Options;
@@ -17,6 +16,7 @@ use crate::error::Error;
 use crate::layer::ScanRequest;
 use crate::layer::sample::{Sample, sample};
 use crate::layout::Layout;
+use crate::layout::opened::OpenBlob;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::event::Observer;
@@ -122,7 +122,7 @@ fn measured(
     })
 }
 
-fn open(layout: &Layout, digest: &Digest, size: u64) -> Result<std::fs::File, Error> {
+fn open(layout: &Layout, digest: &Digest, size: u64) -> Result<OpenBlob, Error> {
     let referrer = "an image manifest".to_owned();
     layout.open_blob(digest, size)?.ok_or(Error::BlobMissing { digest: *digest, referrer })
 }
