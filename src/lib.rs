@@ -125,6 +125,8 @@ pub use commands::index::options::{
 };
 pub use commands::index::prefetch;
 pub use commands::index::report::{self, Report};
+#[cfg(feature = "registry")]
+pub use commands::index::{many, registry::index_registry};
 pub use commands::layer_choice::LayerChoice;
 pub use commands::link::Link;
 pub use commands::remove::{

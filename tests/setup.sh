@@ -63,6 +63,8 @@ apt_packages() {
   packages+=(pigz zopfli libdeflate-tools isal libarchive-tools tabix zstd)
   # Pushing: one tool, and a registry without the referrers API.
   packages+=(skopeo docker-registry)
+  # Many workers on one machine.
+  packages+=(parallel)
   # Containers, and lazily mounted layers with setuid programs.
   packages+=(runc fuse3)
   # Other processors: emulators, and a linker for aarch64.

@@ -10,7 +10,7 @@ use super::feed::{Feed, Watch};
 use super::input::Input;
 use super::members::{Ended, Walk};
 use super::output::Output;
-use super::place::{Destination, Form, Workplace};
+use super::place::{Destination, Form};
 use super::side::Side;
 use super::{decode, disk, pack};
 use crate::commands::index::cached::CacheUse;
@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
 use crate::layout::sync::sync_path;
+use crate::layout::workplace::Workplace;
 use crate::progress::event::{Observer, Outcome, Step};
 use crate::progress::steps::Steps;
 

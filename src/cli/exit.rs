@@ -13,6 +13,7 @@ Exit codes:
    2  wrong usage
    3  nothing was indexed, and --require-index was given; a layer is not lazy, and verify --require-lazy was;
       an image does not pass --min-lazy or --max-eager
+   4  some images of --from-file failed; the others are done
   70  a bug in soci-layout
  130  interrupted (Ctrl-C); the layout is as before
  143  terminated; the layout is as before";
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     /// Nothing was indexed, and `--require-index` was given; a layer is not lazy, and `verify --require-lazy`
     /// was; or an image does not pass `--min-lazy` or `--max-eager`.
     NotLazy,
+    /// Some images of `index --from-file` failed.
+    SomeFailed,
     /// A bug in this program.
     Bug,
     /// Ended by SIGINT.
@@ -46,6 +49,7 @@ impl Exit {
             Self::Error => 1,
             Self::Usage => 2,
             Self::NotLazy => 3,
+            Self::SomeFailed => 4,
             Self::Bug => 70,
             Self::Interrupted => 130,
             Self::Terminated => 143,
@@ -70,6 +74,7 @@ mod tests {
             Exit::Error,
             Exit::Usage,
             Exit::NotLazy,
+            Exit::SomeFailed,
             Exit::Bug,
             Exit::Interrupted,
             Exit::Terminated,

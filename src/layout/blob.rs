@@ -1,11 +1,13 @@
 //! Reading blobs: by digest, as regular files only, checked against size and digest.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Layout;
+use super::opened::OpenBlob;
 use crate::error::Error;
 use crate::layer::pieces;
 use crate::oci::digest::{Digest, Hasher};
@@ -17,8 +19,16 @@ impl Layout {
         self.blobs().join(digest.hex())
     }
 
-    /// Size of the blob's file in bytes; `None` when it does not exist.
+    /// Size of the blob in bytes; `None` when it does not exist.
     pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        match (self.file_size(digest)?, &self.elsewhere) {
+            (None, Some(elsewhere)) => elsewhere.size(digest),
+            (size, _) => Ok(size),
+        }
+    }
+
+    /// Size of the blob's file in bytes; `None` when there is none.
+    fn file_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         let path = self.blob_path(digest);
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
@@ -35,13 +45,18 @@ impl Layout {
     /// # Errors
     /// [`Error::BlobType`] for links and everything that is no regular file, [`Error::BlobSize`] when
     /// the file's size is not `size`, [`Error::Io`].
-    pub(crate) fn open_blob(&self, digest: &Digest, size: u64) -> Result<Option<File>, Error> {
-        match self.blob_size(digest)? {
-            None => return Ok(None),
-            Some(found) if found != size => {
+    pub(crate) fn open_blob(&self, digest: &Digest, size: u64) -> Result<Option<OpenBlob>, Error> {
+        let in_file = self.file_size(digest)?;
+        let found = if in_file.is_some() { in_file } else { self.blob_size(digest)? };
+        match (found, &self.elsewhere) {
+            (None, _) => return Ok(None),
+            (Some(found), _) if found != size => {
                 return Err(Error::BlobSize { digest: *digest, expected: size, found });
             }
-            Some(_) => {}
+            (Some(_), Some(elsewhere)) if in_file.is_none() => {
+                return Ok(Some(OpenBlob::elsewhere(Arc::clone(elsewhere), *digest, size)));
+            }
+            (Some(_), _) => {}
         }
         let path = self.blob_path(digest);
         // Between the look and the opening the file may be exchanged: no link is followed, and a fifo
@@ -59,7 +74,7 @@ impl Layout {
                 found: type_name(metadata.file_type()),
             });
         }
-        Ok(Some(file))
+        Ok(Some(OpenBlob::File(file)))
     }
 
     /// A whole blob, checked against its digest; `None` when it does not exist. `limit` bounds `size`,
@@ -112,6 +127,11 @@ impl Layout {
         Ok(Some(bytes))
     }
 
+    /// Whether the directory itself has the blob, with exactly this content's digest.
+    pub(crate) fn has_sound_file(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
+        Ok(self.file_size(digest)?.is_some() && self.has_sound_blob(digest, size)?)
+    }
+
     /// Whether the blob is there with exactly this content's digest.
     pub(crate) fn has_sound_blob(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
         let mut file = match self.open_blob(digest, size) {
@@ -126,31 +146,6 @@ impl Layout {
         });
         read.map_err(Error::io("read", &self.blob_path(digest)))?;
         Ok(hasher.finish() == *digest)
-    }
-}
-
-/// A part of a blob, which several threads may read.
-#[derive(Debug)]
-pub(crate) struct Part<'a> {
-    blob: &'a File,
-    /// Offset of the next byte.
-    pub(crate) at: u64,
-    end: u64,
-}
-
-impl<'a> Part<'a> {
-    pub(crate) fn new(blob: &'a File, at: u64, end: u64) -> Self {
-        Self { blob, at, end }
-    }
-}
-
-impl Read for Part<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let want = buffer.len().min(left);
-        let count = self.blob.read_at(&mut buffer[..want], self.at)?;
-        self.at += count as u64;
-        Ok(count)
     }
 }
 

@@ -153,7 +153,7 @@ impl LockedLayout {
         bytes: &[u8],
         like: &Path,
     ) -> Result<Option<StagedBlob>, Error> {
-        if self.has_sound_blob(&digest, bytes.len() as u64)? {
+        if self.has_sound_file(&digest, bytes.len() as u64)? {
             return Ok(None);
         }
         let mut writer = self.stage_parts(like)?;

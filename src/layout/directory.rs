@@ -1,14 +1,18 @@
 //! The directory itself: its path and the places in it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-#[cfg(feature = "archives")]
+use super::opened::Elsewhere;
+#[cfg(any(feature = "archives", feature = "registry"))]
 use crate::error::Error;
 
 /// A validated layout directory, for reading.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(super) root: PathBuf,
+    /// Where blobs are that the directory does not have.
+    pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl Layout {
@@ -16,13 +20,28 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Io`], also when it exists.
-    #[cfg(feature = "archives")]
+    #[cfg(any(feature = "archives", feature = "registry"))]
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let layout = Self { root: path.to_owned() };
+        let layout = Self { root: path.to_owned(), elsewhere: None };
         for directory in [path, &path.join("blobs"), &layout.blobs()] {
             std::fs::create_dir(directory).map_err(Error::io("create", directory))?;
         }
         Ok(layout)
+    }
+
+    /// Writes a document of a layout that is being made: `index.json`, or a blob by its digest.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    #[cfg(feature = "registry")]
+    pub(crate) fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        std::fs::write(path, bytes).map_err(Error::io("write", path))
+    }
+
+    /// The same layout, with the blobs that it does not have elsewhere.
+    #[cfg(feature = "registry")]
+    pub(crate) fn with_elsewhere(self, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        Self { elsewhere: Some(elsewhere), ..self }
     }
 
     /// The directory.

@@ -19,11 +19,14 @@ mod directory;
 pub(crate) mod lock;
 mod mentions;
 mod open;
+pub(crate) mod opened;
 pub(crate) mod reach;
 pub(crate) mod select;
 pub(crate) mod source;
 mod store;
 pub(crate) mod sync;
 pub(crate) mod tree;
+#[cfg(any(feature = "archives", feature = "registry"))]
+pub(crate) mod workplace;
 
 pub(crate) use directory::Layout;

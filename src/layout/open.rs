@@ -31,7 +31,7 @@ impl Layout {
             }
             Err(error) => return Err(Error::io("open", path)(error)),
         }
-        let layout = Self { root: path.to_owned() };
+        let layout = Self { root: path.to_owned(), elsewhere: None };
         let marker = path.join("oci-layout");
         let Some(text) = read_small(&marker, MAX_OCI_LAYOUT_SIZE)? else {
             return Err(without_marker(path));

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek};
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::Layout;
@@ -288,7 +288,8 @@ impl Walk<'_> {
         for name in DOCKER {
             let path = self.layout.path().join(name);
             if fs::metadata(&path).is_ok_and(|metadata| metadata.is_file())
-                && let Err(error) = open(&path).and_then(|file| self.search(&path, file, None))
+                && let Err(error) =
+                    open(&path).and_then(|mut file| self.search(&path, &mut file, None))
             {
                 self.doubt(error);
             }
@@ -300,7 +301,11 @@ impl Walk<'_> {
             Waiting::Sha256(digest) => self.blob(digest),
             // Whether its content is that of its digest is not asked: it is never removed.
             Waiting::Other(path) => open(&path).and_then(|mut file| {
-                if is_document(&path, &mut file)? { self.search(&path, file, None) } else { Ok(()) }
+                let start = start(&path, &mut file)?;
+                if !is_document(start.get_ref()) {
+                    return Ok(());
+                }
+                self.search(&path, &mut start.chain(file), None)
             }),
         };
         if let Err(error) = result {
@@ -310,21 +315,27 @@ impl Walk<'_> {
 
     fn blob(&mut self, digest: Digest) -> Result<(), Error> {
         let Some(reached) = self.found.sha256.get(&digest).copied() else { return Ok(()) };
-        let Some(mut file) = self.layout.open_blob(&digest, reached.size)? else { return Ok(()) };
+        let Some(mut blob) = self.layout.open_blob(&digest, reached.size)? else { return Ok(()) };
         let path = self.layout.blob_path(&digest);
         let small = reached.size <= MAX_MANIFEST_SIZE;
-        if is_document(&path, &mut file)? || (self.careful && small) {
-            self.search(&path, file, Some(digest))?;
+        let start = start(&path, &mut blob)?;
+        if is_document(start.get_ref()) || (self.careful && small) {
+            self.search(&path, &mut start.chain(blob), Some(digest))?;
         }
         Ok(())
     }
 
     /// Searches a file to its end. What a damaged one mentions counts, but it may have mentioned more.
-    fn search(&mut self, path: &Path, mut file: File, digest: Option<Digest>) -> Result<(), Error> {
+    fn search(
+        &mut self,
+        path: &Path,
+        file: &mut dyn Read,
+        digest: Option<Digest>,
+    ) -> Result<(), Error> {
         let (mut hasher, mut names) = (Hasher::new(), Vec::new());
         let statement = digest.is_some_and(|digest| self.statements.contains(&digest));
         let mut mentions = if statement { Mentions::of_statement() } else { Mentions::new() };
-        let read = pieces(&mut file, &mut |piece| {
+        let read = pieces(file, &mut |piece| {
             hasher.update(piece);
             mentions.read(piece, &mut self.collect(&mut names));
             true
@@ -348,10 +359,14 @@ fn open(path: &Path) -> Result<File, Error> {
     open_file(path).map_err(Error::io("open", path))
 }
 
-/// Looks at the beginning of a file, which is then at its beginning again.
-fn is_document(path: &Path, file: &mut File) -> Result<bool, Error> {
+/// Whether a file that begins like this is a document.
+fn is_document(start: &[u8]) -> bool {
+    beginning(start) == Beginning::Document
+}
+
+/// The first bytes of a file.
+fn start(path: &Path, file: &mut dyn Read) -> Result<Cursor<Vec<u8>>, Error> {
     let mut start = Vec::new();
-    let read = file.by_ref().take(BEGINNING).read_to_end(&mut start).and_then(|_| file.rewind());
-    read.map_err(Error::io("read", path))?;
-    Ok(beginning(&start) == Beginning::Document)
+    file.take(BEGINNING).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    Ok(Cursor::new(start))
 }

@@ -35,6 +35,9 @@ impl Source for Layout {
     }
 
     fn place(&self) -> String {
-        self.index_json().display().to_string()
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.place(),
+            None => self.index_json().display().to_string(),
+        }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Client<'a> {
     proxied: Agent,
     direct: Agent,
     plain_http: bool,
-    cancelled: &'a (dyn Fn() -> bool + Sync),
+    cancelled: Box<dyn Fn() -> bool + Send + Sync + 'a>,
     known: Mutex<Known>,
 }
 
@@ -69,6 +69,8 @@ pub(crate) struct Client<'a> {
 #[derive(Default)]
 struct Known {
     schemes: HashMap<String, &'static str>,
+    /// Until when hosts want to be left alone.
+    paused: HashMap<String, Instant>,
     credentials: HashMap<String, Result<Option<Credential>, String>>,
     /// Values of `Authorization` by host and scope.
     authorizations: HashMap<(String, String), String>,
@@ -83,7 +85,7 @@ impl<'a> Client<'a> {
     /// For the file of certificates.
     pub(crate) fn new(
         options: &RegistryOptions,
-        cancelled: &'a (dyn Fn() -> bool + Sync),
+        cancelled: impl Fn() -> bool + Send + Sync + 'a,
     ) -> Result<Self, Error> {
         let tls = tls::config(options.ca_file.as_deref())?;
         let agent = |proxy| {
@@ -106,7 +108,7 @@ impl<'a> Client<'a> {
             proxied: agent(ureq::Proxy::try_from_env()),
             direct: agent(None),
             plain_http: options.plain_http,
-            cancelled,
+            cancelled: Box::new(cancelled),
             known: Mutex::default(),
         })
     }
@@ -127,8 +129,10 @@ impl<'a> Client<'a> {
             if (self.cancelled)() {
                 return Err(Error::Cancelled);
             }
+            self.pause(to)?;
             let last = !request.again || attempt == ATTEMPTS;
             let last = last || begun.elapsed() > PATIENCE;
+            let mut overloaded = false;
             let pause = match self.authorised(to, request) {
                 Ok(answer) if !can_pass(answer.status) => return Ok(answer),
                 Ok(answer) if last => {
@@ -138,7 +142,10 @@ impl<'a> Client<'a> {
                     let problem = format!("{}{tries}", self.told(answer));
                     return Err(request.failed(to, Problem::new(trouble, problem)));
                 }
-                Ok(answer) => retry_after(&answer).unwrap_or_else(|| backoff(attempt)),
+                Ok(answer) => {
+                    overloaded = matches!(answer.status.as_u16(), 429 | 503);
+                    retry_after(&answer).map_or_else(|| backoff(attempt), spread)
+                }
                 Err(Stop::Cut(problem)) if last => return Err(request.failed(to, problem)),
                 Err(Stop::Cut(_)) => backoff(attempt),
                 Err(Stop::Final(problem)) => return Err(request.failed(to, problem)),
@@ -149,9 +156,19 @@ impl<'a> Client<'a> {
                 let problem = format!("it asks to wait {} s, which is too long", pause.as_secs());
                 return Err(request.failed(to, Problem::new(Trouble::Overloaded, problem)));
             }
+            if overloaded {
+                // It concerns all that this run asks of it.
+                self.known().paused.insert(to.host.clone(), Instant::now() + pause);
+            }
             self.sleep(pause)?;
             attempt += 1;
         }
+    }
+
+    /// Waits as long as the registry wants to be left alone.
+    fn pause(&self, to: &Reference) -> Result<(), Error> {
+        let until = self.known().paused.get(&to.host).copied();
+        until.map_or(Ok(()), |until| self.sleep(until.saturating_duration_since(Instant::now())))
     }
 
     /// Waits before something is tried for the `attempt`-th time again, from 1.
@@ -502,21 +519,82 @@ fn plain_again(before: bool, url: &Uri) -> bool {
 /// Half a second, doubled each time; a part of it by chance, so that many that were cut together do not come back together.
 fn backoff(attempt: u32) -> Duration {
     let whole = Duration::from_millis(500 << attempt.saturating_sub(1).min(6));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let chance =
-        now.map_or(0, |now| now.subsec_nanos()) ^ std::process::id().wrapping_mul(2_654_435_761);
-    whole / 2 + whole / 2 * (chance % 1000) / 1000
+    whole / 2 + whole / 2 * chance() / 1000
 }
 
-/// How long a registry asks to wait.
+/// A time that was asked for, and up to a quarter more by chance, but few seconds.
+fn spread(asked: Duration) -> Duration {
+    asked.saturating_add(asked.min(Duration::from_secs(20)) / 4 * chance() / 1000)
+}
+
+/// From 0 to 999.
+fn chance() -> u32 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = now.map_or(0, |now| now.subsec_nanos());
+    (nanos ^ std::process::id().wrapping_mul(2_654_435_761)) % 1000
+}
+
+/// How long a registry asks to wait: for seconds, or until a date by its own clock.
 fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.header("retry-after")?.trim().parse::<u64>().ok()?;
+    let text = answer.header("retry-after")?.trim();
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => http_date(text)?.saturating_sub(http_date(answer.header("date")?)?),
+    };
     Some(Duration::from_secs(seconds))
+}
+
+/// The seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let words: Vec<&str> = text.strip_suffix(" GMT")?.split([' ', ':']).collect();
+    let [_, day, month, year, hour, minute, second] = words.as_slice() else { return None };
+    let number = |text: &str| text.parse::<u16>().ok().map(u64::from);
+    let month = MONTHS.find(month).filter(|at| at % 3 == 0 && month.len() == 3)? as u64 / 3;
+    let (day, year) = (number(day)?, number(year)?.checked_sub(1970)?);
+    // Years from March on, so that the day of a leap year is the last.
+    let (year, month) =
+        if month < 2 { (year + 1969, month + 10) } else { (year + 1970, month - 2) };
+    let leaps = year / 4 - year / 100 + year / 400;
+    let days = (365 * year + leaps + (153 * month + 2) / 5 + day).checked_sub(719_469)?;
+    Some(((days * 24 + number(hour)?) * 60 + number(minute)?) * 60 + number(second)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_read() {
+        for (text, expected) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Tue, 29 Feb 2000 23:59:59 GMT", Some(951_868_799)),
+            ("Wed, 01 Mar 2000 00:00:00 GMT", Some(951_868_800)),
+            ("Fri, 27 Nov 2026 17:10:00 GMT", Some(1_795_799_400)),
+            (
+                "Fri, 27 Nov 65535 65535:65535:65535 GMT",
+                http_date("Fri, 27 Nov 65535 65535:65535:65535 GMT"),
+            ),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", None),
+            ("Fri, 00 Jan 1970 00:00:00 GMT", None),
+            ("Fri, 27 nov 2026 17:10:00 GMT", None),
+            ("Fri, 27 Nov 2026 17:10:00", None),
+            ("anb", None),
+            ("", None),
+        ] {
+            assert_eq!(http_date(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_that_are_asked_for_are_kept_and_hardly_more() {
+        for seconds in [0, 1, 60, 3600, u64::MAX] {
+            let asked = Duration::from_secs(seconds);
+            let most = asked.saturating_add(Duration::from_secs(5));
+            assert!((asked..=most).contains(&spread(asked)), "{seconds}");
+        }
+    }
 
     #[test]
     fn waiting_grows_and_stays_bounded() {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use crate::error::RegistryTrouble as Trouble;
+use crate::layout::tree::REF_NAME;
 use crate::oci::digest::Digest;
 use crate::oci::json::{excerpt, write_string};
 
@@ -19,12 +20,28 @@ pub(crate) struct Fetched {
 impl Fetched {
     /// A list of roots with this one as its only entry.
     pub(crate) fn as_index(&self) -> String {
-        let mut text = String::from("{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":");
+        index_of(&[self.as_entry(None)])
+    }
+
+    /// Its descriptor, as an entry of that name where there is one.
+    pub(super) fn as_entry(&self, name: Option<&str>) -> String {
+        let mut text = String::from("{\"mediaType\":");
         write_string(&mut text, &self.media_type);
         let (digest, size) = (self.digest, self.bytes.len());
-        let _ = write!(text, ",\"digest\":\"{digest}\",\"size\":{size}}}]}}");
+        let _ = write!(text, ",\"digest\":\"{digest}\",\"size\":{size}");
+        if let Some(name) = name {
+            let _ = write!(text, ",\"annotations\":{{\"{REF_NAME}\":");
+            write_string(&mut text, name);
+            text.push('}');
+        }
+        text.push('}');
         text
     }
+}
+
+/// A list of roots with these entries.
+pub(super) fn index_of(entries: &[String]) -> String {
+    format!("{{\"schemaVersion\":2,\"manifests\":[{}]}}", entries.join(","))
 }
 
 /// Something that is wrong, for people.

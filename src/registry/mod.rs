@@ -11,6 +11,8 @@
 //! repository  manifests, blobs, referrers of one repository
 //! source      a repository as a source of documents, as a layout is one
 //! upload      blobs into a repository
+//! blobs       blobs out of one, as streams that are resumed
+//! image       an image as a layout whose blobs are elsewhere
 //! ```
 //!
 //! **Why not `oci-client`.** It was looked at first (0.18). It brings 86 crates more (reqwest, hyper, aws-lc-rs, which needs cmake),
@@ -20,11 +22,13 @@
 //! used; the messages of its errors are not (they hold what a helper printed). rustls computes with ring, whose C and assembly
 //! any C compiler builds, also for static binaries.
 
+mod blobs;
 mod challenge;
 mod client;
 mod credentials;
 mod fetched;
 pub(crate) mod find;
+mod image;
 mod reference;
 mod repository;
 mod request;
@@ -35,6 +39,7 @@ mod url;
 
 pub(crate) use client::Client;
 pub use client::RegistryOptions;
+pub(crate) use image::{RemoteImage, with_client};
 pub(crate) use reference::is_tag;
 pub use reference::{ParseReferenceError, Reference};
 pub(crate) use repository::{Presence, Repository, fallback_tag};

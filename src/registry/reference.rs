@@ -94,6 +94,11 @@ impl Reference {
         Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() }
     }
 
+    /// The repository alone.
+    pub(crate) fn without_tag(&self) -> Self {
+        Self { tag: None, digest: None, ..self.clone() }
+    }
+
     /// What is asked for: the tag, else the digest, else `latest`.
     pub(crate) fn asked(&self) -> String {
         match (&self.tag, &self.digest) {

@@ -363,7 +363,7 @@ pub(crate) fn fallback_tag(subject: &Digest) -> String {
 }
 
 /// Whether a part of a blob is the one that was asked for.
-fn begins_at(answer: &Answer, offset: u64) -> bool {
+pub(super) fn begins_at(answer: &Answer, offset: u64) -> bool {
     let range = answer.header("content-range").and_then(|text| text.strip_prefix("bytes "));
     let begin = range.and_then(|text| text.split('-').next()).and_then(|text| text.parse().ok());
     begin == Some(offset)

@@ -31,11 +31,14 @@ Examples:
     docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR
     soci-layout index image.tar --output indexed.tar
 
+  Index an image of a registry, which then has a second tag:
+    soci-layout index REGISTRY/app:1 --to REGISTRY/app:1-soci
+
   Use the new digest in a script, the reasons for skipped layers in another:
     digest=$(soci-layout index --quiet DIR)
     soci-layout index --json DIR | jq -r '.layers[] | select(.outcome == \"skipped\").reason'";
 
-/// Index the images of a layout directory in place, or of an archive
+/// Index the images of a layout directory in place, of an archive, or of a registry
 ///
 /// Makes a zTOC for each layer that is large enough and a SOCI index for each image, and binds them
 /// to the image, so that any tool that pushes the whole image index carries them along. The layers
@@ -54,7 +57,22 @@ pub(crate) struct IndexArgs {
     /// A directory, with `oci-layout`, `index.json` and `blobs/`, is edited in place. An archive (tar, also
     /// compressed with gzip or zstd) is unpacked and its layers are indexed while it is read; the result
     /// goes to --output.
+    #[cfg_attr(
+        feature = "registry",
+        doc = "
+An image in a registry (HOST/REPO:TAG, where there is no such path) is indexed where it is: its layers are read
+from there and never stored; zTOCs, SOCI indexes and manifests are written to its repository, and --to says which
+tag leads to them."
+    )]
     #[arg(value_name = "LAYOUT|ARCHIVE|-")]
+    #[cfg_attr(
+        feature = "registry",
+        arg(
+            required = false,
+            required_unless_present = "from_file",
+            default_value_if("from_file", clap::builder::ArgPredicate::IsPresent, "-")
+        )
+    )]
     pub(crate) layout: PathBuf,
 
     #[command(flatten)]
@@ -175,6 +193,10 @@ pub(crate) struct IndexArgs {
 
     #[cfg(feature = "registry")]
     #[command(flatten)]
+    pub(crate) list: super::registry::ListArgs,
+
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
     pub(crate) registry: super::registry::RegistryArgs,
 
     /// Exit with code 3 when nothing was indexed
@@ -193,6 +215,14 @@ pub(crate) struct IndexArgs {
     /// The result does not depend on it.
     #[arg(long, short, value_name = "N", help_heading = RUN, value_parser = jobs)]
     pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// The tag that leads to the indexed image of a registry
+    ///
+    /// In the same repository, or in another one (HOST/REPO:TAG), which gets the layers, too; REPO:TAG once more
+    /// replaces the image itself. Without it no tag is set: the digest that is printed leads to it.
+    #[cfg(feature = "registry")]
+    #[arg(long, value_name = "REPO:TAG", help_heading = OUTPUT)]
+    pub(crate) to: Option<soci_layout::registry::Reference>,
 
     /// Where an archive's result goes: a new directory, x.tar, or - [default: ARCHIVE without its ending]
     ///

@@ -23,7 +23,17 @@ use crate::cli::show::size;
           mut_arg("quiet", |quiet| quiet.help(FINDINGS_ONLY)))]
 pub(crate) struct VerifyArgs {
     /// OCI image layout directory
+    #[cfg_attr(
+        feature = "registry",
+        doc = ", or an image in a registry, HOST/REPO:TAG
+
+An existing path is taken for a directory. Of an image in a registry all is read from there, and nothing is stored."
+    )]
     pub(crate) layout: PathBuf,
+
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    pub(crate) registry: super::registry::RegistryArgs,
 
     #[command(flatten)]
     pub(crate) images: ImageFilterArgs,
@@ -58,6 +68,10 @@ impl VerifyArgs {
         let mut options = VerifyOptions::default();
         options.images = self.images.filter();
         options.jobs = self.jobs;
+        #[cfg(feature = "registry")]
+        {
+            options.registry = self.registry.options();
+        }
         options
     }
 }

@@ -7,6 +7,7 @@ use soci_layout::check::{CheckFinding, CheckReport};
 use super::super::args::registry::CheckArgs;
 use super::super::exit::Exit;
 use super::super::talk::Talk;
+use super::verify;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes;
 use crate::cli::show::{count, escape, json};
@@ -22,7 +23,8 @@ pub(crate) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Exit> {
     )?;
     let data = if display.json { json::document(&report) } else { text(&report, display.quiet) };
     talk.data(&data, None)?;
-    if report.findings.is_empty() { Ok(Exit::Done) } else { Err(Exit::Error) }
+    let proven = report.verification.as_ref().is_none_or(|proof| proof.findings.is_empty());
+    if report.findings.is_empty() && proven { Ok(Exit::Done) } else { Err(Exit::Error) }
 }
 
 /// The findings and what was looked at, for people.
@@ -30,6 +32,9 @@ fn text(report: &CheckReport, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &report.findings {
         one(&mut out, finding);
+    }
+    if let Some(proof) = &report.verification {
+        out.push_str(&verify::text(proof, quiet));
     }
     if quiet {
         return out;

@@ -11,6 +11,8 @@ use soci_layout::report::{ImageReport, LayerOutcome, Report};
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
+#[cfg(feature = "registry")]
+use super::super::args::registry::registry_image;
 use super::super::args::{DisplayArgs, HINT, IndexArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
@@ -22,6 +24,10 @@ use crate::cli::show::{escape, json, markdown, summary};
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
     let DisplayArgs { progress, json, quiet } = args.display;
     let talk = Talk { writes: !args.dry_run, ..Talk::start(progress, quiet, printer)? };
+    #[cfg(feature = "registry")]
+    if let Some(list) = &args.list.from_file {
+        return super::list::run(args, list, talk, printer);
+    }
     let archive = match Archive::of(args) {
         Ok(archive) => archive,
         Err((problem, hint)) => {
@@ -29,6 +35,13 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
             return Err(Exit::Usage);
         }
     };
+    #[cfg(feature = "registry")]
+    if args.to.is_some() && registry_image(&args.layout).is_none() {
+        let problem =
+            format!("--to is for images in a registry, and {} is none", args.layout.display());
+        talk.error(&problem, &[], Some("REPO:TAG names one; push sends a layout to a registry"));
+        return Err(Exit::Usage);
+    }
     if archive.as_ref().is_some_and(|archive| archive.source.is_none()) && Printer::stdin_typed() {
         let hint =
             "docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR";
@@ -57,11 +70,15 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
         args.verbose,
         |report: &Report| &report.warnings,
         |progress| match &archive {
-            None => soci_layout::index(&args.layout, &options, progress),
+            None => in_place(args, &options, progress),
             Some(archive) => take_in(archive, args.force, stdout.as_mut(), &options, progress),
         },
     )?;
     talk.summary(&summary::text(&report, &options));
+    #[cfg(feature = "registry")]
+    if let Some(pushed) = &report.pushed {
+        talk.summary(&super::push::summary(pushed));
+    }
     let appended = append_summary(args, &report, talk);
     match archive.map(|archive| archive.target) {
         Some(Target::Directory(path) | Target::Archive(path)) => {
@@ -89,6 +106,16 @@ pub(super) fn append_summary(args: &IndexArgs, report: &Report, talk: Talk) -> b
     let done = "the layout itself is done; only the summary is missing";
     talk.error(&problem, &[error.to_string()], (!report.dry_run).then_some(done));
     false
+}
+
+/// Indexes a directory, or an image in a registry.
+fn in_place(args: &IndexArgs, options: &Options, progress: &Progress) -> Result<Report, Error> {
+    #[cfg(feature = "registry")]
+    if let Some(from) = registry_image(&args.layout) {
+        let accepts = |report: &Report| stopped(args, report).is_none();
+        return soci_layout::index_registry(&from, args.to.as_ref(), options, &accepts, progress);
+    }
+    soci_layout::index(&args.layout, options, progress)
 }
 
 /// Indexes an archive.
@@ -126,19 +153,25 @@ fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
 
 /// Whether as much is lazy (or, dry, would be) as was asked for.
 pub(super) fn gates(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
+    match stopped(args, report) {
+        None => Exit::Done,
+        Some((problem, hint)) => {
+            talk.error(&problem, &[], Some(hint));
+            Exit::NotLazy
+        }
+    }
+}
+
+/// What stops, and what can be done.
+pub(super) fn stopped(args: &IndexArgs, report: &Report) -> Option<(String, &'static str)> {
     if args.require_index && !summary::any_indexed(report) {
         let was = if report.dry_run { "would be" } else { "was" };
         let problem = format!("nothing {was} indexed, and --require-index was given");
-        talk.error(&problem, &[], Some(remedy(report)));
-        return Exit::NotLazy;
+        return Some((problem, remedy(report)));
     }
     let stop =
         |image: &ImageReport| args.gates.stop(&image.platform, &image.names, report.lazy(image));
-    if let Some(problem) = report.images.iter().find_map(stop) {
-        talk.error(&problem, &[], Some(HINT));
-        return Exit::NotLazy;
-    }
-    Exit::Done
+    Some((report.images.iter().find_map(stop)?, HINT))
 }
 
 /// What makes the largest layer lazy next time. One that was left out on request is no mistake, if there are others.

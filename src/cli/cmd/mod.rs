@@ -10,6 +10,8 @@ mod files;
 pub(super) mod gc;
 pub(super) mod index;
 pub(super) mod inspect;
+#[cfg(feature = "registry")]
+mod list;
 pub(super) mod ls;
 pub(super) mod plan;
 #[cfg(feature = "registry")]

@@ -16,6 +16,12 @@ pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Result<Exit, Exit> {
     // What takes a moment needs a display only on request.
     let progress = args.display.progress;
     let talk = Talk::start(progress, progress.is_none(), printer)?;
+    #[cfg(feature = "registry")]
+    if args.list.from_file.is_some() || args.to.is_some() {
+        let hint = "index --dry-run says of images in a registry what would be done";
+        talk.error("plan works on a directory", &[], Some(hint));
+        return Err(Exit::Usage);
+    }
     let mut options = args.options();
     args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
     let estimate = talk.watch(

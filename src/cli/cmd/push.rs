@@ -28,7 +28,7 @@ pub(crate) fn run(args: &PushArgs, printer: Printer) -> Result<Exit, Exit> {
 }
 
 /// What was done, for people.
-fn summary(report: &PushReport) -> String {
+pub(super) fn summary(report: &PushReport) -> String {
     let reference = escape::label(&report.reference);
     let digest = report.digest;
     let before = match report.before.as_deref() {

@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use soci_layout::Error;
 use soci_layout::verify::{EagerLayer, Finding, Verification, VerifiedImage};
 
+#[cfg(feature = "registry")]
+use super::super::args::registry::registry_image;
 use super::super::args::{HINT, VerifyArgs};
 use super::super::exit::Exit;
+use super::super::progress::Progress;
 use super::super::talk::Talk;
 use crate::cli::show::json;
 use crate::cli::show::printer::Printer;
@@ -16,11 +20,7 @@ use crate::cli::show::{count, escape};
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     let display = &args.display;
     let talk = Talk::start(display.progress, display.quiet, printer)?;
-    let verification = talk.watch(
-        false,
-        |_| &[],
-        |progress| soci_layout::verify::verify(&args.layout, &args.options(), progress),
-    )?;
+    let verification = talk.watch(false, |_| &[], |progress| verify(args, progress))?;
     let findings = || text(&verification, display.quiet);
     let data = if display.json { json::document(&verification) } else { findings() };
     talk.data(&data, None)?;
@@ -46,8 +46,16 @@ pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
+fn verify(args: &VerifyArgs, progress: &Progress) -> Result<Verification, Error> {
+    #[cfg(feature = "registry")]
+    if let Some(reference) = registry_image(&args.layout) {
+        return soci_layout::verify::verify_registry(&reference, &args.options(), progress);
+    }
+    soci_layout::verify::verify(&args.layout, &args.options(), progress)
+}
+
 /// The findings and what was verified, for people.
-fn text(verification: &Verification, quiet: bool) -> String {
+pub(super) fn text(verification: &Verification, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &verification.findings {
         one(&mut out, finding);

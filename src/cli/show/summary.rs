@@ -71,6 +71,17 @@ pub(crate) fn any_indexed(report: &Report) -> bool {
     counts.indexed + counts.reused + counts.pending > 0
 }
 
+/// Whether it went to a registry, of which others tell.
+#[cfg(feature = "registry")]
+fn is_pushed(report: &Report) -> bool {
+    report.pushed.is_some()
+}
+
+#[cfg(not(feature = "registry"))]
+fn is_pushed(_: &Report) -> bool {
+    false
+}
+
 /// The summary.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
     let mut out = String::new();
@@ -90,7 +101,9 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     if let Some(cache) = &report.cache {
         let _ = writeln!(out, "{}", cache_total(cache));
     }
-    let _ = writeln!(out, "{}", bytes_total(report));
+    if !is_pushed(report) {
+        let _ = writeln!(out, "{}", bytes_total(report));
+    }
     out
 }
 

@@ -13,6 +13,7 @@ use crate::oci::soci_version::IndexVersion;
 use crate::registry::find::{self, Found};
 use crate::registry::{Presence, RemoteSource};
 use crate::soci::find::layer_of;
+use crate::threads::each;
 
 /// What the images of one tag have in common.
 pub(super) struct Checker<'a> {
@@ -46,6 +47,9 @@ impl Checker<'_> {
             lazy_bytes: 0,
             bytes: image.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add),
         };
+        let distributed = |layer: &&Descriptor| !is_nondistributable(&layer.media_type);
+        let layers = image.layers.iter().filter(distributed);
+        self.ask(layers.chain([&image.config]).map(|blob| blob.digest));
         let index = self.index(digest, image, &mut checked)?;
         let lazy = match index {
             Some((index, bytes)) => self.entries(index, &bytes, image, &platform)?,
@@ -64,6 +68,14 @@ impl Checker<'_> {
             self.layer_type(layer, &platform);
         }
         Ok(checked)
+    }
+
+    /// Asks for blobs several at a time. What goes wrong is told when one of them is looked at.
+    fn ask(&mut self, blobs: impl Iterator<Item = Digest>) {
+        let new: Vec<Digest> = blobs.filter(|blob| !self.blobs.contains_key(blob)).collect();
+        let repository = self.source.repository();
+        let ask = |number: usize| Some((new[number], repository.blob_size(&new[number]).ok()?));
+        self.blobs.extend(each(ASKED_TOGETHER, new.len(), ask).into_iter().flatten());
     }
 
     /// The index that the consumer takes.
@@ -196,6 +208,7 @@ impl Checker<'_> {
             }
             Err(error) => return Err(error),
         };
+        self.ask(entries.iter().map(|entry| entry.descriptor.digest));
         let first = self.seen.insert(index);
         let own = |entry: &&document::Entry| {
             let layer = layer_of(&entry.descriptor);
@@ -302,6 +315,8 @@ impl Checker<'_> {
     }
 }
 
+/// Requests at a time.
+const ASKED_TOGETHER: usize = 8;
 /// Most findings that are told. An image that is all wrong could have a million.
 const MAX_FINDINGS: usize = 1000;
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::doctor::Target;
 use crate::commands::verify::Consequence;
+use crate::commands::verify::Verification;
 use crate::oci::digest::Digest;
 
 /// Version of the JSON form.
@@ -24,6 +25,9 @@ pub struct CheckReport {
     pub images: Vec<CheckedImage>,
     /// Everything that is wrong, in the order of the images; empty when all is well.
     pub findings: Vec<CheckFinding>,
+    /// What proving it by its layers and zTOCs gave, when that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// Wall time in seconds.
     pub seconds: f64,
 }

@@ -7,6 +7,7 @@ use super::image::Checker;
 use super::report::{CHECK_REPORT_VERSION, CheckReport, Mistake};
 use crate::commands::doctor::Target;
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
+use crate::commands::verify::{VerifyOptions, verify_registry};
 use crate::error::Error;
 use crate::layout::select::ImageFilter;
 use crate::layout::tree::{self, Content, Node};
@@ -26,6 +27,8 @@ pub struct CheckOptions {
     pub platforms: Vec<Platform>,
     /// Layers of a type of which no zTOC can be made are a finding from this size on, in bytes.
     pub min_layer_size: u64,
+    /// Whether the layers and zTOCs are read and proven, too, as [`verify`](crate::verify) does.
+    pub deep: bool,
     /// How the registry is reached.
     pub registry: RegistryOptions,
 }
@@ -36,6 +39,7 @@ impl Default for CheckOptions {
             target: None,
             platforms: Vec::new(),
             min_layer_size: DEFAULT_MIN_LAYER_SIZE,
+            deep: false,
             registry: RegistryOptions::default(),
         }
     }
@@ -53,8 +57,7 @@ pub fn check(
 ) -> Result<CheckReport, Error> {
     let start = Instant::now();
     let steps = Steps::new(observer);
-    let cancelled = || observer.cancelled();
-    let client = Client::new(&options.registry, &cancelled)?;
+    let client = Client::new(&options.registry, || observer.cancelled())?;
     let repository = Repository::new(&client, reference, false);
     let source = RemoteSource::new(&repository);
     let step = steps.plan(format!("[read] {reference}"), "read", &[]);
@@ -97,6 +100,14 @@ pub fn check(
     if images.is_empty() && checker.findings.is_empty() {
         return Err(Error::NoImage { path: reference.to_string().into() });
     }
+    let verification = if options.deep {
+        let mut deep = VerifyOptions::default();
+        deep.images.platforms.clone_from(&options.platforms);
+        deep.registry.clone_from(&options.registry);
+        Some(verify_registry(reference, &deep, observer)?)
+    } else {
+        None
+    };
     Ok(CheckReport {
         version: CHECK_REPORT_VERSION,
         reference: reference.to_string(),
@@ -104,6 +115,7 @@ pub fn check(
         target: options.target,
         images,
         findings: checker.findings,
+        verification,
         seconds: start.elapsed().as_secs_f64(),
     })
 }

@@ -1,6 +1,5 @@
 //! Bytes of a layer on their way to who reads a file: picked out, checked, written.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use super::header::HeaderCheck;
 use super::open::LayerFiles;
 use super::view::EntryKind;
 use crate::error::Error;
-use crate::layout::blob::Part;
+use crate::layout::opened::{OpenBlob, Part};
 use crate::progress::event::Observer;
 
 /// Why a file could not be read.
@@ -136,7 +135,7 @@ impl<'a> Delivery<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) layer: &'a LayerFiles,
-    pub(super) blob: &'a File,
+    pub(super) blob: &'a OpenBlob,
     pub(super) path: &'a Path,
     pub(super) observer: &'a dyn Observer,
 }
@@ -151,6 +150,6 @@ impl Source<'_> {
     }
 
     pub(super) fn part(&self, at: u64, end: u64) -> Part<'_> {
-        Part::new(self.blob, at, end)
+        self.blob.part(at, end)
     }
 }

@@ -1,7 +1,6 @@
 //! Chooses the image, and gets a table of contents for each of its layers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +12,7 @@ use crate::layer::list::Listing;
 use crate::layer::unpack::Codec;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
+use crate::layout::opened::OpenBlob;
 use crate::layout::select::{ImageFilter, SelectedImage, select};
 use crate::layout::tree;
 use crate::oci::digest::Digest;
@@ -160,7 +160,7 @@ impl ImageFiles {
             .filter(|layer| self.chosen.is_none_or(|chosen| layer.number == chosen + 1))
     }
 
-    pub(super) fn open_blob(&self, layer: &LayerFiles) -> Result<File, Error> {
+    pub(super) fn open_blob(&self, layer: &LayerFiles) -> Result<OpenBlob, Error> {
         let LayerFiles { digest, size, .. } = *layer;
         let missing = || Error::BlobMissing { digest, referrer: self.digest.to_string() };
         self.layout.open_blob(&digest, size)?.ok_or_else(missing)

@@ -5,8 +5,6 @@
 //! than memory. What digests cannot tell (a wrong window) is found where it shows: when a file goes on into
 //! the next span, that span's window must be the content before it.
 
-use std::os::unix::fs::FileExt;
-
 use super::delivery::{Delivery, ReadError, Source};
 use crate::error::Error;
 use crate::layer::{ScanError, pieces, unpack};

@@ -6,6 +6,8 @@
 //! Of one layer, `decide.rs` says what becomes of it, `settle.rs` looks for its zTOC (`early.rs`, `reuse.rs`,
 //! `cached.rs`) and `make.rs` makes one; `schedule.rs` gives that work to threads. `foreseen.rs` is the dry run.
 //! `startups.rs` estimates how soon the images start.
+//!
+//! `registry.rs` runs over an image in a registry, whose layers come as streams; `many.rs` over a list of them.
 
 pub(in crate::commands) mod assemble;
 pub(in crate::commands) mod attached;
@@ -18,10 +20,14 @@ mod images;
 mod job;
 mod layers;
 pub(crate) mod make;
+#[cfg(feature = "registry")]
+pub mod many;
 pub(crate) mod options;
 pub mod prefetch;
 pub(in crate::commands) mod prune;
 mod ready;
+#[cfg(feature = "registry")]
+pub(crate) mod registry;
 #[cfg(feature = "registry")]
 mod remote;
 pub mod report;

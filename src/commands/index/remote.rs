@@ -48,7 +48,7 @@ impl RemoteZtocs {
             return found;
         }
         // A request ends by itself in bounded time; the work around it looks at the signals.
-        let client = match Client::new(&options.registry, &|| false) {
+        let client = match Client::new(&options.registry, || false) {
             Ok(client) => client,
             Err(error) => {
                 warn(format!("{error}; going on without zTOCs from registries"));

@@ -51,6 +51,10 @@ pub struct Report {
     pub bytes_pruned: u64,
     /// What the cache did; nothing when there was none.
     pub cache: Option<CacheReport>,
+    /// What was written to the registry, for an image of a registry.
+    #[cfg(feature = "registry")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<crate::commands::push::PushReport>,
     /// Wall time in seconds.
     pub seconds: f64,
 }

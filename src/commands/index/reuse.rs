@@ -8,7 +8,6 @@
 //! them, and proving them would be the scan itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 
 use super::job::Job;
@@ -17,8 +16,8 @@ use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layer::{ScanObserver, pieces};
 use crate::layout::Layout;
-use crate::layout::blob::Part;
 use crate::layout::descriptor::Descriptor;
+use crate::layout::opened::OpenBlob;
 use crate::layout::tree::{Content, Tree};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::{Digest, Hasher};
@@ -124,7 +123,7 @@ pub(super) fn belongs(layer: &Descriptor, ztoc: &Ztoc, job: &Job<'_>) -> Result<
 
 /// Reads the blob from end to end, past the spans, and holds it to its digest.
 fn read_whole(
-    blob: &mut File,
+    blob: &mut OpenBlob,
     layer: &Descriptor,
     ends: &mut [Span],
     job: &Job<'_>,
@@ -166,8 +165,8 @@ struct Span {
 
 impl Span {
     /// Reads the span alone, as far as the blob of `size` bytes has it.
-    fn read(&mut self, blob: &File, size: u64) -> io::Result<()> {
-        pieces(&mut Part::new(blob, self.start, self.end.min(size)), &mut |piece| {
+    fn read(&mut self, blob: &OpenBlob, size: u64) -> io::Result<()> {
+        pieces(&mut blob.part(self.start, self.end.min(size)), &mut |piece| {
             self.hasher.update(piece);
             true
         })

@@ -48,6 +48,8 @@ pub(super) fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
         blobs_pruned: 0,
         bytes_pruned: 0,
         cache: None,
+        #[cfg(feature = "registry")]
+        pushed: None,
         seconds: 0.0,
     }
 }

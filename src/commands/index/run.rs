@@ -41,7 +41,7 @@ pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<
     let steps = Steps::new(observer);
     timed(options, || {
         if options.dry_run {
-            dry_run(&layout, options, &steps)
+            dry_run(&layout, layout.path(), options, &steps)
         } else {
             run(layout, options, &steps, observer)
         }
@@ -99,10 +99,15 @@ pub(in crate::commands) fn resolve(
     })
 }
 
-/// Says what [`run`] would do.
-fn dry_run(layout: &Layout, options: &Options, steps: &Steps<'_>) -> Result<Report, Error> {
-    let tree = resolve(layout, layout.path(), steps)?;
-    let selection = images::select(&tree, options, layout.path())?;
+/// Says what [`run`] would do. `shown` is what people know the layout by.
+pub(super) fn dry_run(
+    layout: &Layout,
+    shown: &Path,
+    options: &Options,
+    steps: &Steps<'_>,
+) -> Result<Report, Error> {
+    let tree = resolve(layout, shown, steps)?;
+    let selection = images::select(&tree, options, shown)?;
     let layers = Layers::find(layout, &tree, &selection, options)?;
     layers.check_present(layout)?;
     let cache = CacheUse::begin(options);

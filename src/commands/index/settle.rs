@@ -110,7 +110,7 @@ fn made_early(
     let mut there = false;
     if let Made::Ztoc { ready, staged, .. } = &mut made {
         // When it was staged, the blob that is there may not have been.
-        if staged.is_some() && job.layout.has_sound_blob(&ready.digest, ready.size)? {
+        if staged.is_some() && job.layout.has_sound_file(&ready.digest, ready.size)? {
             *staged = None;
         }
         let named = layers.candidates.name(layer.descriptor.digest, ready.digest);

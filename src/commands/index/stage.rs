@@ -32,7 +32,7 @@ pub(super) fn ztoc(
     } else {
         alone(encoding, &mut writer)?
     };
-    if layout.has_sound_blob(&digest, encoding.size())? {
+    if layout.has_sound_file(&digest, encoding.size())? {
         return Ok((digest, None));
     }
     Ok((digest, Some(writer.finish(digest)?)))

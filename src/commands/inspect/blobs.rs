@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
 
 use super::report::{Blob, Blobs, BrokenBlob, Problem};
 use crate::error::Error;

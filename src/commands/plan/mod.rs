@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::layer::ScanRequest;
 use crate::layer::sample::{Sample, sample};
 use crate::layout::Layout;
+use crate::layout::opened::OpenBlob;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, layer_kind};
 use crate::progress::event::Observer;
@@ -136,7 +137,7 @@ fn measured(
     })
 }
 
-fn open(layout: &Layout, digest: &Digest, size: u64) -> Result<std::fs::File, Error> {
+fn open(layout: &Layout, digest: &Digest, size: u64) -> Result<OpenBlob, Error> {
     let referrer = "an image manifest".to_owned();
     layout.open_blob(digest, size)?.ok_or(Error::BlobMissing { digest: *digest, referrer })
 }

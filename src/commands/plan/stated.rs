@@ -1,15 +1,14 @@
 //! The uncompressed size that a gzip file states itself.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::layout::opened::OpenBlob;
 
 /// The uncompressed size that a gzip file states at its end, modulo 2^32: the value nearest to `guess`.
 /// A file of several members only states that of the last, so a value far from the guess is none.
 pub(super) fn stated_size(
-    (file, path): (&File, &Path),
+    (file, path): (&OpenBlob, &Path),
     size: u64,
     guess: u64,
 ) -> Result<Option<u64>, Error> {

@@ -10,4 +10,5 @@ mod report;
 mod run;
 
 pub use report::{PUSH_REPORT_VERSION, PushReport};
+pub(in crate::commands) use run::run;
 pub use run::{PushOptions, push};

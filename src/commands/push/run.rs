@@ -1,8 +1,7 @@
 //! A run: blobs in parallel, then documents in order, lists, the tag.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
@@ -50,23 +49,37 @@ pub fn push(
     options: &PushOptions,
     observer: &dyn Observer,
 ) -> Result<PushReport, Error> {
-    let start = Instant::now();
     let layout = Layout::open(path)?;
-    let steps = Steps::new(observer);
-    let tree = tree::read(&layout)?;
-    let load = Load::collect(&layout, &tree, options.name.as_deref())?;
-    let to = tagged(to, options.name.as_deref(), &load)?;
-    let cancelled = || observer.cancelled();
-    let client = Client::new(&options.registry, &cancelled)?;
-    let repository = Repository::new(&client, &to, true);
-    let tag = to.asked();
+    let client = Client::new(&options.registry, || observer.cancelled())?;
+    run(&layout, &client, (to, true), options, &Steps::new(observer))
+}
+
+/// Pushes an image of a layout, and sets a tag at the end if that is wanted.
+///
+/// # Errors
+/// [`Error`]; the tag is then as before.
+pub(in crate::commands) fn run(
+    layout: &Layout,
+    client: &Client<'_>,
+    (to, sets_tag): (&Reference, bool),
+    options: &PushOptions,
+    steps: &Steps<'_>,
+) -> Result<PushReport, Error> {
+    let start = Instant::now();
+    let tree = tree::read(layout)?;
+    let load = Load::collect(layout, &tree, options.name.as_deref())?;
+    let mut to =
+        if sets_tag { tagged(to, options.name.as_deref(), &load)? } else { to.without_tag() };
+    let repository = Repository::new(client, &to, true);
     let Some((root, others)) = load.documents.split_last() else {
-        return Err(Error::NoImage { path: path.to_owned() });
+        return Err(Error::NoImage { path: layout.path().to_owned() });
     };
 
-    let before = repository.manifest_digest(&tag)?.filter(|digest| !digest.is_empty());
-    let run =
-        Run { layout: &layout, repository: &repository, steps: &steps, tally: Tally::default() };
+    let before = match &to.tag {
+        Some(tag) => repository.manifest_digest(tag)?.filter(|digest| !digest.is_empty()),
+        None => None,
+    };
+    let run = Run { layout, repository: &repository, steps, tally: Tally::default() };
     run.blobs(&load.blobs, options)?;
     let inputs: Vec<Digest> = load.blobs.iter().map(|blob| blob.digest).collect();
     let step = steps.plan(format!("[push] manifests to {}", to.name()), &root.text, &inputs);
@@ -79,27 +92,10 @@ pub fn push(
         let tags = run.lists(&load.documents)?;
         Ok((tags, Outcome::Done))
     })?;
-    let step = steps.plan(format!("[tag] {to}"), &root.digest.to_string(), &[step.digest]);
-    let same = before.as_deref() == Some(root.digest.to_string().as_str());
-    steps.run(&step, || {
-        if same {
-            return Ok(((), Outcome::Cached));
-        }
-        repository.put_manifest(&tag, &root.media_type, root.text.as_bytes())?;
-        let found = repository.manifest_digest(&tag)?;
-        let expected = root.digest.to_string();
-        match found.filter(|found| !found.is_empty() && *found != expected) {
-            None => Ok(((), Outcome::Done)),
-            Some(found) => Err(Error::Registry {
-                name: to.name(),
-                action: format!("write manifest {tag}"),
-                problem: format!(
-                    "behind the tag: expected {expected}, found {found} (somebody else pushes to it)"
-                ),
-                trouble: RegistryTrouble::Broken,
-            }),
-        }
-    })?;
+    match &to.tag {
+        Some(tag) => set_tag(&repository, tag, root, before.as_deref(), (step.digest, steps))?,
+        None => to.digest = Some(root.digest),
+    }
     let Tally { blobs_sent, bytes_sent, blobs_mounted, blobs_there, sent, there } = &run.tally;
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Ok(PushReport {
@@ -115,6 +111,37 @@ pub fn push(
         manifests_there: count(there),
         referrers_tags,
         seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// Lets the tag lead to `root`, if it does not.
+fn set_tag(
+    repository: &Repository<'_>,
+    tag: &str,
+    root: &Document,
+    before: Option<&str>,
+    (after, steps): (Digest, &Steps<'_>),
+) -> Result<(), Error> {
+    let to = repository.reference();
+    let expected = root.digest.to_string();
+    let step = steps.plan(format!("[tag] {to}"), &expected, &[after]);
+    steps.run(&step, || {
+        if before == Some(expected.as_str()) {
+            return Ok(((), Outcome::Cached));
+        }
+        repository.put_manifest(tag, &root.media_type, root.text.as_bytes())?;
+        let found = repository.manifest_digest(tag)?;
+        match found.filter(|found| !found.is_empty() && *found != expected) {
+            None => Ok(((), Outcome::Done)),
+            Some(found) => Err(Error::Registry {
+                name: to.name(),
+                action: format!("write manifest {tag}"),
+                problem: format!(
+                    "behind the tag: expected {expected}, found {found} (somebody else pushes to it)"
+                ),
+                trouble: RegistryTrouble::Broken,
+            }),
+        }
     })
 }
 
@@ -270,17 +297,17 @@ struct LayoutBlob<'a> {
 
 impl Blob for LayoutBlob<'_> {
     fn from(&self, offset: u64) -> Result<Box<dyn Read + '_>, Error> {
-        let path = self.layout.blob_path(&self.digest);
         let missing =
             || Error::BlobMissing { digest: self.digest, referrer: "a manifest".to_owned() };
-        let mut file = self.layout.open_blob(&self.digest, self.size)?.ok_or_else(missing)?;
-        file.seek(SeekFrom::Start(offset)).map_err(Error::io("read", &path))?;
-        Ok(Box::new(Sending { file, at: offset, progress: self.progress }))
+        let blob = self.layout.open_blob(&self.digest, self.size)?.ok_or_else(missing)?;
+        let path = self.layout.blob_path(&self.digest);
+        let blob = blob.into_part(offset, self.size).map_err(Error::io("read", &path))?;
+        Ok(Box::new(Sending { blob, at: offset, progress: self.progress }))
     }
 }
 
 struct Sending<'a> {
-    file: File,
+    blob: Box<dyn Read>,
     at: u64,
     progress: BlobProgress<'a>,
 }
@@ -290,7 +317,7 @@ impl Read for Sending<'_> {
         if self.progress.cancelled() {
             return Err(io::Error::other("cancelled"));
         }
-        let count = self.file.read(buffer)?;
+        let count = self.blob.read(buffer)?;
         self.at += count as u64;
         self.progress.progress(self.at);
         Ok(count)

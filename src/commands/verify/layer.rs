@@ -1,8 +1,6 @@
 //! One layer against its zTOC: the straight pass, every span, every checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use super::finding::Consequence;
 use super::{Findings, entries};
@@ -13,7 +11,7 @@ use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::probe::{self, ProbedLayer, Truth};
 use crate::layer::{ScanError, ScanObserver, fidelity};
 use crate::layout::Layout;
-use crate::layout::blob::Part;
+use crate::layout::opened::OpenBlob;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::threads::each;
@@ -266,7 +264,7 @@ fn spans(name: Digest, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {
 #[derive(Clone, Copy)]
 struct Spans<'a> {
     name: Digest,
-    blob: &'a File,
+    blob: &'a OpenBlob,
     size: u64,
     gzip: &'a GzipZinfo,
     ztoc: &'a Ztoc,
@@ -325,7 +323,7 @@ impl Spans<'_> {
         // A reader compares the digest first, and then does not inflate.
         let fetched = truth.spans.get(number) == ztoc.span_digests.get(number);
         let wrong = if fetched { Consequence::WrongBytes } else { error };
-        let mut span = Part::new(blob, compressed_offset, span.end);
+        let mut span = blob.part(compressed_offset, span.end);
         let inflated =
             probe::resume(&checkpoint, byte[0], gzip.window(number), right.length, &mut span);
         let same =

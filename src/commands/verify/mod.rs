@@ -30,4 +30,6 @@ pub use finding::{
     Consequence, EagerLayer, Finding, VERIFICATION_VERSION, Verification, VerifiedImage,
 };
 pub(in crate::commands) use findings::Findings;
+#[cfg(feature = "registry")]
+pub use run::verify_registry;
 pub use run::{VerifyOptions, verify};

@@ -17,6 +17,8 @@ use crate::layout::tree;
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
+#[cfg(feature = "registry")]
+use crate::registry::{Reference, RegistryOptions, RemoteImage, with_client};
 use crate::ztoc::Ztoc;
 
 /// What to verify.
@@ -27,6 +29,9 @@ pub struct VerifyOptions {
     pub images: ImageFilter,
     /// Threads; `None` for one per processor.
     pub jobs: Option<NonZeroUsize>,
+    /// How a registry is reached.
+    #[cfg(feature = "registry")]
+    pub registry: RegistryOptions,
 }
 
 /// Verifies the layout directory at `path`. Nothing is locked or written.
@@ -39,26 +44,53 @@ pub fn verify(
     options: &VerifyOptions,
     observer: &dyn Observer,
 ) -> Result<Verification, Error> {
+    verify_layout(&Layout::open(path)?, path, options, &Steps::new(observer))
+}
+
+/// Verifies an image in a registry: its layers are read as they come.
+///
+/// # Errors
+/// As [`verify`], and [`Error::Registry`].
+#[cfg(feature = "registry")]
+pub fn verify_registry(
+    reference: &Reference,
+    options: &VerifyOptions,
+    observer: &dyn Observer,
+) -> Result<Verification, Error> {
+    with_client(&options.registry, &|| observer.cancelled(), |client| {
+        let name = reference.tag.as_deref().or(reference.digest.is_none().then_some("latest"));
+        let image = RemoteImage::fetch(client, reference, name, true)?;
+        let shown = reference.to_string();
+        let shown = Path::new(&shown);
+        image.ended(verify_layout(&image.layout, shown, options, &Steps::new(observer)))
+    })
+}
+
+/// `shown` is what people know the layout by.
+fn verify_layout(
+    layout: &Layout,
+    shown: &Path,
+    options: &VerifyOptions,
+    steps: &Steps<'_>,
+) -> Result<Verification, Error> {
     let start = Instant::now();
-    let layout = Layout::open(path)?;
-    let steps = Steps::new(observer);
-    let tree = tree::read(&layout)?;
-    let selection = select(&tree, &options.images, layout.path())?;
+    let tree = tree::read(layout)?;
+    let selection = select(&tree, &options.images, shown)?;
     let mut findings = Findings::default();
     absent::check(&tree, &selection, &options.images, &mut findings);
-    let mut plan = Plan::make(&layout, &tree, &selection, &mut findings)?;
+    let mut plan = Plan::make(layout, &tree, &selection, &mut findings)?;
     let ztoc = |(digest, size)| {
-        let bytes = document::read(&layout, digest, size, MAX_ZTOC_SIZE)?;
+        let bytes = document::read(layout, digest, size, MAX_ZTOC_SIZE)?;
         Ok(bytes.ok().and_then(|bytes| Ztoc::decode(&bytes).ok()))
     };
-    let watched = parents::watch(&plan.stacks, &ztoc, options.jobs, &steps)?;
-    let work = Work { layout: &layout, steps: &steps, watched: &watched };
+    let watched = parents::watch(&plan.stacks, &ztoc, options.jobs, steps)?;
+    let work = Work { layout, steps, watched: &watched };
     let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
     eager::tell(&mut plan, &compared);
     hidden::check(&plan.stacks, &watched, &compared.seen, &mut findings);
     unnamed::check(&tree, &selection, &mut findings);
-    unclassified::check(&layout, &tree, &mut findings);
-    others::check(&layout, &tree, &plan, &mut findings)?;
+    unclassified::check(layout, &tree, &mut findings);
+    others::check(layout, &tree, &plan, &mut findings)?;
     Ok(Verification {
         version: VERIFICATION_VERSION,
         images: plan.images,

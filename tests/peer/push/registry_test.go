@@ -222,7 +222,10 @@ func TestTokenServer(t *testing.T) {
 }
 
 // certified makes a certificate authority, and a certificate of it for this machine.
-func certified(t *testing.T) (authority []byte, own tls.Certificate) {
+func certified(t *testing.T) (authority []byte, own tls.Certificate) { return certifiedFor(t) }
+
+// certifiedFor adds names.
+func certifiedFor(t *testing.T, names ...string) (authority []byte, own tls.Certificate) {
 	t.Helper()
 	make := func(template, parent *x509.Certificate, public any, key *ecdsa.PrivateKey) []byte {
 		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
@@ -244,7 +247,7 @@ func certified(t *testing.T) (authority []byte, own tls.Certificate) {
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	caDER := make(ca, ca, &caKey.PublicKey, caKey)
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "test"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der := make(leaf, ca, &key.PublicKey, caKey)
 	authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
@@ -602,4 +605,62 @@ func mustOwn(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return program
+}
+
+// A registry elsewhere is reached through the proxy that the environment names, one of NO_PROXY and this machine without it.
+func TestProxies(t *testing.T) {
+	authority, certificate := certifiedFor(t, "registry.test")
+	server := httptest.NewUnstartedServer(inMemory())
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, authority, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect || r.Host != "registry.test:443" || r.Header.Get("Authorization") != "" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		asked.Add(1)
+		to, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			http.Error(w, "no", http.StatusBadGateway)
+			return
+		}
+		defer to.Close()
+		from, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer from.Close()
+		fmt.Fprint(from, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(to, from) }()
+		_, _ = io.Copy(from, to)
+	}))
+	layout := madeLayout(t)
+	own := func(env []string, args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), mustOwn(t), args...)
+		cmd.Env = append([]string{"HOME=" + emptyHome(), "DOCKER_CONFIG=" + emptyHome(), "PATH=" + os.Getenv("PATH")}, env...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	through := []string{"HTTPS_PROXY=http://" + proxy}
+	if out, err := own(through, "push", "-q", layout, "registry.test/app:v1", "--ca-file", ca); err != nil || asked.Load() == 0 {
+		t.Fatalf("%v: %s; the proxy was asked %d times", err, out, asked.Load())
+	}
+	if out, err := own(through, "check", "-q", "--deep", "--min-layer-size", "0", "registry.test/app:v1", "--ca-file", ca); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	before := asked.Load()
+	out, err := own(append(through, "NO_PROXY=registry.test"), "check", "registry.test/app:v1", "--ca-file", ca)
+	wantFailure(t, out, err, "there is no host registry.test")
+	if out, err := own(through, "push", "-q", layout, serve(t, inMemory())+"/app:v1"); err != nil || asked.Load() != before {
+		t.Errorf("%v: %s; the proxy was asked %d times, then %d", err, out, before, asked.Load())
+	}
+	out, err = own([]string{"HTTPS_PROXY=http://" + serve(t, http.NotFoundHandler())}, "check", "registry.test/app:v1", "--ca-file", ca)
+	wantFailure(t, out, err, "proxy")
 }

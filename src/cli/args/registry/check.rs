@@ -44,6 +44,12 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "SIZE", help_heading = RUN, default_value = "10MiB", value_parser = size::parse)]
     pub(crate) min_layer_size: u64,
 
+    /// Read zTOCs and layers, too, and prove them as verify does
+    ///
+    /// They are read as they come, and nothing is stored.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) deep: bool,
+
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 
@@ -58,6 +64,7 @@ impl CheckArgs {
         options.target = self.target.map(Target::library);
         options.platforms.clone_from(&self.platforms);
         options.min_layer_size = self.min_layer_size;
+        options.deep = self.deep;
         options.registry = self.registry.options();
         options
     }

@@ -3,10 +3,14 @@
 mod check;
 mod command;
 mod connection;
+mod image;
+mod list;
 mod push;
 
 pub(crate) use check::CheckArgs;
 pub(crate) use command::RegistryCommand;
 use connection::REGISTRY;
 pub(crate) use connection::RegistryArgs;
+pub(crate) use image::registry_image;
+pub(crate) use list::{ListArgs, images};
 pub(crate) use push::PushArgs;

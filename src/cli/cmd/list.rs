@@ -1,0 +1,83 @@
+//! `soci-layout index --from-file`: one line of JSON for each image.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use soci_layout::many::{ImageRecord, ImageResult};
+use soci_layout::registry::Reference;
+use soci_layout::report::Report;
+
+use super::super::args::IndexArgs;
+use super::super::args::registry::images;
+use super::super::exit::Exit;
+use super::super::progress::Progress;
+use super::super::talk::Talk;
+use super::index::stopped;
+use crate::cli::show::printer::Printer;
+use crate::cli::show::{count, escape, json};
+
+/// Largest list, in bytes.
+const MAX_LIST_SIZE: u64 = 64 << 20;
+
+/// Runs the command for the images of the list at `path`.
+pub(super) fn run(
+    args: &IndexArgs,
+    path: &Path,
+    talk: Talk,
+    printer: Printer,
+) -> Result<Exit, Exit> {
+    let mut options = args.options();
+    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
+    let list = read(args, path).map_err(|problem| {
+        talk.error(&problem, &[], None);
+        Exit::Error
+    })?;
+    let progress = Progress::start(talk.mode, args.verbose, printer);
+    let accepts = |report: &Report| stopped(args, report).is_none();
+    let (mut ended, mut failed, mut unwritten) = (0_u64, 0_u64, None);
+    let mut tell = |record: &ImageRecord| {
+        ended += 1;
+        failed += u64::from(matches!(record.result, ImageResult::Failed | ImageResult::Refused));
+        if let Err(error) = printer.out(&(json::line(record) + "\n")) {
+            unwritten.get_or_insert(error);
+        }
+    };
+    let result = soci_layout::many::index_list(&list, &options, &accepts, &mut tell, &progress);
+    progress.finish();
+    result.map_err(|error| talk.failed(&error))?;
+    if let Some(error) = unwritten {
+        return Err(talk.unwritten(&error, Some("the images are done all the same")));
+    }
+    talk.summary(&format!("{}, {failed} failed\n", count(ended, "image")));
+    if failed > 0 {
+        let what = count(failed, "image");
+        talk.error(&format!("{what} of {ended} failed; their lines say why"), &[], None);
+        return Err(Exit::SomeFailed);
+    }
+    Ok(Exit::Done)
+}
+
+type Images = Vec<(Reference, Option<Reference>)>;
+
+/// The part of the list that is this run's.
+fn read(args: &IndexArgs, path: &Path) -> Result<Images, String> {
+    let shown = escape::text(&path.display().to_string()).into_owned();
+    let told = |problem: String| format!("the list {shown}: {problem}");
+    let failed = |error: std::io::Error| told(format!("failed to read: {error}"));
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(MAX_LIST_SIZE + 1).read_to_string(&mut text).map_err(failed)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(MAX_LIST_SIZE + 1).read_to_string(&mut text).map_err(failed)?;
+    }
+    if text.len() as u64 > MAX_LIST_SIZE {
+        return Err(told(format!("more than {MAX_LIST_SIZE} bytes")));
+    }
+    let mut list = images(&text).map_err(told)?;
+    if let Some(shard) = args.list.shard {
+        let part = shard.part(list.len(), &|name| std::env::var(name).ok())?;
+        list = list.drain(part).collect();
+    }
+    Ok(list)
+}
