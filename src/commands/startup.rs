@@ -234,7 +234,12 @@ fn mounted(image: &StartupImage, link: &Link) -> f64 {
 
 /// How long the reader fetches ahead: all layers at the same time, each with so many connections as it has
 /// processors; each inflates what it has got before it asks for more.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate, never negative"
+)]
 fn ahead(read: &[Fetch], link: &Link) -> f64 {
     let connections = link.connections.get().min(1 << 10) as usize;
     let shares = read.iter().flat_map(|layer| {

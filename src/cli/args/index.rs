@@ -466,7 +466,6 @@ mod tests {
             ("DIR --min-lazy 101%", ErrorKind::ValueValidation),
             ("DIR --max-eager lots", ErrorKind::ValueValidation),
             ("DIR --platform linux", ErrorKind::ValueValidation),
-            ("DIR --link 1MB,10ms", ErrorKind::MissingRequiredArgument),
             ("DIR --prefetch-max-time 1s", ErrorKind::MissingRequiredArgument),
             ("DIR --platform linux/amd64,", ErrorKind::ValueValidation),
             ("DIR --name=", ErrorKind::InvalidValue),
