@@ -1,11 +1,15 @@
 //! The walk by one thread as the judge of the one that is read ahead of, by any number of threads: same zTOC, or same
 //! error at the same place, whatever the members look like and wherever they are damaged.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
 
+use super::gzip::{GzipError, GzipWalker};
 use super::inflate::{Finder, Start};
 use super::probe::{self, ProbedLayer};
+use super::source::Chunk;
 use super::splitter::{Handle, Split, Splitter};
 use super::threads::Division;
 use super::{Scan, ScanObserver, ScanRequest, divided};
@@ -289,16 +293,44 @@ fn a_bad_tar_in_good_members() {
     assert!(compare(&blob, 3000).is_err_and(|error| error.contains("tar archive")));
 }
 
+/// How often a walk met what was read ahead; output, checkpoints and the length of all output.
+type Rehearsal = (u64, Vec<u8>, Result<(GzipZinfo, u64), GzipError>);
+
+/// Walks a blob in chunks on this thread; before each, all others read ahead as far as possible.
+fn walk(blob: &[u8], division: Division, threads: Option<usize>) -> Rehearsal {
+    let splitter = Arc::new(Splitter::new(division.split, true));
+    splitter.allow(threads.unwrap_or(1));
+    let mut walker = GzipWalker::new(1000);
+    if threads.is_some() {
+        walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
+    }
+    let size = division.chunk;
+    for (number, bytes) in blob.chunks(size).enumerate() {
+        splitter.read((number * size) as u64, &Arc::new(Chunk::of(bytes)));
+    }
+    let mut output = Vec::new();
+    for (number, bytes) in blob.chunks(size).enumerate() {
+        if splitter.wanted() {
+            std::thread::scope(|scope| {
+                let read_ahead = || while splitter.read_piece() {};
+                (2..threads.unwrap_or(1)).for_each(|_| drop(scope.spawn(read_ahead)));
+                read_ahead();
+            });
+        }
+        let walked = walker.feed(bytes, |bytes| output.extend(bytes), &mut Vec::new());
+        if let Err(error) = walked {
+            return (splitter.taken_over(), output, Err(error));
+        }
+        splitter.walked((number * size + bytes.len()) as u64);
+    }
+    (splitter.taken_over(), output, walker.finish())
+}
+
 /// The walk with all read ahead that so many threads can (with one only members, not blocks), against the one with
 /// nothing; how often it met what was read.
 fn rehearse(name: &str, blob: &[u8], division: Division, threads: usize) -> u64 {
-    let walk = |threads: Option<usize>| {
-        let splitter = std::sync::Arc::new(Splitter::new(division.split, true));
-        let handle = threads.map(|_| Handle::new(splitter.clone()));
-        splitter.rehearse(blob, division.chunk, 1000, handle, threads.unwrap_or(1))
-    };
-    let (_, output, judge) = walk(None);
-    let (met, found, end) = walk(Some(threads));
+    let (_, output, judge) = walk(blob, division, None);
+    let (met, found, end) = walk(blob, division, Some(threads));
     match (end, judge) {
         (Ok((zinfo, length)), Ok((right, right_length))) => {
             assert!(found == output, "{name}: other output");

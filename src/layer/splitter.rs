@@ -241,6 +241,12 @@ impl Splitter {
         true
     }
 
+    /// How often the walker took over what was read ahead.
+    #[cfg(test)]
+    pub(super) fn taken_over(&self) -> u64 {
+        self.lock().taken_over
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -529,49 +535,6 @@ impl Drop for InWork<'_> {
         state.readings.retain(|reading| reading.origin != self.origin || reading.read.is_some());
         self.splitter.update_next(&state);
         self.splitter.changed.notify_all();
-    }
-}
-
-/// What a walk gave: how often it met what was read ahead; output, checkpoints and the length of all output.
-#[cfg(test)]
-pub(super) type Rehearsal =
-    (u64, Vec<u8>, Result<(crate::ztoc::zinfo::GzipZinfo, u64), super::gzip::GzipError>);
-
-#[cfg(test)]
-impl Splitter {
-    /// Walks a blob in chunks on this thread; before each, all others read ahead as far as possible.
-    pub(super) fn rehearse(
-        &self,
-        blob: &[u8],
-        size: usize,
-        span: u64,
-        handle: Option<Handle>,
-        threads: usize,
-    ) -> Rehearsal {
-        self.allow(if handle.is_some() { threads } else { 1 });
-        let mut walker = super::gzip::GzipWalker::new(span);
-        if let Some(handle) = handle {
-            walker.set_ahead(Box::new(handle));
-        }
-        let chunks: Vec<_> = blob.chunks(size).map(|bytes| Arc::new(Chunk::of(bytes))).collect();
-        for (number, chunk) in chunks.iter().enumerate() {
-            self.read((number * size) as u64, chunk);
-        }
-        let mut output = Vec::new();
-        for (number, bytes) in blob.chunks(size).enumerate() {
-            if self.wanted() {
-                std::thread::scope(|scope| {
-                    (2..threads).for_each(|_| drop(scope.spawn(|| while self.read_piece() {})));
-                    while self.read_piece() {}
-                });
-            }
-            let walked = walker.feed(bytes, |bytes| output.extend(bytes), &mut Vec::new());
-            if let Err(error) = walked {
-                return (self.lock().taken_over, output, Err(error));
-            }
-            self.walked((number * size + bytes.len()) as u64);
-        }
-        (self.lock().taken_over, output, walker.finish())
     }
 }
 

@@ -14,6 +14,7 @@ import machine
 import places
 import stream  # noqa: F401  registers its case
 import targets  # noqa: F401  registers its cases
+import threads  # noqa: F401  registers its case
 import tools
 from report import Report
 

@@ -12,7 +12,8 @@ PAIR = ["debian.go", "java.go"]
 LARGE = ["wheel.go"]
 TINY = ["files-10.go"]
 
-MEMORY_PER_JOB = 32 << 20
+# Beyond the zTOCs: of a run, and of each thread.
+MEMORY, MEMORY_PER_THREAD = 16 << 20, 16 << 20
 # Words to other threads (eventfd and the like) are written too.
 WRITTEN_BESIDES = 16 << 10
 
@@ -24,21 +25,21 @@ def compare(bench: Bench, what: str, other: list, ours: list, target: float, whi
     bench.report.target(what, *times, found, f"≥ {target}", found.middle >= target)
 
 
-def limit(bench: Bench, what: str, other: list, ours: list, target: float) -> None:
+def limit(bench: Bench, what: str, other: list, ours: list, target: float, which: str = "wall") -> None:
     """A row for ours / other, which should be small."""
-    found = ratio(ours, other)
-    times = (seconds(median(runs, "wall")) for runs in (other, ours))
+    found = ratio(ours, other, which)
+    times = (seconds(median(runs, which)) for runs in (other, ours))
     bench.report.target(what, *times, found, f"≤ {target}", found.middle <= target)
 
 
-def memory(bench: Bench, what: str, runs: list, jobs: int) -> None:
-    """The peak without the zTOCs made, per job."""
+def memory(bench: Bench, what: str, runs: list, threads: int) -> None:
+    """The peak without the zTOCs made."""
     peak = max(run.peak for run in runs)
     ztocs = runs[0].extra["ztocs"]
-    each = (peak - ztocs) / jobs
+    most = MEMORY + threads * MEMORY_PER_THREAD
     bench.report.target(
-        f"{what}, peak memory beyond zTOCs, per job", "", f"{size(peak)}, zTOCs {size(ztocs)}", size(each),
-        f"≤ {size(MEMORY_PER_JOB)}", each <= MEMORY_PER_JOB,
+        f"{what}, peak memory beyond zTOCs, {threads} threads", "", f"{size(peak)}, zTOCs {size(ztocs)}",
+        size(peak - ztocs), f"≤ {size(most)}", peak - ztocs <= most,
     )
 
 
@@ -57,7 +58,7 @@ def three_layer(bench: Bench) -> None:
         "three-layer", {"reference": commands.reference(layers), "ours": commands.ours(layers)}, bench.scale.runs
     )
     reference, ours = runs["reference"], runs["ours"]
-    compare(bench, "three-layer image, wall: reference / ours", reference, ours, 10)
+    compare(bench, "three-layer image, wall: reference / ours", reference, ours, 8.5)
     compare(bench, "three-layer image, CPU: reference / ours", reference, ours, 5, "cpu")
     memory(bench, "three-layer image", ours, len(os.sched_getaffinity(0)))
     written, gained = (max(values) for values in zip(*((r.written, r.extra["gained"]) for r in ours)))
@@ -90,7 +91,7 @@ def single(bench: Bench) -> None:
         f"bare SHA-256 ({hasher})": sha256,
     }, bench.scale.runs)
     bare, ours, one = runs["bare inflate"], runs["ours"], runs["ours, one job"]
-    limit(bench, f"single large layer, wall: ours / bare inflate ({name})", bare, ours, 1.15)
+    compare(bench, f"single large layer, wall: bare inflate ({name}) / ours", bare, ours, 1.6)
     limit(bench, f"same, `--jobs 1`: ours / bare inflate ({name})", bare, one, 1.7)
     memory(bench, "single large layer, `--jobs 1`", one, 1)
     costs(bench, "Single large layer: all costs", runs)
