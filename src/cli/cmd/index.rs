@@ -4,16 +4,19 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 
 use soci_layout::archive::{Input, Output};
-use soci_layout::report::{ImageReport, Report};
+use soci_layout::report::Report;
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
+use super::super::args::IndexArgs;
 #[cfg(feature = "registry")]
 use super::super::args::registry::registry_image;
-use super::super::args::{HINT, IndexArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
+use super::gates::gates;
+#[cfg(feature = "registry")]
+use super::gates::stopped;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::{escape, json, markdown, summary};
 
@@ -151,30 +154,6 @@ fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
         return Exit::Error;
     }
     gates(args, report, talk)
-}
-
-/// Whether as much is lazy (or, dry, would be) as was asked for.
-pub(super) fn gates(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
-    match stopped(args, report) {
-        None => Exit::Done,
-        Some((problem, hint)) => {
-            talk.error(&problem, &[], Some(hint));
-            Exit::NotLazy
-        }
-    }
-}
-
-/// What stops, and what can be done.
-pub(super) fn stopped(args: &IndexArgs, report: &Report) -> Option<(String, &'static str)> {
-    if args.require_index && !summary::any_indexed(report) {
-        let hint = "--min-layer-size 0 indexes every layer";
-        let was = if report.dry_run { "would be" } else { "was" };
-        let problem = format!("nothing {was} indexed, and --require-index was given");
-        return Some((problem, hint));
-    }
-    let stop =
-        |image: &ImageReport| args.gates.stop(&image.platform, &image.names, report.lazy(image));
-    Some((report.images.iter().find_map(stop)?, HINT))
 }
 
 /// What goes to standard output: the report, or the digests of the selected entries of `index.json` as

@@ -12,7 +12,7 @@ use super::super::args::registry::images;
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::index::stopped;
+use super::gates::stopped;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::{count, escape, json};
 
