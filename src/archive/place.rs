@@ -144,7 +144,10 @@ fn move_aside(made: &Path, path: &Path, aside: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::layout::commit::{PREFIX, SUFFIX};
 
     fn place(path: PathBuf, form: Form, force: bool) -> Destination {
         Destination { path, form, force }

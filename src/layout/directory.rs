@@ -34,7 +34,7 @@ impl Layout {
     /// # Errors
     /// [`Error::Io`].
     #[cfg(feature = "registry")]
-    pub(crate) fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         std::fs::write(path, bytes).map_err(Error::io("write", path))
     }
 

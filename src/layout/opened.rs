@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read};
+#[cfg(feature = "registry")]
+use std::io::{Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -70,6 +72,7 @@ impl OpenBlob {
     ///
     /// # Errors
     /// Of the system.
+    #[cfg(feature = "registry")]
     pub(crate) fn into_part(self, start: u64, end: u64) -> io::Result<Box<dyn Read>> {
         match self {
             Self::File(mut file) => {

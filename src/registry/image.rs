@@ -99,8 +99,8 @@ impl RemoteImage {
             index_json = keeping.with_referrers(&tree, &fetched, name)?;
         }
         let marker = work.join("layout").join("oci-layout");
-        layout.write_new(&marker, b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
-        layout.write_new(&layout.index_json(), index_json.as_bytes())?;
+        Layout::write_new(&marker, b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
+        Layout::write_new(&layout.index_json(), index_json.as_bytes())?;
         let layout = layout.with_elsewhere(Arc::clone(&blobs) as _);
         Ok(Self { layout, blobs, _work: work })
     }
@@ -125,7 +125,7 @@ struct Keeping<'a> {
 
 impl Keeping<'_> {
     fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
-        self.layout.write_new(&self.layout.blob_path(digest), bytes)
+        Layout::write_new(&self.layout.blob_path(digest), bytes)
     }
 
     /// The text of `index.json` with a list for each image that has V1 indexes in the registry's lists of referrers.

@@ -4,19 +4,19 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 
 use soci_layout::archive::{Input, Output};
-use soci_layout::doctor::of_reason;
-use soci_layout::layer::EagerCause;
-use soci_layout::media_type::{LayerKind, layer_kind};
-use soci_layout::report::{ImageReport, LayerOutcome, Report};
+use soci_layout::report::Report;
 use soci_layout::{Error, Options};
 
 use super::super::archive::{Archive, Target};
 #[cfg(feature = "registry")]
 use super::super::args::registry::registry_image;
-use super::super::args::{DisplayArgs, HINT, IndexArgs};
+use super::super::args::{DisplayArgs, IndexArgs};
 use super::super::exit::Exit;
 use super::super::progress::Progress;
 use super::super::talk::{LAYOUT_DONE, Talk};
+use super::gates::gates;
+#[cfg(feature = "registry")]
+use super::gates::stopped;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::{escape, json, markdown, summary};
 
@@ -149,43 +149,6 @@ fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
         return Exit::Error;
     }
     gates(args, report, talk)
-}
-
-/// Whether as much is lazy (or, dry, would be) as was asked for.
-pub(super) fn gates(args: &IndexArgs, report: &Report, talk: Talk) -> Exit {
-    match stopped(args, report) {
-        None => Exit::Done,
-        Some((problem, hint)) => {
-            talk.error(&problem, &[], Some(hint));
-            Exit::NotLazy
-        }
-    }
-}
-
-/// What stops, and what can be done.
-pub(super) fn stopped(args: &IndexArgs, report: &Report) -> Option<(String, &'static str)> {
-    if args.require_index && !summary::any_indexed(report) {
-        let was = if report.dry_run { "would be" } else { "was" };
-        let problem = format!("nothing {was} indexed, and --require-index was given");
-        return Some((problem, remedy(report)));
-    }
-    let stop =
-        |image: &ImageReport| args.gates.stop(&image.platform, &image.names, report.lazy(image));
-    Some((report.images.iter().find_map(stop)?, HINT))
-}
-
-/// What makes the largest layer lazy next time. One that was left out on request is no mistake, if there are others.
-fn remedy(report: &Report) -> &'static str {
-    let excluded = |outcome: &LayerOutcome| matches!(outcome, LayerOutcome::Skipped(reason) if reason.cause == EagerCause::Excluded);
-    let largest = report.layers.iter().max_by_key(|layer| (!excluded(&layer.outcome), layer.size));
-    let known = largest.and_then(|layer| match &layer.outcome {
-        LayerOutcome::Small => matches!(layer_kind(&layer.media_type), LayerKind::Indexable(_))
-            .then_some("--min-layer-size 0 indexes every layer that can be lazy"),
-        outcome if excluded(outcome) => Some("--skip-layer left out all that could be lazy"),
-        LayerOutcome::Skipped(reason) => of_reason(&layer.media_type, reason),
-        _ => None,
-    });
-    known.unwrap_or(HINT)
 }
 
 /// What goes to standard output: the report, or the digests of the selected entries of `index.json` as

@@ -3,16 +3,15 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use soci_layout::many::{ImageRecord, ImageResult};
+use soci_layout::many::{ImageRecord, ImageResult, index_list};
 use soci_layout::registry::Reference;
 use soci_layout::report::Report;
 
 use super::super::args::IndexArgs;
 use super::super::args::registry::images;
 use super::super::exit::Exit;
-use super::super::progress::Progress;
 use super::super::talk::Talk;
-use super::index::stopped;
+use super::gates::stopped;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::{count, escape, json};
 
@@ -32,7 +31,6 @@ pub(super) fn run(
         talk.error(&problem, &[], None);
         Exit::Error
     })?;
-    let progress = Progress::start(talk.mode, args.verbose, printer);
     let accepts = |report: &Report| stopped(args, report).is_none();
     let (mut ended, mut failed, mut unwritten) = (0_u64, 0_u64, None);
     let mut tell = |record: &ImageRecord| {
@@ -42,9 +40,11 @@ pub(super) fn run(
             unwritten.get_or_insert(error);
         }
     };
-    let result = soci_layout::many::index_list(&list, &options, &accepts, &mut tell, &progress);
-    progress.finish();
-    result.map_err(|error| talk.failed(&error))?;
+    talk.watch(
+        args.verbose,
+        |()| &[],
+        |progress| index_list(&list, &options, &accepts, &mut tell, progress),
+    )?;
     if let Some(error) = unwritten {
         return Err(talk.unwritten(&error, Some("the images are done all the same")));
     }

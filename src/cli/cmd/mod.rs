@@ -7,6 +7,7 @@ pub(super) mod check;
 pub(super) mod diff;
 pub(super) mod doctor;
 mod files;
+mod gates;
 pub(super) mod gc;
 pub(super) mod index;
 pub(super) mod inspect;

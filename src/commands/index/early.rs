@@ -3,7 +3,10 @@
 //! A scan depends on the blob's digest, on how it is read, and on the span size and identifier of the
 //! options. The latter are the run's own, so the first two are the key.
 
-#![cfg_attr(not(feature = "archives"), expect(dead_code, reason = "archives alone scan early"))]
+#![cfg_attr(
+    not(any(feature = "archives", feature = "registry")),
+    expect(dead_code, reason = "archives scan early, and blobs of registries are whole")
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -166,7 +166,7 @@ func worker(t testing.TB, env []string, kill int, args ...string) ([]record, int
 func fleetSize(t testing.TB) int {
 	text := os.Getenv("SOCI_FLEET_IMAGES")
 	if text == "" {
-		return 200
+		return 96
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {

@@ -26,7 +26,7 @@ pub(crate) struct ListArgs {
 
     /// Only this part of the list: part I of N, from 0/N on
     ///
-    /// With N alone, I is what the engine says in JOB_COMPLETION_INDEX (Kubernetes) or AWS_BATCH_JOB_ARRAY_INDEX. Parts are
+    /// With N alone, I is what the engine says in `JOB_COMPLETION_INDEX` (Kubernetes) or `AWS_BATCH_JOB_ARRAY_INDEX`. Parts are
     /// neighbours in the list, so that images which share layers stay together when they are listed together.
     #[arg(long, value_name = "I/N", help_heading = RUN, requires = "from_file")]
     pub(crate) shard: Option<Shard>,
