@@ -75,6 +75,11 @@ pub(crate) fn raw(data: &[u8], most: usize) -> Option<(Vec<u8>, usize)> {
     verdict.sound.then_some((verdict.output, verdict.whole))
 }
 
+/// Walks a raw deflate stream; gives up beyond `most` bytes of output.
+pub(crate) fn raw_blocks(stream: &[u8], most: usize) -> Verdict {
+    walk(stream, most, RAW, false)
+}
+
 /// Walks a gzip blob of any number of members; gives up beyond `most` bytes of output.
 pub(crate) fn gzip(blob: &[u8], most: usize) -> Verdict {
     walk(blob, most, GZIP, true)
