@@ -88,7 +88,10 @@ pub(super) fn together(
             crew.event(|state| state.walked.push_back((chunk, starts)));
         }
         drop(ending);
-        Some(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        if let Err(panic) = helper.join() {
+            std::panic::resume_unwind(panic);
+        }
+        Some(())
     });
     let state = crew.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     match (helped, state) {
@@ -138,6 +141,7 @@ struct State<'a, 'b> {
 }
 
 /// What a helper does next.
+#[expect(clippy::large_enum_variant, reason = "a helper has one at a time")]
 enum Task<'a, 'b> {
     Read(&'a mut Source<'b>, Item),
     Hash(BlobHasher, Item),

@@ -56,6 +56,7 @@ struct Wide {
 
 /// What was read ahead.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Ahead {
     pub(super) members: Members,
     pub(super) window: OutputWindow,
