@@ -52,7 +52,14 @@ Examples:
           after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
           mut_arg("json", |json| json.long_help(DIGESTS_OR_JSON)))]
 pub(crate) struct IndexArgs {
-    /// OCI image layout directory, archive of one, or - for standard input
+    #[cfg_attr(
+        feature = "registry",
+        doc = "OCI image layout directory, archive of one (- is standard input), or an image in a registry"
+    )]
+    #[cfg_attr(
+        not(feature = "registry"),
+        doc = "OCI image layout directory, or archive of one (- is standard input)"
+    )]
     ///
     /// A directory, with `oci-layout`, `index.json` and `blobs/`, is edited in place. An archive (tar, also
     /// compressed with gzip or zstd) is unpacked and its layers are indexed while it is read; the result
@@ -64,10 +71,11 @@ An image in a registry (HOST/REPO:TAG, where there is no such path) is indexed w
 from there and never stored; zTOCs, SOCI indexes and manifests are written to its repository, and --to says which
 tag leads to them."
     )]
-    #[arg(value_name = "LAYOUT|ARCHIVE|-")]
+    #[cfg_attr(not(feature = "registry"), arg(value_name = "LAYOUT|ARCHIVE|-"))]
     #[cfg_attr(
         feature = "registry",
         arg(
+            value_name = "LAYOUT|ARCHIVE|-|REPO:TAG",
             required = false,
             required_unless_present = "from_file",
             default_value_if("from_file", clap::builder::ArgPredicate::IsPresent, "-")

@@ -22,13 +22,14 @@ use crate::cli::show::size;
 #[command(after_help = "Exits with 0 only when all that is lazy is right; layers that are pulled whole are no fault.", after_long_help = exit::HELP,
           mut_arg("quiet", |quiet| quiet.help(FINDINGS_ONLY)))]
 pub(crate) struct VerifyArgs {
-    /// OCI image layout directory
+    #[cfg_attr(not(feature = "registry"), doc = "OCI image layout directory")]
     #[cfg_attr(
         feature = "registry",
-        doc = ", or an image in a registry, HOST/REPO:TAG
+        doc = "OCI image layout directory, or an image in a registry
 
 An existing path is taken for a directory. Of an image in a registry all is read from there, and nothing is stored."
     )]
+    #[cfg_attr(feature = "registry", arg(value_name = "LAYOUT|REPO:TAG"))]
     pub(crate) layout: PathBuf,
 
     #[cfg(feature = "registry")]
