@@ -32,6 +32,7 @@ pub(crate) enum Exit {
     /// was; or an image does not pass `--min-lazy` or `--max-eager`.
     NotLazy,
     /// Some images of `index --from-file` failed.
+    #[cfg(feature = "registry")]
     SomeFailed,
     /// A bug in this program.
     Bug,
@@ -49,6 +50,7 @@ impl Exit {
             Self::Error => 1,
             Self::Usage => 2,
             Self::NotLazy => 3,
+            #[cfg(feature = "registry")]
             Self::SomeFailed => 4,
             Self::Bug => 70,
             Self::Interrupted => 130,
@@ -74,6 +76,7 @@ mod tests {
             Exit::Error,
             Exit::Usage,
             Exit::NotLazy,
+            #[cfg(feature = "registry")]
             Exit::SomeFailed,
             Exit::Bug,
             Exit::Interrupted,
