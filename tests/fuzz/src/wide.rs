@@ -41,7 +41,8 @@ pub fn check(data: &[u8]) {
         let expected = &verdict.output[out..];
         // Some more room than output, to see what should not come.
         let found = decode(stream, input, inflater, expected.len() + 300, pieces);
-        let history = [&[0; WINDOW][..], &verdict.output[out.saturating_sub(WINDOW)..out]].concat();
+        let mut history = vec![0; WINDOW];
+        history.extend_from_slice(&verdict.output[out.saturating_sub(WINDOW)..out]);
         let mut bytes = vec![0; found.symbols.len()];
         let history = history.last_chunk().expect("as long as that");
         resolver.resolve(&found.symbols, history, &mut bytes);
