@@ -66,7 +66,7 @@ def runs(binary, folder):
         yield "index", report("index", "--dry-run", *small, layout)
         yield "index", report("index", "--cache-dir", cache, "--index-version", "both", *small, *ahead, layout)
         yield "index", report("index", *small, layout)
-        yield "inspect", report("inspect", layout)
+        yield "inspect", report("inspect", "--link", "12.5MB,10ms", layout)
         yield "inspect", report("inspect", plain)
         yield "doctor", report("doctor", layout)
         yield "doctor", report("doctor", "--for", "fargate", "--min-layer-size", "0", plain)
@@ -123,6 +123,17 @@ def in_registry(binary, folder):
         fresh = folder / "pushed-fresh"
         shutil.copytree(REPO / "testdata/layouts/multi-attest", fresh)
         yield "index", report("index", "--min-layer-size", "0", "--cache-from", f"{host}/app:v2", fresh)
+        bare = folder / "pushed-bare"
+        shutil.copytree(REPO / "testdata/layouts/multi-attest", bare)
+        report("push", bare, f"{host}/app:bare")
+        yield "index", report("index", "--min-layer-size", "0", f"{host}/app:bare", "--to", f"{host}/app:there")
+        yield "check", report("check", "--deep", f"{host}/app:there")
+        yield "verify", report("verify", f"{host}/app:there")
+        images = folder / "images"
+        images.write_text(f"{host}/app:bare {host}/app:again\n{host}/app:none\n")
+        done = subprocess.run([binary, "index", "--from-file", images, "-q"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        for line in done.stdout.splitlines():
+            yield "index-list", json.loads(line)
         for link in (folder / "registry").glob("**/_layers/sha256/*"):
             shutil.rmtree(link)
         yield "check", report("check", f"{host}/app:v2")
