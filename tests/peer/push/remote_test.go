@@ -462,8 +462,9 @@ func TestIndexInRegistryStoresNoLayer(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
-	// In blocks of 512 bytes: 64 MiB.
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -f 131072; exec "$0" "$@"`, mustOwn(t), "index", "--progress", "quiet",
+	// In blocks of 512 bytes: 64 MiB, or what the zTOC of a larger layer takes.
+	limit := fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, max(64<<20, size>>6)/512)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", limit, mustOwn(t), "index", "--progress", "quiet",
 		"--index-version", "v2", host+"/app:v1", "--to", host+"/app:v2")
 	cmd.Env = []string{"HOME=" + emptyHome(), "DOCKER_CONFIG=" + emptyHome(), "PATH=" + os.Getenv("PATH")}
 	var out bytes.Buffer
