@@ -72,9 +72,9 @@ setup:
 	tests/setup.sh
 
 # In this order a mistake is told as early as possible. The suites that follow wait for programs half of their time,
-# so two run at once; each tells its output when it has ended.
+# so two run at once; their lines come as they are said, or it would be silent for long.
 test: setup check api unit pictures-check
-	$(MAKE) --jobs=2 --output-sync=target peer push determinism faults e2e fuzz-smoke
+	$(MAKE) --jobs=2 --output-sync=line peer push determinism faults e2e fuzz-smoke
 
 # What needs nothing but Rust, before each commit.
 quick: lint unit
