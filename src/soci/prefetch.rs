@@ -90,6 +90,12 @@ impl SpanSet {
     }
 }
 
+/// How many spans those are; never too many to count, whatever an artifact says.
+pub(crate) fn count(ranges: &[Spans]) -> u64 {
+    let length = |(first, last): &Spans| last.saturating_sub(*first).saturating_add(1);
+    ranges.iter().map(length).fold(0, u64::saturating_add)
+}
+
 /// The text of an artifact.
 pub(crate) fn encode(spans: &[Spans]) -> String {
     let mut out = format!("{{\"version\":\"{VERSION}\",\"prefetch_spans\":[");

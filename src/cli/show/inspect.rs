@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use soci_layout::Digest;
 use soci_layout::inspect::{
-    BrokenBlob, Content, Eager, Entry, Image, Inspection, Layer, Problem, Shape, SociIndex,
-    SociVersion, Ztoc,
+    BrokenBlob, Content, Eager, Entry, Image, Inspection, Layer, Prefetch, Problem, Shape,
+    SociIndex, SociVersion, Ztoc,
 };
 
 use super::table::Table;
@@ -238,7 +238,7 @@ impl Show<'_> {
                 );
                 let what = match &prefetch.problem {
                     Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
-                    None => ranges(&prefetch.spans),
+                    None => ranges(prefetch),
                 };
                 field("prefetch", format!("{}  {what} {of}", self.short(&prefetch.digest)));
             }
@@ -433,10 +433,8 @@ fn position(image: &Image, layer: &Digest) -> Option<usize> {
 }
 
 /// `8 spans (0-7)`.
-fn ranges(spans: &[(u64, u64)]) -> String {
-    let number = spans.iter().fold(0_u64, |sum, (first, last)| {
-        sum.saturating_add(last.saturating_sub(*first).saturating_add(1))
-    });
+fn ranges(prefetch: &Prefetch) -> String {
+    let (spans, number) = (&prefetch.spans, prefetch.span_count());
     let texts: Vec<String> = spans
         .iter()
         .take(SHOWN)

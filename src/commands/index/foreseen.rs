@@ -40,10 +40,9 @@ impl Foresight<'_> {
     /// [`Error::UnsupportedLayer`] under [`Options::strict`]; [`Error::Io`].
     pub(super) fn reports(&self, known: &mut Known) -> Result<Vec<LayerReport>, Error> {
         let report = |layer: &Layer<'_>| {
-            let outcome = match (layer.unread(self.options), layer.key()) {
-                (None, Some(key)) => self.outcome(layer.descriptor, key, known)?,
-                (Some(outcome), _) => outcome?,
-                (None, None) => unreachable!("a layer without a key is not read"),
+            let outcome = match layer.key() {
+                Some(key) => self.outcome(layer.descriptor, key, known)?,
+                None => layer.unread(self.options)?,
             };
             Ok(layer.report(outcome))
         };

@@ -44,16 +44,16 @@ impl Layer<'_> {
         }
     }
 
-    /// What becomes of a layer that is not to be indexed.
+    /// What is known of its outcome before it is read.
     ///
     /// # Errors
     /// [`Error::UnsupportedLayer`] under [`Options::strict`].
-    pub(super) fn unread(&self, options: &Options) -> Option<Result<LayerOutcome, Error>> {
+    pub(super) fn unread(&self, options: &Options) -> Result<LayerOutcome, Error> {
         match &self.decision {
-            Decision::Index(_) => None,
-            Decision::Small => Some(Ok(LayerOutcome::Small)),
+            Decision::Index(_) => Ok(LayerOutcome::Pending),
+            Decision::Small => Ok(LayerOutcome::Small),
             Decision::Eager(reason) => {
-                Some(decide::eager(self.descriptor.digest, reason.clone(), options))
+                decide::eager(self.descriptor.digest, reason.clone(), options)
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::job::Job;
-use super::layers::Layer;
+use super::layers::{Layer, LayerKey};
 use super::options::Options;
 use super::scanned::Scanned;
 use super::settle::{Settled, Sources, settle};
@@ -33,15 +33,15 @@ pub(super) fn scan(
 ) -> Result<Scanned, Error> {
     let layers = &sources.layers.layers;
     let mut jobs = planned(layers, options, steps);
-    let digests = jobs.iter().map(|(_, step)| step.digest).collect();
+    let digests = jobs.iter().map(|(_, _, step)| step.digest).collect();
     // The largest first, so that none of them is left alone at the end.
-    jobs.sort_by_key(|(position, _)| Reverse(layers[*position].descriptor.size));
+    jobs.sort_by_key(|(position, ..)| Reverse(layers[*position].descriptor.size));
     let cancelled = &AtomicBool::new(false);
     let blobs_are_whole = sources.early.blobs_are_whole();
     let threads = wanted(options.jobs);
     let slots = &Slots::new(threads);
     let results = each(threads, jobs.len(), |number| {
-        let (position, step) = &jobs[number];
+        let (position, key, step) = &jobs[number];
         if cancelled.load(Ordering::Relaxed) {
             return None;
         }
@@ -55,7 +55,8 @@ pub(super) fn scan(
             permissions_from,
             blobs_are_whole,
         };
-        let result = slots.run(|| steps.run(step, || settle(&layers[*position], sources, &job)));
+        let result =
+            slots.run(|| steps.run(step, || settle(&layers[*position], *key, sources, &job)));
         cancelled.fetch_or(result.is_err(), Ordering::Relaxed);
         Some((*position, result))
     });
@@ -63,23 +64,27 @@ pub(super) fn scan(
     collect(layers, settled, options, digests)
 }
 
-/// The layers that are to be indexed by their positions, each with its step.
-fn planned(layers: &[Layer<'_>], options: &Options, steps: &Steps<'_>) -> Vec<(usize, Arc<Step>)> {
+/// The layers that are to be indexed by their positions, each with its key and its step.
+fn planned(
+    layers: &[Layer<'_>],
+    options: &Options,
+    steps: &Steps<'_>,
+) -> Vec<(usize, LayerKey, Arc<Step>)> {
     let to_index =
         || layers.iter().enumerate().filter_map(|(at, layer)| Some((at, layer, layer.key()?)));
     let total = to_index().count();
-    let step =
-        |(number, (position, layer, (digest, compression))): (usize, (usize, &Layer<'_>, _))| {
-            let name = format!("[scan {number}/{total}] {} {digest}", layer.platform);
-            let content = format!(
-                "scan {digest} {compression:?} {} {:?} {} {}",
-                options.span_size,
-                options.build_tool_identifier,
-                options.min_saving,
-                options.accept_unlike_unpacked,
-            );
-            (position, steps.plan(name, &content, &[]))
-        };
+    let step = |(number, (position, layer, key)): (usize, (usize, &Layer<'_>, LayerKey))| {
+        let (digest, compression) = key;
+        let name = format!("[scan {number}/{total}] {} {digest}", layer.platform);
+        let content = format!(
+            "scan {digest} {compression:?} {} {:?} {} {}",
+            options.span_size,
+            options.build_tool_identifier,
+            options.min_saving,
+            options.accept_unlike_unpacked,
+        );
+        (position, key, steps.plan(name, &content, &[]))
+    };
     (1..).zip(to_index()).map(step).collect()
 }
 
@@ -106,14 +111,14 @@ fn collect(
 ) -> Result<Scanned, Error> {
     let mut scanned = Scanned { steps, ..Scanned::default() };
     for (position, layer) in layers.iter().enumerate() {
-        let outcome = if let Some(outcome) = layer.unread(options) {
-            outcome?
-        } else {
+        let outcome = if let Some(key) = layer.key() {
             let Settled { outcome, ztoc, staged } =
                 settled.remove(&position).ok_or(Error::Cancelled)?;
-            scanned.ztocs.extend(layer.key().zip(ztoc));
+            scanned.ztocs.extend(ztoc.map(|ztoc| (key, ztoc)));
             scanned.staged.extend(staged);
             outcome
+        } else {
+            layer.unread(options)?
         };
         scanned.reports.push(layer.report(outcome));
     }

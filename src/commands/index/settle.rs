@@ -29,16 +29,17 @@ pub(super) struct Sources<'a> {
     pub(super) early: &'a EarlyScans,
 }
 
-/// Does the work on a layer that is to be indexed.
+/// Does the work on a layer that is to be indexed, by its key.
 ///
 /// # Errors
 /// A blob that is not what its descriptor says; [`Error::UnsupportedLayer`] under `strict`; those of writing.
 pub(super) fn settle(
     layer: &Layer<'_>,
+    key: LayerKey,
     sources: Sources<'_>,
     job: &Job<'_>,
 ) -> Result<(Settled, Outcome), Error> {
-    let (mut settled, mut step) = by_source(layer, sources, job)?;
+    let (mut settled, mut step) = by_source(layer, key, sources, job)?;
     settled.outcome = decide::by_ztoc(layer.descriptor, settled.outcome, job.options)?;
     if let LayerOutcome::Skipped(reason) = &settled.outcome {
         step = Outcome::Skipped { reason: reason.text.clone() };
@@ -49,10 +50,10 @@ pub(super) fn settle(
 
 fn by_source(
     layer: &Layer<'_>,
+    key: LayerKey,
     Sources { layers, cache, early }: Sources<'_>,
     job: &Job<'_>,
 ) -> Result<(Settled, Outcome), Error> {
-    let Some(key) = layer.key() else { unreachable!("only layers that can be indexed are jobs") };
     if let Some(made) = early.take(key) {
         cache.missed();
         return Ok((made_early(layer, layers, job, made)?, Outcome::Cached));

@@ -7,6 +7,7 @@ use super::report::{ImageReport, ImageStartup, LayerOutcome, LayerReport, Prefet
 use crate::commands::startup::{LazyLayer, StartupImage, StartupLayer, estimate};
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V2Platform;
+use crate::soci::prefetch;
 
 /// A zTOC in the numbers that count here: its bytes, its spans, and the uncompressed bytes and the files that it covers.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,7 @@ fn layer(
     };
     let mut artifacts = list.into_iter().flat_map(|list| &list.artifacts);
     let artifact = artifacts.find(|artifact| artifact.layer == layer.digest);
-    let listed = artifact
-        .map_or(0, |artifact| artifact.spans.iter().map(|(first, last)| last - first + 1).sum());
+    let listed = artifact.map_or(0, |artifact| prefetch::count(&artifact.spans));
     Some(StartupLayer {
         size: layer.size,
         content: numbers.map(|numbers| numbers.content),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::share::Share;
 use crate::commands::startup::Startup;
 use crate::oci::digest::Digest;
+use crate::soci::prefetch;
 
 /// Version of the JSON form.
 pub const INSPECTION_VERSION: u32 = 1;
@@ -298,6 +299,14 @@ pub struct Prefetch {
     pub spans: Vec<(u64, u64)>,
     /// Why it cannot be used.
     pub problem: Option<Problem>,
+}
+
+impl Prefetch {
+    /// The number of spans in its ranges; the largest number where a damaged artifact names more.
+    #[must_use]
+    pub fn span_count(&self) -> u64 {
+        prefetch::count(&self.spans)
+    }
 }
 
 /// The blobs of a layout.

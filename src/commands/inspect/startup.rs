@@ -44,11 +44,7 @@ fn layer(layer: &Layer, prefetch: &[Prefetch]) -> StartupLayer {
     let head = ztoc.and_then(|ztoc| ztoc.head.as_ref());
     let lazy = ztoc.zip(head).filter(|_| layer.lazy).map(|(ztoc, head)| {
         let mut own = prefetch.iter().filter(|list| list.layer == Some(layer.digest));
-        let spans = own.next().map(|list| &list.spans[..]).unwrap_or_default();
-        let listed = spans.iter().fold(0_u64, |sum, (first, last)| {
-            sum.saturating_add(last.saturating_sub(*first).saturating_add(1))
-        });
-        let listed = listed.min(head.spans);
+        let listed = own.next().map_or(0, Prefetch::span_count).min(head.spans);
         let bytes = u128::from(layer.size) * u128::from(listed) / u128::from(head.spans.max(1));
         let listed_bytes = u64::try_from(bytes).unwrap_or(layer.size);
         LazyLayer { ztoc_size: ztoc.size, spans: head.spans, listed, listed_bytes }
