@@ -1,34 +1,13 @@
-//! Text that fits: columns of a terminal, cut names, bars.
+//! Text that fits: cut names, bars.
 
 use std::borrow::Cow;
 
+use unicode_width::UnicodeWidthChar as _;
+
+use crate::cli::show::columns;
+
 /// Hexadecimal digits of a digest that people can still tell apart.
 const SHORT_DIGEST: usize = 12;
-
-/// Columns that a text takes, or a few more: terminals disagree about rare characters, and a line that
-/// is too short is ugly where one that is too long breaks the picture.
-pub(super) fn columns(text: &str) -> usize {
-    text.chars().map(cell).sum()
-}
-
-/// The blocks of wide characters in Unicode's `EastAsianWidth.txt`, and the emoji, coarsely.
-fn cell(c: char) -> usize {
-    match c {
-        '\u{1100}'..='\u{115f}'
-        | '\u{231a}'..='\u{27bf}'
-        | '\u{2b00}'..='\u{2bff}'
-        | '\u{2e80}'..='\u{a4cf}'
-        | '\u{a960}'..='\u{a97c}'
-        | '\u{ac00}'..='\u{d7a3}'
-        | '\u{f900}'..='\u{faff}'
-        | '\u{fe10}'..='\u{fe6f}'
-        | '\u{ff00}'..='\u{ffe6}'
-        | '\u{16fe0}'..='\u{1b2ff}'
-        | '\u{1f000}'..='\u{1faff}'
-        | '\u{20000}'..='\u{3fffd}' => 2,
-        _ => 1,
-    }
-}
 
 /// `text` in at most `width` columns: whole if possible, else with short digests, else cut.
 pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
@@ -39,12 +18,10 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     if columns(&short) > width {
         let dots = ".".repeat(width.min(2));
         let mut left = width - dots.len();
-        let end = short.char_indices().find(|(_, c)| match left.checked_sub(cell(*c)) {
-            Some(rest) => {
-                left = rest;
-                false
-            }
-            None => true,
+        let end = short.char_indices().find(|(_, c)| {
+            let rest = left.checked_sub(c.width().unwrap_or(0));
+            left = rest.unwrap_or(left);
+            rest.is_none()
         });
         if let Some((end, _)) = end {
             short.truncate(end);

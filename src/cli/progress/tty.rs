@@ -20,6 +20,7 @@ use soci_layout::event::StepId;
 
 use super::state::{Changes, Note, StepState, Verdict};
 use super::{Display, bar};
+use crate::cli::show::columns;
 use crate::cli::show::printer::Printer;
 use crate::cli::show::size::Bytes as Size;
 use crate::cli::show::style::{BOLD, CACHED, DIM, ERROR, WARNING};
@@ -168,7 +169,7 @@ impl Picture<'_> {
         let name = escape::text(&name);
         let room = room.saturating_sub(status.len() + word.len());
         let name = bar::fit(&name, room);
-        let space = " ".repeat(room.saturating_sub(bar::columns(&name)));
+        let space = " ".repeat(room.saturating_sub(columns(&name)));
         match style {
             Some(_) if !self.colour => format!("{ARROW}{word}{name}{space}{status}{seconds}"),
             Some(style) if word.is_empty() => {
@@ -195,7 +196,7 @@ fn status(step: &StepState, room: usize) -> String {
     let counter = format!(" {:>9} / {total}", Size(bytes.current).to_string());
     let bar = |width| format!(" {}{counter}", bar::draw(bytes.current, bytes.total, width));
     let percent = format!(" {:>3}%", bar::percent(bytes.current, bytes.total));
-    let name = bar::columns(&bar::short_digests(&escape::text(&step.step.name)));
+    let name = columns(&bar::short_digests(&escape::text(&step.step.name)));
     let fits = |status: &String| name + status.len() <= room;
     [bar(32), bar(16), counter.clone()].into_iter().find(fits).unwrap_or(percent)
 }
@@ -250,11 +251,11 @@ mod tests {
 
     #[test]
     fn no_line_is_too_long_and_running_steps_are_seen_first() {
-        for columns in 0..120 {
+        for width in 0..120 {
             for ticks in 0..=7 {
-                let lines = picture(ticks, columns, 24, false);
-                let longest = lines.iter().map(|line| bar::columns(line)).max().unwrap_or(0);
-                assert!(longest <= columns, "{columns}: {lines:?}");
+                let lines = picture(ticks, width, 24, false);
+                let longest = lines.iter().map(|line| columns(line)).max().unwrap_or(0);
+                assert!(longest <= width, "{width}: {lines:?}");
             }
         }
         let lines = picture(5, 72, 4, false);

@@ -20,3 +20,4 @@ mod tree;
 
 pub(in crate::cli) use number::count;
 use number::percent;
+pub(in crate::cli) use table::columns;

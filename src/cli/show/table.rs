@@ -1,9 +1,9 @@
 //! Columns that are as wide as their widest cell, but for cells that are unusually wide: these move only what
 //! stands behind them in their own row.
 
-use std::fmt::Write as _;
+use unicode_width::UnicodeWidthChar as _;
 
-/// Widest cell that the others are padded to, in characters: a digest with its algorithm, and a few more.
+/// Widest cell that the others are padded to, in columns: a digest with its algorithm, and a few more.
 const MAX_WIDTH: usize = 80;
 
 /// Rows of cells; how a column is aligned is said once for all rows.
@@ -29,7 +29,7 @@ impl Table {
         let widths: Vec<usize> = (0..self.right.len())
             .map(|column| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));
-                let widths = cells.map(|cell| cell.chars().count());
+                let widths = cells.map(|cell| columns(cell));
                 let (usual, wide): (Vec<usize>, Vec<usize>) = widths.partition(|w| *w <= MAX_WIDTH);
                 // A column of unusual cells alone is still there.
                 usual.into_iter().max().unwrap_or(0).max(usize::from(!wide.is_empty()))
@@ -42,17 +42,21 @@ impl Table {
                 if !line.is_empty() {
                     line.push_str("  ");
                 }
-                let _ = if self.right[column] {
-                    write!(line, "{cell:>width$}")
-                } else {
-                    write!(line, "{cell:<width$}")
-                };
+                let space = " ".repeat(width.saturating_sub(columns(cell)));
+                let (before, after) =
+                    if self.right[column] { (&space[..], "") } else { ("", &space[..]) };
+                line.extend([before, cell, after]);
             }
             line.truncate(line.trim_end().len());
             line
         };
         self.rows.iter().map(line).collect()
     }
+}
+
+/// Columns that a text takes on a terminal, or a few more where characters are joined.
+pub(in crate::cli) fn columns(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
 #[cfg(test)]
@@ -65,6 +69,10 @@ mod tests {
         table.row(vec!["1".into(), "a".into(), String::new(), "22".into()]);
         table.row(vec!["10".into(), "größe".into()]);
         assert_eq!(table.lines(), [" 1  a      22", "10  größe"]);
+        let mut table = Table::new(&[false, false]);
+        table.row(vec!["世界".into(), "b".into()]);
+        table.row(vec!["abcde".into(), "b".into()]);
+        assert_eq!(table.lines(), ["世界   b", "abcde  b"]);
     }
 
     #[test]
