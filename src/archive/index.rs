@@ -84,7 +84,7 @@ fn make(
     let layout = Layout::create(path)?;
     let blobs = layout.blobs();
     let layout = LockedLayout::new(layout, &|| steps.cancelled())?;
-    let step = steps.plan(format!("[ingest] {}", input.name), "ingest", &[]);
+    let step = steps.announce(format!("[ingest] {}", input.name), "ingest", &[]);
     let cache = CacheUse::begin(options);
     let early = steps.run(&step, || {
         Ok((take_in(input, &layout, durable, options, &cache, steps, &step)?, Outcome::Done))
@@ -170,7 +170,7 @@ fn deliver(
     work: &Workplace,
     steps: &Steps<'_>,
 ) -> Result<(), Error> {
-    let step = steps.plan(format!("[write] {}", output.name()), "write", &[]);
+    let step = steps.announce(format!("[write] {}", output.name()), "write", &[]);
     steps.run(&step, || {
         match (output, place) {
             (Output::Stream { name, writer }, _) => {

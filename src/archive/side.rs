@@ -109,7 +109,7 @@ impl<'a> Side<'a> {
         let key = self.key(&blob);
         let Passing { digest, size, compression, path, at } = blob;
         let Options { span_size, build_tool_identifier, .. } = self.options;
-        let step = self.steps.plan(
+        let step = self.steps.announce(
             format!("[scan while reading] {digest}"),
             &format!("passing {digest} {compression:?} {span_size} {build_tool_identifier:?}"),
             &[],

@@ -43,7 +43,7 @@ pub(in crate::commands) fn list(
     let path = || layout.blob_path(&digest);
     let head = content::head(&mut blob).map_err(|error| Error::io("read", &path())(error))?;
     let codec = headers::codec(&head, called);
-    let step = steps.plan(format!("[list] {digest}"), &format!("list {digest}"), &[]);
+    let step = steps.announce(format!("[list] {digest}"), &format!("list {digest}"), &[]);
     steps.run(&step, || {
         let observer = BlobProgress { steps, step: &step, size, failed: None, slots: None };
         if codec == Codec::Plain && size == 0 {

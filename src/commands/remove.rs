@@ -207,7 +207,7 @@ fn commit(
     let permissions_from = permissions_from(layout, &tree);
     let RemoveOptions { images, index_version, .. } = options;
     let content = format!("undo {images:?} {index_version:?}");
-    let step = steps.plan("[undo] manifests".to_owned(), &content, &[]);
+    let step = steps.announce("[undo] manifests".to_owned(), &content, &[]);
     let (removing, staged) = steps.run(&step, || {
         let removing = Removing::decide(layout, &tree, options)?;
         // A layout without any SOCI index stays untouched, whatever documents were read.
@@ -220,7 +220,7 @@ fn commit(
         Ok(((removing, staged), if same { Outcome::Cached } else { Outcome::Done }))
     })?;
     let after = &removing.rewritten.index_json;
-    let step = steps.plan("[commit] index.json".to_owned(), after, &[step.digest]);
+    let step = steps.announce("[commit] index.json".to_owned(), after, &[step.digest]);
     let committed = steps.run(&step, || {
         let committed = layout.commit(staged, &tree.index_json, after)?;
         let outcome = if committed.index_json { Outcome::Done } else { Outcome::Cached };

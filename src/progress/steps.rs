@@ -21,7 +21,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Announces a step. `content` is everything besides the inputs that decides its result.
-    pub(crate) fn plan(&self, name: String, content: &str, inputs: &[Digest]) -> Arc<Step> {
+    pub(crate) fn announce(&self, name: String, content: &str, inputs: &[Digest]) -> Arc<Step> {
         let mut text = content.to_owned();
         for input in inputs {
             text.push('\n');

@@ -60,7 +60,7 @@ pub fn check(
     let client = Client::new(&options.registry, || observer.cancelled())?;
     let repository = Repository::new(&client, reference, false);
     let source = RemoteSource::new(&repository);
-    let step = steps.plan(format!("[read] {reference}"), "read", &[]);
+    let step = steps.announce(format!("[read] {reference}"), "read", &[]);
     let (fetched, tree) = steps.run(&step, || {
         let fetched = repository.root()?;
         source.keep(&fetched);
@@ -94,7 +94,7 @@ pub fn check(
     let mut images = Vec::new();
     for (digest, image) in wanted {
         let name = format!("[check] {} {digest}", image.platform);
-        let step = steps.plan(name, &digest.to_string(), &[]);
+        let step = steps.announce(name, &digest.to_string(), &[]);
         images.push(steps.run(&step, || Ok((checker.image(*digest, image)?, Outcome::Done)))?);
     }
     if images.is_empty() && checker.findings.is_empty() {

@@ -53,7 +53,7 @@ pub(crate) fn index_with(
         }
     }
     timed(options, || {
-        let step = steps.plan(format!("[read] {from}"), "read", &[]);
+        let step = steps.announce(format!("[read] {from}"), "read", &[]);
         let image = steps.run(&step, || {
             Ok((RemoteImage::fetch(client, from, name(from, to), false)?, Outcome::Done))
         })?;

@@ -89,7 +89,7 @@ pub(in crate::commands) fn resolve(
     steps: &Steps<'_>,
 ) -> Result<Tree, Error> {
     let name = format!("[resolve] {}", shown.display());
-    let step = steps.plan(name, "resolve", &[]);
+    let step = steps.announce(name, "resolve", &[]);
     steps.run(&step, || {
         let tree = tree::read(layout)?;
         for warning in &tree.warnings {
@@ -159,7 +159,7 @@ pub(crate) fn run_made(
     let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc };
     let prefetch = prefetch.run(&selection, &scanned.steps)?;
 
-    let step = steps.plan(
+    let step = steps.announce(
         "[assemble] SOCI indexes and manifests".to_owned(),
         &format!("assemble {}", options.of_documents()),
         &scanned.steps,
@@ -171,7 +171,8 @@ pub(crate) fn run_made(
         Ok(((rewritten, staged), if same { Outcome::Cached } else { Outcome::Done }))
     })?;
 
-    let step = steps.plan("[commit] index.json".to_owned(), &rewritten.index_json, &[step.digest]);
+    let step =
+        steps.announce("[commit] index.json".to_owned(), &rewritten.index_json, &[step.digest]);
     let committed = steps.run(&step, || {
         staged.extend(std::mem::take(&mut scanned.staged));
         let committed = layout.commit(staged, &tree.index_json, &rewritten.index_json)?;

@@ -83,7 +83,7 @@ fn planned(
             options.min_saving,
             options.accept_unlike_unpacked,
         );
-        (position, key, steps.plan(name, &content, &[]))
+        (position, key, steps.announce(name, &content, &[]))
     };
     (1..).zip(to_index()).map(step).collect()
 }

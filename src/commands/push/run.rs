@@ -82,7 +82,7 @@ pub(in crate::commands) fn run(
     let run = Run { layout, repository: &repository, steps, tally: Tally::default() };
     run.blobs(&load.blobs, options)?;
     let inputs: Vec<Digest> = load.blobs.iter().map(|blob| blob.digest).collect();
-    let step = steps.plan(format!("[push] manifests to {}", to.name()), &root.text, &inputs);
+    let step = steps.announce(format!("[push] manifests to {}", to.name()), &root.text, &inputs);
     let referrers_tags = steps.run(&step, || {
         for document in others {
             run.document(document)?;
@@ -124,7 +124,7 @@ fn set_tag(
 ) -> Result<(), Error> {
     let to = repository.reference();
     let expected = root.digest.to_string();
-    let step = steps.plan(format!("[tag] {to}"), &expected, &[after]);
+    let step = steps.announce(format!("[tag] {to}"), &expected, &[after]);
     steps.run(&step, || {
         if before == Some(expected.as_str()) {
             return Ok(((), Outcome::Cached));
@@ -194,7 +194,7 @@ impl Run<'_> {
         let name = |(number, blob): (usize, &&BlobToPush)| {
             let BlobToPush { digest, what, .. } = blob;
             let name = format!("[push {}/{count}] {what} {digest}", number + 1);
-            self.steps.plan(name, &digest.to_string(), &[])
+            self.steps.announce(name, &digest.to_string(), &[])
         };
         let planned: Vec<_> = order.iter().enumerate().map(name).collect();
         let (failed, error) = (AtomicBool::new(false), Mutex::new(None));

@@ -2,14 +2,15 @@
 
 use super::finding::EagerLayer;
 use super::layer::Compared;
-use super::plan::Plan;
+use super::workload::Workload;
 use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
 use crate::commands::share::Share;
 use crate::layer::eager::{EagerCause, EagerReason};
 
 /// Says of each image which of its layers are eager and why, and what a read of the others fetches at most.
-pub(super) fn tell(plan: &mut Plan<'_>, compared: &Compared) {
-    for ((image, stack), positions) in plan.images.iter_mut().zip(&plan.stacks).zip(&plan.positions)
+pub(super) fn tell(workload: &mut Workload<'_>, compared: &Compared) {
+    for ((image, stack), positions) in
+        workload.images.iter_mut().zip(&workload.stacks).zip(&workload.positions)
     {
         let lazy = || stack.layers.iter().filter(|layer| layer.ztoc.is_some());
         let smallest = lazy().map(|layer| layer.size).min();

@@ -101,7 +101,7 @@ pub(super) fn run(
 ) -> Result<Compared, Error> {
     let steps = work.steps;
     let threads = threads::wanted(threads);
-    let planned: Vec<Arc<Step>> = jobs.iter().map(|job| job.plan(steps)).collect();
+    let planned: Vec<Arc<Step>> = jobs.iter().map(|job| job.announce(steps)).collect();
     // The largest first, so that none of them is left alone at the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|number| std::cmp::Reverse(jobs[*number].size()));
@@ -151,7 +151,7 @@ impl Job<'_> {
         self.layers.iter().map(|layer| layer.descriptor.size).sum()
     }
 
-    fn plan(&self, steps: &Steps<'_>) -> Arc<Step> {
+    fn announce(&self, steps: &Steps<'_>) -> Arc<Step> {
         let layers: Vec<String> =
             self.layers.iter().map(|layer| layer.descriptor.digest.to_string()).collect();
         let name = match (layers.as_slice(), self.ztoc) {
@@ -159,7 +159,7 @@ impl Job<'_> {
             (layers, _) => layers.join(" "),
         };
         let content = format!("verify {layers:?} {:?}", self.ztoc);
-        steps.plan(format!("[verify] {name}"), &content, &[])
+        steps.announce(format!("[verify] {name}"), &content, &[])
     }
 }
 

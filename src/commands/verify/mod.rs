@@ -5,7 +5,7 @@
 //! image silently not lazy (`soci-formats` 7). So everything is computed once more, from the layers: nothing
 //! of a zTOC is trusted. Each finding says what the consumer would make of it.
 //!
-//! [`plan`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
+//! [`workload`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
 //! time, [`hidden`] holds the layers of an image against each other, [`eager`] tells the layers that are pulled
 //! whole, and [`others`] verifies what is left
 //! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
@@ -20,11 +20,11 @@ mod hidden;
 mod job;
 mod layer;
 mod others;
-mod plan;
 mod prefetch;
 mod run;
 mod unclassified;
 mod unnamed;
+mod workload;
 
 pub use finding::{
     Consequence, EagerLayer, Finding, VERIFICATION_VERSION, Verification, VerifiedImage,

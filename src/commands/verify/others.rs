@@ -2,20 +2,20 @@
 
 use super::Findings;
 use super::finding::Consequence;
-use super::plan::Plan;
+use super::workload::Workload;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::reach::Search;
 use crate::layout::tree::Tree;
 
-/// Checks the blobs that `index.json` leads to and that neither the plan nor its jobs read.
+/// Checks the blobs that `index.json` leads to and that none of the jobs read, nor what gathered them.
 pub(super) fn check(
     layout: &Layout,
     tree: &Tree,
-    plan: &Plan<'_>,
+    workload: &Workload<'_>,
     findings: &mut Findings,
 ) -> Result<(), Error> {
-    let read = &plan.read;
+    let read = &workload.read;
     for (digest, reached) in Search::layout(&tree.index_json).tree(tree).run(layout)?.sha256 {
         if read.contains(&digest) || findings.has(digest) {
             continue;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::finding::{VERIFICATION_VERSION, Verification};
 use super::findings::Findings;
 use super::job::{self, Work};
-use super::plan::Plan;
+use super::workload::Workload;
 use super::{absent, document, eager, hidden, others, unclassified, unnamed};
 use crate::commands::parents;
 use crate::error::Error;
@@ -78,24 +78,24 @@ fn verify_layout(
     let selection = select(&tree, &options.images, shown)?;
     let mut findings = Findings::default();
     absent::check(&tree, &selection, &options.images, &mut findings);
-    let mut plan = Plan::make(layout, &tree, &selection, &mut findings)?;
+    let mut workload = Workload::make(layout, &tree, &selection, &mut findings)?;
     let ztoc = |(digest, size)| {
         let bytes = document::read(layout, digest, size, MAX_ZTOC_SIZE)?;
         Ok(bytes.ok().and_then(|bytes| Ztoc::decode(&bytes).ok()))
     };
-    let watched = parents::watch(&plan.stacks, &ztoc, options.jobs, steps)?;
+    let watched = parents::watch(&workload.stacks, &ztoc, options.jobs, steps)?;
     let work = Work { layout, steps, watched: &watched };
-    let compared = job::run(&work, &plan.jobs, options.jobs, &mut findings)?;
-    eager::tell(&mut plan, &compared);
-    hidden::check(&plan.stacks, &watched, &compared.seen, &mut findings);
+    let compared = job::run(&work, &workload.jobs, options.jobs, &mut findings)?;
+    eager::tell(&mut workload, &compared);
+    hidden::check(&workload.stacks, &watched, &compared.seen, &mut findings);
     unnamed::check(&tree, &selection, &mut findings);
     unclassified::check(layout, &tree, &mut findings);
-    others::check(layout, &tree, &plan, &mut findings)?;
+    others::check(layout, &tree, &workload, &mut findings)?;
     Ok(Verification {
         version: VERIFICATION_VERSION,
-        images: plan.images,
+        images: workload.images,
         findings: findings.finish(),
-        layers: plan.jobs.iter().map(|job| job.layers.len() as u64).sum(),
+        layers: workload.jobs.iter().map(|job| job.layers.len() as u64).sum(),
         checkpoints: compared.checkpoints,
         files: compared.files,
         seconds: start.elapsed().as_secs_f64(),

@@ -51,7 +51,7 @@ impl Search<'_> {
             return Ok(FoundPrefetch::default());
         }
         let content = format!("prefetch {wanted:?}");
-        let step = self.steps.plan("[prefetch] files to spans".to_owned(), &content, inputs);
+        let step = self.steps.announce("[prefetch] files to spans".to_owned(), &content, inputs);
         self.steps.run(&step, || Ok((self.images(selection, &step)?, Outcome::Done)))
     }
 

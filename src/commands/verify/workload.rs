@@ -27,7 +27,7 @@ use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
 
 /// The images and what is to be done for them.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct Workload<'a> {
     pub(super) images: Vec<VerifiedImage>,
     /// In the order in which they are found.
     pub(super) jobs: Vec<Job<'a>>,
@@ -35,11 +35,11 @@ pub(super) struct Plan<'a> {
     pub(super) stacks: Vec<Stack>,
     /// For each image, the numbers of its layers ([`Layer::at`]).
     pub(super) positions: Vec<Vec<usize>>,
-    /// Blobs that the plan or the jobs read, and judge.
+    /// Blobs that were read for it or that the jobs read, and judge.
     pub(super) read: BTreeSet<Digest>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Workload<'a> {
     /// Reads the SOCI indexes and configurations of the selected images.
     pub(super) fn make(
         layout: &'a Layout,
@@ -47,7 +47,7 @@ impl<'a> Plan<'a> {
         selection: &'a Selection<'a>,
         findings: &mut Findings,
     ) -> Result<Self, Error> {
-        let mut planner = Planner {
+        let mut collector = Collector {
             layout,
             tree,
             soci: find::SociIndexes::of(tree),
@@ -63,9 +63,9 @@ impl<'a> Plan<'a> {
         };
         let mut images = Vec::new();
         for selected in &selection.images {
-            images.push(planner.image(selected, findings)?);
+            images.push(collector.image(selected, findings)?);
         }
-        Ok(planner.finish(images))
+        Ok(collector.finish(images))
     }
 }
 
@@ -76,7 +76,7 @@ struct Used<'a> {
     layers: BTreeSet<usize>,
 }
 
-struct Planner<'a> {
+struct Collector<'a> {
     layout: &'a Layout,
     tree: &'a Tree,
     soci: find::SociIndexes<'a>,
@@ -92,7 +92,7 @@ struct Planner<'a> {
     positions: Vec<Vec<usize>>,
 }
 
-impl<'a> Planner<'a> {
+impl<'a> Collector<'a> {
     fn image(
         &mut self,
         selected: &'a SelectedImage<'a>,
@@ -347,7 +347,7 @@ impl<'a> Planner<'a> {
         Ok(by_position(&image.entries, &image.layers, ids))
     }
 
-    fn finish(self, images: Vec<VerifiedImage>) -> Plan<'a> {
+    fn finish(self, images: Vec<VerifiedImage>) -> Workload<'a> {
         let mut jobs = Vec::new();
         let mut covered = BTreeSet::new();
         for Used { mut job, layers } in self.ztocs {
@@ -358,7 +358,7 @@ impl<'a> Planner<'a> {
         let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
         jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
         let (stacks, positions) = (self.stacks, self.positions);
-        Plan { images, jobs, stacks, positions, read: self.read }
+        Workload { images, jobs, stacks, positions, read: self.read }
     }
 }
 
