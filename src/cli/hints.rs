@@ -1,6 +1,7 @@
 //! What a person can do about an error of the library, in the words of the command line.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use soci_layout::{Error, ParseDigestError, RegistryTrouble, Taken};
 
@@ -10,11 +11,36 @@ pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {
         Error::Io { action, source, .. } => {
             return system(action, source.kind(), writes).map(str::to_owned);
         }
-        Error::NotALayout { hint, .. } => hint.clone(),
+        Error::NotALayout { path, hint, .. } => meant(path).unwrap_or_else(|| hint.clone()),
         Error::Archive { hint, .. } | Error::Member { hint, .. } => return hint.map(str::to_owned),
         Error::Output { taken, .. } => taken.map(replacing)?.to_owned(),
         Error::Registry { name, trouble, .. } => return registry(name, *trouble),
         error => known(error)?.to_owned(),
+    })
+}
+
+/// The layout or image that a path that is none seems to mean: as other tools write layouts, or an image in a registry.
+fn meant(path: &Path) -> Option<String> {
+    if path.exists() {
+        return None;
+    }
+    let text = path.to_str()?;
+    let schemes = ["oci-layout://", "ocidir://", "oci-archive:", "docker://", "oci:"];
+    let bare = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let named = bare.rsplit_once(':').filter(|(layout, _)| Path::new(layout).is_dir());
+    if let Some((layout, name)) = named {
+        return Some(format!(
+            "give the directory, {layout}; --ref {name} chooses one of its names"
+        ));
+    }
+    if bare != text && Path::new(bare).exists() {
+        return Some(format!("give the path alone: {bare}"));
+    }
+    let (host, repository) = bare.split_once('/')?;
+    let is_host = host == "localhost" || host.contains([':', '.']) && !host.starts_with('.');
+    (is_host && !repository.is_empty()).then(|| {
+        "index, verify and check take an image in a registry by its whole name, HOST/REPO:TAG; other commands want a layout"
+            .to_owned()
     })
 }
 
@@ -153,6 +179,27 @@ mod tests {
             assert!(writes || !found.contains("edited"), "{found}");
         }
         assert_eq!(system("read", ErrorKind::NotFound, true), None);
+    }
+
+    #[test]
+    fn what_people_write_in_place_of_a_path() {
+        for (path, part) in [
+            ("src:v1", "--ref v1"),
+            ("./src:v1", "give the directory, ./src;"),
+            ("oci:src:v1", "give the directory, src;"),
+            ("oci:./src", "give the path alone: ./src"),
+            ("oci-archive:Cargo.toml", "give the path alone: Cargo.toml"),
+            ("r.example/app", "HOST/REPO:TAG"),
+            ("docker://localhost:5000/app:v1", "HOST/REPO:TAG"),
+            ("nothing", "export one"),
+            ("./no.thing/a", "export one"),
+            ("src", "export one"),
+        ] {
+            let (problem, export) = (String::new(), "export one".to_owned());
+            let error = Error::NotALayout { path: path.into(), problem, hint: export };
+            let found = hint(&error, true).expect("a hint");
+            assert!(found.contains(part), "{path}: {found}");
+        }
     }
 
     #[test]

@@ -34,6 +34,11 @@ impl FromStr for Reference {
         if text.contains("://") {
             return Err(wrong("expected HOST/REPO:TAG without a scheme in front"));
         }
+        if text.starts_with(['/', '.']) {
+            return Err(wrong(
+                "this is a path; expected [HOST/]REPO[:TAG] of an image in a registry",
+            ));
+        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => {
                 let digest = digest.parse().map_err(|error| wrong(&format!("{error}")))?;
@@ -153,13 +158,16 @@ fn is_host(host: &str) -> bool {
     }
     match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        }
+        None => name.split('.').all(is_label),
     }
+}
+
+/// A part of a host's name. Underscores are not in the specification's grammar, but in names that Compose makes.
+fn is_label(part: &str) -> bool {
+    let ends = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    ends(part.bytes().next())
+        && ends(part.bytes().last())
+        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 fn is_component(part: &str) -> bool {
@@ -201,6 +209,12 @@ mod tests {
         for text in [
             "",
             ":1",
+            "./oci-dir",
+            "../oci-dir:v1",
+            "/tmp/oci-dir",
+            "-a.example/a",
+            "a..example/a",
+            "a.example./a",
             "https://r.example/a",
             "r.example/",
             "r.example/A:1",

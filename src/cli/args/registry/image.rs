@@ -4,11 +4,13 @@ use std::path::Path;
 
 use soci_layout::registry::Reference;
 
-/// The image that is meant: there is no such path, and it is `[HOST/]REPO:TAG` or has a digest. What begins as paths do is one.
+/// The image that is meant: there is no such path, and it is `[HOST/]REPO:TAG` or has a digest. What begins as paths do is one,
+/// and so is a directory with a name behind it, as `push` takes it.
 pub(crate) fn registry_image(argument: &Path) -> Option<Reference> {
     let text = argument.to_str()?;
     let last = text.rsplit('/').next().unwrap_or(text);
-    let is_path = text.starts_with(['/', '.', '~']) || argument.symlink_metadata().is_ok();
+    let named = text.rsplit_once(':').is_some_and(|(before, _)| Path::new(before).is_dir());
+    let is_path = text.starts_with(['/', '.', '~']) || argument.symlink_metadata().is_ok() || named;
     if is_path || !last.contains([':', '@']) {
         return None;
     }
@@ -43,5 +45,7 @@ mod tests {
             assert_eq!(registry_image(Path::new(path)), None, "{path}");
         }
         assert_eq!(registry_image(&there), None);
+        // A directory below the current one, and a name in it.
+        assert_eq!(registry_image(Path::new("src:v1")), None);
     }
 }
