@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"soci-layout.test/peer/e2e/host"
 	"soci-layout.test/peer/e2e/images"
 	"soci-layout.test/peer/e2e/registry"
@@ -43,9 +45,18 @@ func inside(o options) (err error) {
 			err = errors.Join(err, b.distribution.Close())
 		}
 		err = errors.Join(err, sandbox.Clear(b.folder))
+		if b.memory {
+			err = errors.Join(err, unix.Unmount(b.folder, 0))
+		}
 	}()
 	if err := sandbox.Private(); err != nil {
 		return err
+	}
+	if b.memory {
+		if err := unix.Mount("tmpfs", b.folder, "tmpfs", 0, ""); err != nil {
+			b.memory = false
+			return fmt.Errorf("a file system in memory: %w", err)
+		}
 	}
 	if err := b.open(); err != nil {
 		return err

@@ -41,6 +41,8 @@ type options struct {
 	// rows is the file that keeps every single measurement.
 	rows  string
 	limit time.Duration
+	// memory keeps what containerd and the snapshotter write in memory.
+	memory bool
 }
 
 // link is a line between runtime and registry: of each connection.
@@ -62,6 +64,7 @@ func run() int {
 	flag.IntVar(&o.runs, "runs", 5, "how often each start is measured")
 	index := flag.String("index", "", "further options of `soci-layout index`, as --span-size 1048576")
 	flag.StringVar(&o.rows, "rows", "", "file that keeps each measurement (default: one in the cache, named after the time)")
+	flag.BoolVar(&o.memory, "memory", false, "what containerd and the snapshotter write is kept in memory, not on a disk that others use")
 	flag.DurationVar(&o.limit, "limit", 3*time.Hour, "when to give up")
 	flag.Parse()
 	var err error
