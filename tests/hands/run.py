@@ -252,6 +252,12 @@ def pages(folder, binary, binaries, builder):
             found = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/{name}:v1"]).stdout
             check(f"README's line with {name} pushes the same digest", done.returncode == 0 and found == pushed, done.stderr)
 
+        line = re.search(r"`(soci-layout index example.com/app:v1 --to [^`]*)`", readme)[1].replace("example.com/app", f"{host}/plain")
+        source(folder / "plain")
+        done = shell(f"docker buildx build --push -t {host}/plain:v1 .\n{line}", folder / "plain", binary, binaries, builder)
+        check("README's line indexes an image in a registry", done.returncode == 0, done.stderr)
+        check("and what has the new tag is indexed", recipes.indexed(binaries, f"{host}/plain:v1-soci") == ["amd64"])
+
         place = folder / "shell"
         exported(place, binaries, builder)
         done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell", **builder})
