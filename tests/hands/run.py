@@ -35,10 +35,13 @@ from common import FAILED, REPO, blocks, buildkit, check, exported, registry, ru
 class Release(http.server.SimpleHTTPRequestHandler):
     """DIST under /latest/download and /download/v…, as a release is."""
 
+    asked = []
+
     def translate_path(self, path):
         return super().translate_path("/" + path.rsplit("/", 1)[1])
 
     def do_GET(self):
+        self.asked.append(self.path)
         if self.path.startswith(("/latest/download/", "/download/v0.")):
             super().do_GET()
         else:
@@ -163,7 +166,10 @@ def blob(host, digest):
 def action(base, folder, binaries, builder):
     layout = exported(folder, binaries, builder)
     job = Job(folder / "job", base, binaries)
+    Release.asked.clear()
     said = job.run({"layout": str(layout), "cache": "true"})
+    version = re.search(r'^version = "(.*)"', (REPO / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    check("the action takes the release of its own sources", f"/download/v{version}/SHA256SUMS" in Release.asked, str(Release.asked))
     check("the action's steps end well", all(d.returncode == 0 for d in said), "\n".join(d.stdout + d.stderr for d in said))
     outputs = job.outputs()
     root = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
