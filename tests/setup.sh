@@ -196,9 +196,9 @@ go_there() {
   say "$name: $there is there"
 }
 
-# go_tool PACKAGE@VERSION: into $bin.
+# go_tool PACKAGE@VERSION: into $bin, without what only debuggers read.
 go_tool() {
-  go_there "$1" || GOBIN=$bin go install "$1"
+  go_there "$1" || GOBIN=$bin go install -ldflags='-s -w' "$1"
 }
 
 # The same for modules that replace or exclude others, which `go install` refuses: built as a dependency.
@@ -206,7 +206,7 @@ go_dependency() {
   local package=${1%@*} build
   if go_there "$1"; then return; fi
   build=$(mktemp -d)
-  (cd "$build" && go mod init tools >/dev/null 2>&1 && go get "$1" >/dev/null 2>&1 && go build -o "$bin/${package##*/}" "$package")
+  (cd "$build" && go mod init tools >/dev/null 2>&1 && go get "$1" >/dev/null 2>&1 && go build -ldflags='-s -w' -o "$bin/${package##*/}" "$package")
   rm -rf "$build"
 }
 

@@ -141,7 +141,7 @@ fn volumes_are_named_as_what_no_layout_tells() {
         let options = with!(DoctorOptions::default(), target = Some(target));
         let unseen = doctor(&context.layout(), &options, &Silent).unwrap().unseen.unwrap();
         assert!(unseen.contains(part) && unseen.contains("EFS"), "{unseen}");
-        let page = unseen.rsplit_once("(").unwrap().1.trim_end_matches(')');
+        let page = unseen.rsplit_once('(').unwrap().1.trim_end_matches(')');
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(page).exists(), "{page}");
     }
     let shown = stdout(run("doctor", &[&context.layout(), &"--for", &"fargate"]));
