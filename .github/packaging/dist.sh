@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Makes what a release consists of, in dist/: an archive per target (binary, manual pages, completions,
-# licences), install.sh, an SBOM, SHA256SUMS. The same sources give the same bytes for Linux, wherever they lie; for macOS
-# they differ in the UUID that the linker writes (LC_UUID) and the hash of the page it is on.
+# licences), install.sh, an SBOM, SHA256SUMS. The same sources give the same bytes, wherever they lie.
 #
 #   dist.sh [TARGET ...]       default: every target that can be linked here
 #
@@ -46,6 +45,14 @@ build() {
   fi
   case $target in
     "$(uname -m)"-unknown-linux-musl) cargo build --locked --profile dist --target "$target" ;;
+    *-apple-darwin)
+      zig
+      # zig's own default is the newest macOS but one; Rust's is the oldest that its standard library supports. Debugging
+      # entries of the symbol table (stabs) hold paths and times, so the linker leaves them out before it makes the UUID.
+      env PATH="$tools/bin:$PATH" "$(rustc --print deployment-target --target "$target")" \
+        CARGO_ENCODED_RUSTFLAGS="$CARGO_ENCODED_RUSTFLAGS"$'\037-Clink-arg=-Wl,-S' \
+        cargo zigbuild --locked --profile dist --target "$target"
+      ;;
     *)
       zig
       PATH=$tools/bin:$PATH cargo zigbuild --locked --profile dist --target "$target"

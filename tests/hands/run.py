@@ -26,6 +26,7 @@ import urllib.request
 
 import common
 import recipes
+import release
 import schemas
 import yaml
 from common import FAILED, REPO, blocks, buildkit, check, exported, registry, run, shell, source
@@ -34,10 +35,13 @@ from common import FAILED, REPO, blocks, buildkit, check, exported, registry, ru
 class Release(http.server.SimpleHTTPRequestHandler):
     """DIST under /latest/download and /download/v…, as a release is."""
 
+    asked = []
+
     def translate_path(self, path):
         return super().translate_path("/" + path.rsplit("/", 1)[1])
 
     def do_GET(self):
+        self.asked.append(self.path)
         if self.path.startswith(("/latest/download/", "/download/v0.")):
             super().do_GET()
         else:
@@ -86,23 +90,6 @@ def installs(base, dist, folder):
     check("a wrong checksum is an error", done.returncode == 1 and "SHA-256" in done.stderr, done.stderr)
     check("and nothing was installed then either", not (folder / "none").exists())
     return binary
-
-
-def archives(dist):
-    sums = dict(reversed(line.split("  ", 1)) for line in (dist / "SHA256SUMS").read_text().splitlines())
-    files = sorted(p.name for p in dist.iterdir() if p.name != "SHA256SUMS")
-    check("SHA256SUMS lists every file", sorted(sums) == files, str(files))
-    right = all(hashlib.sha256((dist / name).read_bytes()).hexdigest() == sums[name] for name in files)
-    check("and is right", right)
-    for archive in dist.glob("soci-layout-*.tar.gz"):
-        names = run(["tar", "-tzf", archive]).stdout.split()
-        wanted = ["/soci-layout", "/LICENSE", "/THIRD-PARTY-LICENSES.txt", "/man/soci-layout.1", "/completions/soci-layout.bash"]
-        check(f"{archive.name} is complete", all(any(n.endswith(w) for n in names) for w in wanted), "\n".join(names))
-        binary = run(["tar", "-xzOf", archive, names[0].split("/")[0] + "/LICENSE"])
-        check(f"{archive.name} has the licence", "Apache License" in binary.stdout)
-    bom = json.loads(next(dist.glob("*.cdx.json")).read_text())
-    named = {c["name"] for c in bom["components"]}
-    check("the bill of materials names what is linked, and nothing that only tests use", "sha2" in named and "proptest" not in named)
 
 
 def steps():
@@ -179,7 +166,10 @@ def blob(host, digest):
 def action(base, folder, binaries, builder):
     layout = exported(folder, binaries, builder)
     job = Job(folder / "job", base, binaries)
+    Release.asked.clear()
     said = job.run({"layout": str(layout), "cache": "true"})
+    version = re.search(r'^version = "(.*)"', (REPO / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    check("the action takes the release of its own sources", f"/download/v{version}/SHA256SUMS" in Release.asked, str(Release.asked))
     check("the action's steps end well", all(d.returncode == 0 for d in said), "\n".join(d.stdout + d.stderr for d in said))
     outputs = job.outputs()
     root = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
@@ -268,6 +258,12 @@ def pages(folder, binary, binaries, builder):
             found = run([f"{binaries}/crane", "digest", "--insecure", f"{host}/{name}:v1"]).stdout
             check(f"README's line with {name} pushes the same digest", done.returncode == 0 and found == pushed, done.stderr)
 
+        line = re.search(r"`(soci-layout index example.com/app:v1 --to [^`]*)`", readme)[1].replace("example.com/app", f"{host}/plain")
+        source(folder / "plain")
+        done = shell(f"docker buildx build --push -t {host}/plain:v1 .\n{line}", folder / "plain", binary, binaries, builder)
+        check("README's line indexes an image in a registry", done.returncode == 0, done.stderr)
+        check("and what has the new tag is indexed", recipes.indexed(binaries, f"{host}/plain:v1-soci") == ["amd64"])
+
         place = folder / "shell"
         exported(place, binaries, builder)
         done = shell(blocks("docs/recipes/shell.md", "sh")[0], place, binary, binaries, {"IMAGE": f"{host}/shell", **builder})
@@ -296,9 +292,11 @@ def main():
     dist, binaries = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        archives(dist)
+        release.archives(dist)
+        release.metadata(dist)
         with served(dist) as base, buildkit(folder, binaries) as builder:
             binary = installs(base, dist, folder)
+            release.current(dist, binary, folder)
             action(base, folder, binaries, builder)
             for part in ("pages", "recipes"):
                 (folder / part).mkdir()

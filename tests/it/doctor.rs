@@ -1,6 +1,7 @@
 //! `doctor`: one test for each thing that it finds, and that it finds nothing in a good layout.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use soci_layout::doctor::{DoctorOptions, Finding, Kind, Target, WORTHWHILE, doctor};
@@ -82,8 +83,20 @@ fn an_export_is_not_indexed() {
     let first = only(&examine(&context), &[Kind::NotIndexed; 2]);
     assert_eq!(first.place.platform.as_deref(), Some("linux/amd64"));
     assert!(first.sentence.contains("3 of its 3 layers"), "{first:?}");
-    let command = format!("`soci-layout index {}`", context.layout().display());
+    let command = format!("`soci-layout index --min-layer-size 0 {}`", context.layout().display());
     assert_eq!(first.remedy, command);
+    follow(&first.remedy);
+    assert_eq!(examine(&context), []);
+}
+
+/// Runs a remedy that is a command.
+fn follow(remedy: &str) {
+    let line = remedy.trim_matches('`').strip_prefix("soci-layout ").unwrap();
+    let mut words = line.split(' ');
+    let command = words.next().unwrap();
+    let arguments: Vec<&str> = words.collect();
+    let arguments: Vec<&dyn AsRef<std::ffi::OsStr>> = arguments.iter().map(|w| w as _).collect();
+    assert_eq!(run(command, &arguments).status.code(), Some(0), "{remedy}");
 }
 
 #[test]
@@ -91,7 +104,8 @@ fn small_layers_make_no_index() {
     let context = Context::fixture("single");
     let options = with!(DoctorOptions::default(), target = Some(Target::Eks));
     let first = only(&examine_with(&context, &options), &[Kind::SmallLayers]);
-    assert!(first.remedy.contains("--min-layer-size 0"), "{first:?}");
+    follow(&first.remedy);
+    assert_eq!(examine(&context), []);
     // What is in the way after that is said at once.
     let context = Context::fixture("zstd");
     let found = kinds(&examine_with(&context, &options));
@@ -114,6 +128,26 @@ fn small_images_are_told_where_fargate_could_start_them() {
         let found = examine_with(&context, &with!(DoctorOptions::default(), target));
         assert_eq!(kinds(&found), [Kind::SmallImage][..usize::from(told)], "{target:?}");
     }
+}
+
+#[test]
+fn volumes_are_named_as_what_no_layout_tells() {
+    let context = indexed("single", IndexVersion::V2);
+    for (target, part) in [
+        (Target::Fargate, "private ECR"),
+        (Target::Eks, "snapshotter"),
+        (Target::Containerd, "snapshotter"),
+    ] {
+        let options = with!(DoctorOptions::default(), target = Some(target));
+        let unseen = doctor(&context.layout(), &options, &Silent).unwrap().unseen.unwrap();
+        assert!(unseen.contains(part) && unseen.contains("EFS"), "{unseen}");
+        let page = unseen.rsplit_once('(').unwrap().1.trim_end_matches(')');
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(page).exists(), "{page}");
+    }
+    let shown = stdout(run("doctor", &[&context.layout(), &"--for", &"fargate"]));
+    assert!(shown.lines().last().unwrap().starts_with("note: a layout does not tell"), "{shown}");
+    let shown = stdout(run("doctor", &[&context.layout()]));
+    assert!(!shown.contains("note:"), "{shown}");
 }
 
 #[test]
@@ -178,6 +212,7 @@ fn one_large_layer_is_told() {
     let found = doctor(&context.layout(), &options, &Silent).unwrap().findings;
     let large = found.iter().find(|finding| finding.kind == Kind::OneLargeLayer).unwrap();
     assert_eq!((large.place.layer, large.place.blob), (Some(1), Some(digest)));
+    assert!(large.remedy.contains("a COPY or RUN for each"), "{large:?}");
     assert!(!kinds(&found).contains(&Kind::SmallImage), "{found:?}");
 }
 
@@ -228,6 +263,8 @@ fn v1_alone_is_told_in_the_words_of_the_runtime() {
         let v1 = found.iter().find(|finding| finding.kind == Kind::V1Only).unwrap();
         assert!(v1.sentence.contains(part), "{v1:?}");
     }
+    follow(&only(&examine(&context), &[Kind::V1Only]).remedy);
+    assert_eq!(examine(&context), []);
     let both = indexed("single", IndexVersion::Both);
     assert_eq!(examine(&both), []);
 }
@@ -238,7 +275,7 @@ fn entries_without_a_name() {
     edit_root(&context, |root| drop(root.as_object_mut().unwrap().remove("annotations")));
     let first = only(&examine(&context), &[Kind::NoName, Kind::NotIndexed]);
     assert_eq!(first.place.blob, Some(root(&context)));
-    assert!(first.remedy.contains("index --name TAG"), "{first:?}");
+    assert!(first.remedy.contains(" --name TAG "), "{first:?}");
     context.index(&with!(Context::options(), name = Some("v1".into()))).unwrap();
     assert_eq!(examine(&context), []);
     // An index.json that is itself an image's index has no names.
@@ -273,6 +310,7 @@ fn platforms() {
     fs::remove_file(context.blob_path(missing)).unwrap();
     let first = only(&examine(&context), &[Kind::MissingPlatform]);
     assert_eq!(first.place.platform.as_deref(), Some("linux/arm64"));
+    assert!(first.remedy.contains("--platform"), "{first:?}");
     assert_eq!(first.place.image.map(|image| image.to_string()).as_deref(), Some(missing));
 
     for (platform, target, kind) in [

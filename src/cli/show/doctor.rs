@@ -24,6 +24,7 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
         (total, 0) => writeln!(out, "{}", count(total, "finding")),
         (total, more) => writeln!(out, "{}, {more} of them not shown", count(total, "finding")),
     };
+    out.extend(diagnosis.unseen.as_deref().map(super::message::note));
     out
 }
 

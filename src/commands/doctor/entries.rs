@@ -116,7 +116,7 @@ fn names(case: &Case<'_>, findings: &mut Findings) {
         let place = Place { blob: root.digest.parse().ok(), ..Place::default() };
         let sentence = "this entry of index.json has no name, by which push tools choose it";
         let remedy = if images.len() == 1 {
-            case.commands.line("index --name TAG")
+            case.commands.index(" --name TAG")
         } else {
             "export it with a name: `docker buildx build --output type=oci,tar=false,dest=DIR --tag NAME`".to_owned()
         };

@@ -68,7 +68,7 @@ fn types(case: &Case<'_>, image: &Image, findings: &mut Findings) {
 
 fn index(case: &Case<'_>, image: &Image, prospects: &[Prospect], findings: &mut Findings) {
     let count = |wanted: Prospect| prospects.iter().filter(|p| **p == wanted).count();
-    let anew = case.commands.line("index");
+    let anew = case.commands.index("");
     if let Some(lost) = &image.lost_soci_index {
         let sentence = format!(
             "its manifest names the SOCI index {lost}, to which nothing in the layout leads"
@@ -92,7 +92,7 @@ fn index(case: &Case<'_>, image: &Image, prospects: &[Prospect], findings: &mut 
             let sentence = format!(
                 "each of its layers is below the minimum size of {limit} bytes, so none would load lazily"
             );
-            let remedy = case.commands.line("index --min-layer-size 0");
+            let remedy = case.commands.index_all();
             findings.add(Kind::SmallLayers, place(image), sentence, remedy);
         }
         return;

@@ -35,7 +35,7 @@ pub(super) fn examine(
                 // Said of the image.
                 _ => return,
             };
-            findings.add(kind, place, sentence, case.commands.line("index"));
+            findings.add(kind, place, sentence, case.commands.index(""));
         }
     }
 }

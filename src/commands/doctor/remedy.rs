@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
 use crate::layer::eager::{EagerCause, EagerReason};
 use crate::oci::media_type::{is_encrypted, is_zstd};
 
@@ -47,20 +48,33 @@ pub fn of_reason(media_type: &str, reason: &EagerReason) -> Option<&'static str>
     }
 }
 
-/// Commands of this program on one layout.
+/// Indexing runs on one layout.
 #[derive(Debug)]
 pub(super) struct Commands {
     layout: String,
+    min_layer_size: u64,
 }
 
 impl Commands {
-    pub(super) fn new(layout: &Path) -> Self {
-        Self { layout: quoted(&layout.to_string_lossy()) }
+    pub(super) fn new(layout: &Path, min_layer_size: u64) -> Self {
+        Self { layout: quoted(&layout.to_string_lossy()), min_layer_size }
     }
 
-    /// `soci-layout WORDS LAYOUT`, to be copied into a shell.
-    pub(super) fn line(&self, words: &str) -> String {
-        format!("`soci-layout {words} {}`", self.layout)
+    /// `soci-layout index OPTIONS LAYOUT`, to be copied into a shell, with the minimum layer size that was asked for.
+    pub(super) fn index(&self, options: &str) -> String {
+        match self.min_layer_size {
+            DEFAULT_MIN_LAYER_SIZE => self.index_from_size(options),
+            size => self.index_from_size(&format!(" --min-layer-size {size}{options}")),
+        }
+    }
+
+    /// The same, of layers of any size.
+    pub(super) fn index_all(&self) -> String {
+        self.index_from_size(" --min-layer-size 0")
+    }
+
+    fn index_from_size(&self, options: &str) -> String {
+        format!("`soci-layout index{options} {}`", self.layout)
     }
 }
 
@@ -117,7 +131,13 @@ mod tests {
             ("it's", "`soci-layout index 'it'\\''s'`"),
             ("$(x)", "`soci-layout index '$(x)'`"),
         ] {
-            assert_eq!(Commands::new(Path::new(path)).line("index"), line);
+            assert_eq!(Commands::new(Path::new(path), DEFAULT_MIN_LAYER_SIZE).index(""), line);
         }
+        let small = Commands::new(Path::new("x"), 7);
+        assert_eq!(
+            small.index(" --name TAG"),
+            "`soci-layout index --min-layer-size 7 --name TAG x`"
+        );
+        assert_eq!(small.index_all(), "`soci-layout index --min-layer-size 0 x`");
     }
 }

@@ -22,6 +22,9 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Findings that are left out because there are so many.
     pub more: u64,
+    /// What matters to that runtime as well, and is in no layout.
+    #[serde(default)]
+    pub unseen: Option<String>,
 }
 
 /// A runtime that loads images lazily.
@@ -34,6 +37,22 @@ pub enum Target {
     Eks,
     /// containerd with the soci-snapshotter, anywhere.
     Containerd,
+}
+
+impl Target {
+    /// What matters to it as well, and is in no layout.
+    pub(super) fn unseen(self) -> String {
+        let (place, page) = match self {
+            Self::Fargate => ("the image is in private ECR", "v1-or-v2.md"),
+            Self::Eks | Self::Containerd => {
+                ("the node's snapshotter is set up for it", "troubleshooting.md")
+            }
+        };
+        format!(
+            "a layout does not tell whether {place}, nor which volumes are mounted: files on EFS, EBS or a bind mount \
+             are no part of the image, and no index makes them load sooner (docs/{page})"
+        )
+    }
 }
 
 /// An image that was examined.

@@ -71,7 +71,7 @@ pub fn doctor(
         planned: planned.as_ref().ok().map(Planned::new),
         docker: entries::docker_manifests(&inspection.roots),
         min_layer_size: options.min_layer_size,
-        commands: Commands::new(path),
+        commands: Commands::new(path, options.min_layer_size),
     };
     entries::examine(&case, &mut findings);
     for image in &inspection.images {
@@ -86,5 +86,6 @@ pub fn doctor(
     });
     let images = images.collect();
     let (findings, more) = findings.finish();
-    Ok(Diagnosis { version: DIAGNOSIS_VERSION, target: options.target, images, findings, more })
+    let (target, unseen) = (options.target, options.target.map(Target::unseen));
+    Ok(Diagnosis { version: DIAGNOSIS_VERSION, target, images, findings, more, unseen })
 }
