@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ScanRequest;
 use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
@@ -14,9 +14,13 @@ use super::splitter::SPLIT;
 use super::walk::LayerWalker;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
+use crate::ztoc::zinfo::WINDOW_SIZE;
 
 /// What was read ahead, and what was taken over last.
 type Waiting = Arc<Mutex<(Option<(Start, Box<Ahead>)>, Option<Box<Ahead>>)>>;
+
+/// Some history.
+static ZEROS: [u8; WINDOW_SIZE] = [0; WINDOW_SIZE];
 
 /// Hands it out.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ impl ReadAhead for Handle {
         self.0.lock().expect("one thread").0 = None;
     }
 
+    fn hand_down(&mut self, _: &Ahead, _: &[u8; WINDOW_SIZE]) {}
+
     fn give_back(&mut self, ahead: Box<Ahead>, _: bool) {
         self.0.lock().expect("one thread").1 = Some(ahead);
     }
@@ -52,8 +58,9 @@ fn find(finder: &mut Finder, blob: &[u8], from: usize) -> Option<Start> {
     finder.find(bytes).map(|start| start.moved(from as u64 - 2))
 }
 
-/// Prints a line for each chunk of the blob that `SOCI_LAYOUT_BLOB` names: bytes, and seconds for reading it from its
-/// file, inflating it ahead, walking up to its end (which takes it over), hashing as much.
+/// Prints a line for each chunk of the blob that `SOCI_LAYOUT_BLOB` names: bytes; seconds for reading it from its file,
+/// inflating it ahead, resolving that, walking up to its end (which takes it over), hashing as much; and whether it ends
+/// where the next one begins (1), and knows its end by itself (2).
 #[test]
 #[ignore = "measures; make bench runs it"]
 fn of_each_chunk() {
@@ -79,28 +86,35 @@ fn of_each_chunk() {
     let mut before = 0..0;
     let (mut stride, mut start) = (SPLIT.block_gap, None);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "bytes,read,ahead,walk,hash").expect("written");
+    writeln!(out, "bytes,read,ahead,resolve,walk,hash,end").expect("written");
     while begin < blob.len() {
         let time = Instant::now();
         let next = find(&mut finder, &blob, begin + stride as usize + 2);
         let end = next.map_or(blob.len(), |next| next.byte() as usize);
+        let (mut ahead, mut resolve, mut ends) = (Duration::ZERO, Duration::ZERO, 0);
         if let Some(start) = start {
-            let mut ahead = Box::new(Ahead::new(SPLIT.block_output));
+            let mut part = Box::new(Ahead::new(SPLIT.block_output));
             let origin = Origin::Block(start);
-            ahead.restart(origin);
+            part.restart(origin, None);
             for piece in blob[begin..end].chunks(SPLIT.piece) {
-                if !ahead.feed(piece, next.map(Origin::Block)) {
+                if !part.feed(piece, next.map(Origin::Block)) {
                     break;
                 }
             }
-            stride = ahead.stride(origin).min(SPLIT.block_gap);
+            stride = part.stride(origin).min(SPLIT.block_gap);
+            ahead = time.elapsed();
+            let known =
+                |history| next.and_then(|next| part.history_of(Origin::Block(next), history));
+            ends = [None, Some(&ZEROS)].into_iter().filter_map(known).count();
+            let time = Instant::now();
             let mut waiting = waiting.lock().expect("one thread");
-            if let Some(history) = waiting.1.as_ref().and_then(|before| before.history_of(origin)) {
-                ahead.resolve(history);
+            let before = waiting.1.as_ref();
+            if let Some(history) = before.and_then(|before| before.history_of(origin, None)) {
+                part.resolve(&history);
             }
-            waiting.0 = Some((start, ahead));
+            resolve = time.elapsed();
+            waiting.0 = Some((start, part));
         }
-        let ahead = time.elapsed();
         // The chunk in front: this one is taken over at its end.
         let time = Instant::now();
         starts.clear();
@@ -115,8 +129,10 @@ fn of_each_chunk() {
         }
         black_box(&buffer);
         let read = time.elapsed();
-        let [read, ahead, walk, hash] = [read, ahead, walk, hash].map(|time| time.as_secs_f64());
-        writeln!(out, "{},{read},{ahead},{walk},{hash}", end - begin).expect("written");
+        let [read, ahead, resolve, walk, hash] =
+            [read, ahead, resolve, walk, hash].map(|time| time.as_secs_f64());
+        writeln!(out, "{},{read},{ahead},{resolve},{walk},{hash},{ends}", end - begin)
+            .expect("written");
         before = begin..end;
         (begin, start) = (end, next);
     }

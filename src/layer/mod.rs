@@ -20,6 +20,8 @@ mod checkpoint;
 pub(crate) mod content;
 #[cfg(test)]
 mod costs;
+#[cfg(test)]
+mod crafted;
 pub(crate) mod eager;
 pub(crate) mod fidelity;
 mod gzip;
@@ -27,6 +29,7 @@ mod inflate;
 pub(crate) mod list;
 #[cfg(test)]
 mod model;
+mod places;
 pub(crate) mod probe;
 pub(crate) mod sample;
 mod scan;

@@ -217,7 +217,7 @@ pub(super) fn divided(
     };
     let mut source = Source::new(blob, layer.size);
     let hasher = if layer.second_thread {
-        threads::together(&mut source, walk, observer, division, &splitter)?
+        threads::together(&mut source, walk, observer, division, &splitter, gzip)?
     } else {
         threads::alone(&mut source, walk, observer)?
     };

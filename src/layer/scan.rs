@@ -134,7 +134,7 @@ pub(super) fn divided(
         }
     };
     let hasher = if request.second_thread {
-        threads::together(&mut source, walk, observer, division, &splitter)?
+        threads::together(&mut source, walk, observer, division, &splitter, None)?
     } else {
         threads::alone(&mut source, walk, observer)?
     };

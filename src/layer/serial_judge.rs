@@ -6,16 +6,19 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
 
+use super::crafted::{
+    Style, corpus, entries, entry, far_references, long_member, member, noise, text,
+};
 use super::gzip::{GzipError, GzipWalker};
 use super::inflate::{Finder, Start};
 use super::probe::{self, ProbedLayer};
 use super::source::Chunk;
-use super::splitter::{Handle, Split, Splitter};
+use super::splitter::{Counts, Handle, Split, Splitter};
 use super::threads::Division;
 use super::{Scan, ScanObserver, ScanRequest, divided};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
-use crate::ztoc::zinfo::GzipZinfo;
+use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
 
 /// Everything small, so that small blobs are split at many places.
@@ -111,138 +114,6 @@ fn compare(blob: &[u8], span_size: u64) -> Result<Vec<u8>, String> {
     judge
 }
 
-/// How one member is written.
-#[derive(Clone, Copy, Debug)]
-enum Style {
-    /// Ten bytes, as Go writes them.
-    Plain,
-    /// With the extra field of bgzip, which holds the member's size.
-    Bgzip,
-    /// With name, comment, extra field and header checksum, and a time.
-    Full,
-}
-
-fn member(out: &mut Vec<u8>, style: Style, level: i32, content: &[u8]) {
-    let mut deflate = Deflate::new(level, false, 15);
-    let mut body = vec![0; content.len() + content.len() / 8 + 1000];
-    deflate.compress(content, &mut body, DeflateFlush::Finish).expect("room enough");
-    body.truncate(deflate.total_out() as usize);
-    let header = match style {
-        Style::Plain => b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec(),
-        Style::Bgzip => {
-            let size = (18 + body.len() + 8 - 1) as u16;
-            let header = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0";
-            [&header[..], &size.to_le_bytes()].concat()
-        }
-        Style::Full => {
-            let mut header =
-                b"\x1f\x8b\x08\x1eTIME\x02\x03\x05\0extraname\0a \x1f\x8b\x08\x1ecomment\0"
-                    .to_vec();
-            let checksum = crc32fast::hash(&header) as u16;
-            header.extend(checksum.to_le_bytes());
-            header
-        }
-    };
-    out.extend(header);
-    out.extend(body);
-    out.extend(crc32fast::hash(content).to_le_bytes());
-    out.extend((content.len() as u32).to_le_bytes());
-}
-
-/// Bytes that look random and cannot be compressed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut byte = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(|_| byte()).collect()
-}
-
-fn text(seed: u64, length: usize) -> Vec<u8> {
-    noise(seed, length).iter().map(|byte| b"etaoin shrdlu\n"[usize::from(byte % 14)]).collect()
-}
-
-fn entry(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut header = vec![0; 512];
-    let size = format!("{:011o}", content.len());
-    let fields: [(usize, &[u8]); 5] = [
-        (0, name.as_bytes()),
-        (124, size.as_bytes()),
-        (156, b"0"),
-        (257, b"ustar\x0000"),
-        (148, b"        "),
-    ];
-    for (offset, bytes) in fields {
-        header[offset..][..bytes.len()].copy_from_slice(bytes);
-    }
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    header[148..][..8].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    header.extend(content);
-    header.resize(header.len().next_multiple_of(512), 0);
-    header
-}
-
-/// Entries of a tar; its end is the last of them. Some of the content looks like members.
-fn entries() -> Vec<Vec<u8>> {
-    let mut false_members = noise(5, 3000);
-    for at in (100..2900).step_by(97) {
-        false_members[at..at + 10].copy_from_slice(b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
-    }
-    let mut archive = Vec::new();
-    for number in 0..30 {
-        member(&mut archive, Style::Plain, 6, &text(number, 400));
-    }
-    vec![
-        entry("text", &text(1, 9000)),
-        entry("empty", b""),
-        entry("noise", &noise(2, 5000)),
-        entry("false", &false_members),
-        entry("zeros", &vec![0; 60_000]),
-        entry("archive.gz", &archive),
-        entry("small", b"some"),
-        entry("more", &[text(3, 3000), noise(4, 3000), text(6, 9000)].concat()),
-        vec![0; 1024],
-    ]
-}
-
-/// Blobs of many members, as the field writes them.
-fn corpus() -> Vec<(&'static str, Vec<u8>)> {
-    let entries = entries();
-    let tar = entries.concat();
-    let pieces = |style, level, size| {
-        let mut blob = Vec::new();
-        tar.chunks(size).for_each(|piece| member(&mut blob, style, level, piece));
-        blob
-    };
-    let mut estargz = Vec::new();
-    for entry in &entries {
-        member(&mut estargz, Style::Plain, 9, entry);
-    }
-    member(&mut estargz, Style::Full, 0, b"");
-    let mut bgzip = pieces(Style::Bgzip, 6, 4000);
-    member(&mut bgzip, Style::Bgzip, 6, b"");
-    let mut mixed = Vec::new();
-    for (number, piece) in tar.chunks(1500).enumerate() {
-        let style = [Style::Plain, Style::Full, Style::Bgzip][number / 7 % 3];
-        member(&mut mixed, style, [0, 1, 6][number % 3], piece);
-        if number % 5 == 0 {
-            member(&mut mixed, style, 6, b"");
-        }
-    }
-    vec![
-        ("estargz", estargz),
-        ("bgzip", bgzip),
-        ("mixed", mixed),
-        ("tiny", pieces(Style::Plain, 6, 37)),
-        ("stored", pieces(Style::Plain, 0, 2000)),
-        ("few", pieces(Style::Plain, 6, 30_000)),
-        ("one", pieces(Style::Plain, 6, usize::MAX)),
-    ]
-}
-
 #[test]
 fn sound_layers() {
     for (name, blob) in corpus() {
@@ -293,11 +164,16 @@ fn a_bad_tar_in_good_members() {
     assert!(compare(&blob, 3000).is_err_and(|error| error.contains("tar archive")));
 }
 
-/// How often a walk met what was read ahead; output, checkpoints and the length of all output.
-type Rehearsal = (u64, Vec<u8>, Result<(GzipZinfo, u64), GzipError>);
+/// What was counted; output, checkpoints and the length of all output.
+type Rehearsal = (Counts, Vec<u8>, Result<(GzipZinfo, u64), GzipError>);
 
 /// Walks a blob in chunks on this thread; before each, all others read ahead as far as possible.
-fn walk(blob: &[u8], division: Division, threads: Option<usize>) -> Rehearsal {
+fn walk(
+    blob: &[u8],
+    division: Division,
+    threads: Option<usize>,
+    claims: Option<&GzipZinfo>,
+) -> Rehearsal {
     let splitter = Arc::new(Splitter::new(division.split, true));
     splitter.allow(threads.unwrap_or(1));
     let mut walker = GzipWalker::new(1000);
@@ -312,25 +188,36 @@ fn walk(blob: &[u8], division: Division, threads: Option<usize>) -> Rehearsal {
     for (number, bytes) in blob.chunks(size).enumerate() {
         if splitter.wanted() {
             std::thread::scope(|scope| {
-                let read_ahead = || while splitter.read_piece() {};
+                let read_ahead = || while splitter.read_piece(claims) {};
                 (2..threads.unwrap_or(1)).for_each(|_| drop(scope.spawn(read_ahead)));
                 read_ahead();
             });
         }
         let walked = walker.feed(bytes, |bytes| output.extend(bytes), &mut Vec::new());
         if let Err(error) = walked {
-            return (splitter.taken_over(), output, Err(error));
+            return (splitter.counts(), output, Err(error));
         }
         splitter.walked((number * size + bytes.len()) as u64);
     }
-    (splitter.taken_over(), output, walker.finish())
+    (splitter.counts(), output, walker.finish())
 }
 
 /// The walk with all read ahead that so many threads can (with one only members, not blocks), against the one with
 /// nothing; how often it met what was read.
 fn rehearse(name: &str, blob: &[u8], division: Division, threads: usize) -> u64 {
-    let (_, output, judge) = walk(blob, division, None);
-    let (met, found, end) = walk(blob, division, Some(threads));
+    rehearse_claims(name, blob, division, threads, None).taken_over
+}
+
+/// The same with the help of what a zTOC claims.
+fn rehearse_claims(
+    name: &str,
+    blob: &[u8],
+    division: Division,
+    threads: usize,
+    claims: Option<&GzipZinfo>,
+) -> Counts {
+    let (_, output, judge) = walk(blob, division, None, None);
+    let (counts, found, end) = walk(blob, division, Some(threads), claims);
     match (end, judge) {
         (Ok((zinfo, length)), Ok((right, right_length))) => {
             assert!(found == output, "{name}: other output");
@@ -346,7 +233,7 @@ fn rehearse(name: &str, blob: &[u8], division: Division, threads: usize) -> u64 
         }
         (end, judge) => panic!("{name}: {:?} instead of {:?}", end.err(), judge.err()),
     }
-    met
+    counts
 }
 
 /// Without this the other tests could pass with nothing read ahead.
@@ -360,44 +247,6 @@ fn the_walker_meets_what_was_read() {
             assert!(met == 0 || name != "one");
         }
     }
-}
-
-/// One member with blocks of all kinds: with codes of their own, stored, fixed, empty.
-fn long_member() -> Vec<u8> {
-    let mut archive = Vec::new();
-    for number in 0..40 {
-        member(&mut archive, Style::Plain, 6, &text(number, 3000));
-    }
-    let entries = [
-        entry("text", &text(1, 150_000)),
-        entry("noise", &noise(2, 90_000)),
-        entry("zeros", &vec![0; 300_000]),
-        entry("archive.gz", &archive),
-        entry("more", &text(9, 250_000)),
-        vec![0; 1024],
-    ];
-    let content = entries.concat();
-    let mut deflate = Deflate::new(6, false, 15);
-    let mut body = vec![0; content.len() + 100_000];
-    let mut pieces = content.chunks(7000).enumerate().peekable();
-    while let Some((number, piece)) = pieces.next() {
-        let flush = match number % 9 {
-            _ if pieces.peek().is_none() => DeflateFlush::Finish,
-            1 => DeflateFlush::SyncFlush,
-            2 => DeflateFlush::FullFlush,
-            3 | 5 => DeflateFlush::Block,
-            4 => DeflateFlush::PartialFlush,
-            _ => DeflateFlush::NoFlush,
-        };
-        let done = deflate.total_out() as usize;
-        deflate.compress(piece, &mut body[done..], flush).expect("room enough");
-    }
-    body.truncate(deflate.total_out() as usize);
-    let mut blob = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
-    blob.extend(body);
-    blob.extend(crc32fast::hash(&content).to_le_bytes());
-    blob.extend((content.len() as u32).to_le_bytes());
-    blob
 }
 
 #[test]
@@ -419,6 +268,63 @@ fn the_walker_meets_blocks_inside_of_a_member() {
     }
 }
 
+/// The checkpoints, changed by `change`, which also gets the number.
+fn changed(
+    zinfo: &GzipZinfo,
+    change: impl Fn(usize, &mut Checkpoint, &mut [u8; WINDOW_SIZE]),
+) -> GzipZinfo {
+    let mut other = GzipZinfo::new(zinfo.span_size());
+    for (number, mut checkpoint) in zinfo.checkpoints().enumerate() {
+        let mut window = Box::new(*zinfo.window(number));
+        change(number, &mut checkpoint, &mut window);
+        other.push(&checkpoint, &window);
+    }
+    other
+}
+
+/// Parts that never get free of references are resolved, too, before the walker comes.
+#[test]
+fn the_history_is_handed_down() {
+    let blob = far_references();
+    // Parts meet when several are read at a time, which is left to chance.
+    let resolved = |_| rehearse_claims("far references", &blob, BLOCKS, 4, None).resolved;
+    assert!((0..50).map(resolved).any(|resolved| resolved > 0));
+    assert!(compare(&blob, 3000).is_ok());
+}
+
+/// What a zTOC claims is a help if it is true, and does no harm if not.
+#[test]
+fn claimed_checkpoints_are_places_to_read_ahead_from() {
+    let mut layers = corpus();
+    layers.extend([("far references", far_references()), ("long member", long_member())]);
+    for (name, blob) in layers {
+        let (_, _, judge) = walk(&blob, BLOCKS, None, None);
+        let right = judge.expect("sound").0;
+        let windows = changed(&right, |_, _, window| window.iter_mut().for_each(|byte| *byte ^= 1));
+        let bits = changed(&right, |_, checkpoint, _| checkpoint.bits ^= 1);
+        let offsets = changed(&right, |number, checkpoint, _| {
+            checkpoint.compressed_offset += number as u64 % 3;
+            checkpoint.uncompressed_offset ^= number as u64 % 5;
+        });
+        let mut damaged = blob.clone();
+        damaged[blob.len() / 2] ^= 4;
+        for division in [BLOCKS, TINY] {
+            let claims =
+                |blob: &[u8], claims| rehearse_claims(name, blob, division, 2, Some(claims));
+            let counts = claims(&blob, &right);
+            if name.contains(' ') && division.chunk == BLOCKS.chunk {
+                assert!(counts.claimed > 4, "{name}: {counts:?}");
+                // Near the member's start the history is less than a window.
+                assert!(counts.taken_over + 2 >= counts.claimed, "{name}: {counts:?}");
+            }
+            for wrong in [&windows, &bits, &offsets] {
+                claims(&blob, wrong);
+            }
+            claims(&damaged, &right);
+        }
+    }
+}
+
 /// What verify finds true of a layer, by one thread and by two.
 #[test]
 fn claims_about_layers() {
@@ -426,20 +332,19 @@ fn claims_about_layers() {
     layers.push(("long member", long_member()));
     for (name, blob) in layers {
         let ztoc = Ztoc::decode(&outcome(&blob, 3000, None).expect("sound")).expect("ours");
-        let mut wrong = ztoc.clone();
-        if let Zinfo::Gzip(gzip) = &mut wrong.zinfo {
-            // Every third claim is about another bit.
-            let mut other = GzipZinfo::new(3000);
-            for (number, mut checkpoint) in gzip.checkpoints().enumerate() {
-                checkpoint.bits =
-                    if number % 3 == 2 { checkpoint.bits ^ 1 } else { checkpoint.bits };
-                other.push(&checkpoint, gzip.window(number));
-            }
-            *gzip = other;
+        let mut wrong = [ztoc.clone(), ztoc.clone()];
+        for (kind, wrong) in wrong.iter_mut().enumerate() {
+            let Zinfo::Gzip(gzip) = &mut wrong.zinfo else { unreachable!() };
+            *gzip = changed(gzip, |number, checkpoint, window| match (number % 3, kind) {
+                (2, 0) => checkpoint.bits ^= 1,
+                (2, _) => window[WINDOW_SIZE - 1 - number * 61 % WINDOW_SIZE] ^= 1,
+                _ => {}
+            });
         }
         let mut damaged = blob.clone();
         damaged[blob.len() / 2] ^= 4;
-        for (ztoc, blob) in [(&ztoc, &blob), (&wrong, &blob), (&ztoc, &damaged)] {
+        let [bits, windows] = &wrong;
+        for (ztoc, blob) in [(&ztoc, &blob), (bits, &blob), (windows, &blob), (&ztoc, &damaged)] {
             let truth = |split: Option<(Division, usize)>| {
                 let layer = ProbedLayer {
                     size: blob.len() as u64,

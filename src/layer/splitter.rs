@@ -23,8 +23,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
 use super::inflate::{Finder, Start};
+use super::places::Places;
 use super::source::Chunk;
-use crate::ztoc::zinfo::WINDOW_SIZE;
+use crate::ztoc::zinfo::{GzipZinfo, WINDOW_SIZE};
 
 /// How a layer is split.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +68,6 @@ pub(super) const WAITING: usize = 2;
 const MISSES: u64 = 8;
 /// See [`MISSES`].
 const HITS: u64 = 4;
-/// Bytes in which a block is looked for at a time.
-const SEARCH: usize = 16 << 10;
 /// Bytes in which a block is looked for before the place is given up.
 const MOST_SEARCHED: usize = 128 << 10;
 
@@ -95,11 +94,7 @@ pub(super) struct Splitter {
 
 #[derive(Debug)]
 struct Shared {
-    /// Those read and not yet walked, with their offsets.
-    chunks: VecDeque<(u64, Arc<Chunk>)>,
-    pattern: Option<HeaderPattern>,
-    /// No member and no block is looked for in front of this offset.
-    searched: u64,
+    places: Places,
     /// Bytes searched for a block since there was one.
     in_vain: usize,
     /// In the order of the blob.
@@ -112,13 +107,23 @@ struct Shared {
     /// Not in use; in boxes, as they come and go.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Ahead>>,
-    taken_over: u64,
-    passed: u64,
+    counts: Counts,
     /// Met or passed since the last pause.
     recent: (u64, u64),
     /// Nothing is looked for before the walker is here.
     paused: u64,
     closed: bool,
+}
+
+/// What tests ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// How often the walker took over what was read ahead.
+    pub(super) taken_over: u64,
+    /// How often that was resolved before.
+    pub(super) resolved: u64,
+    /// Places that were claimed.
+    pub(super) claimed: u64,
 }
 
 /// A place that is read ahead from.
@@ -131,6 +136,8 @@ struct Reading {
     position: u64,
     /// Whether there is no more to be read, or the walker waits for what there is.
     done: bool,
+    /// The history in front of it, if what was read there is all and begins where it seems to begin.
+    history: Option<Arc<[u8; WINDOW_SIZE]>>,
 }
 
 /// A piece to be read, and from which chunk.
@@ -143,29 +150,18 @@ struct Work {
     skip: usize,
 }
 
-/// The chunk with this offset, and where in it.
-fn chunk(chunks: &VecDeque<(u64, Arc<Chunk>)>, offset: u64) -> Option<(Arc<Chunk>, usize)> {
-    let after = chunks.partition_point(|(start, _)| *start <= offset);
-    let (start, chunk) = chunks.get(after.checked_sub(1)?)?;
-    let skip = (offset - start) as usize;
-    (skip < chunk.bytes().len()).then(|| (Arc::clone(chunk), skip))
-}
-
 impl Splitter {
     /// For a layer of gzip members, or for one that there is nothing to split in.
     pub(super) fn new(split: Split, gzip: bool) -> Self {
         let state = Shared {
-            chunks: VecDeque::new(),
-            pattern: None,
-            searched: 0,
+            places: Places::default(),
             in_vain: 0,
             readings: VecDeque::new(),
             finder: None,
             searching: false,
             stride: u64::MAX,
             spare: Vec::new(),
-            taken_over: 0,
-            passed: 0,
+            counts: Counts::default(),
             recent: (0, 0),
             paused: 0,
             closed: false,
@@ -199,29 +195,27 @@ impl Splitter {
     pub(super) fn read(&self, offset: u64, chunk: &Arc<Chunk>) {
         let mut state = self.lock();
         if !state.closed {
-            state.chunks.push_back((offset, Arc::clone(chunk)));
+            state.places.add(offset, chunk);
         }
     }
 
     /// The blob was walked up to this offset, a chunk's end.
     pub(super) fn walked(&self, offset: u64) {
         self.walker.fetch_max(offset, Ordering::Relaxed);
-        let mut state = self.lock();
-        while state.chunks.front().is_some_and(|(start, _)| *start < offset) {
-            state.chunks.pop_front();
-        }
+        self.lock().places.drop_before(offset);
     }
 
     /// Ends all reading ahead.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.chunks.clear();
+        state.places.drop_before(u64::MAX);
     }
 
-    /// Reads a piece ahead; false when there is none to be read now.
-    pub(super) fn read_piece(&self) -> bool {
-        let work = match self.take() {
+    /// Reads a piece ahead; false when there is none to be read now. Checkpoints that are claimed save guesses: what is
+    /// read from there counts when the walker comes to that bit with the very window.
+    pub(super) fn read_piece(&self, claims: Option<&GzipZinfo>) -> bool {
+        let work = match self.take(claims) {
             Next::Work(work) => work,
             Next::Search(from) => return self.search_block(from),
             Next::Resolve(origin, mut ahead, history) => {
@@ -241,10 +235,9 @@ impl Splitter {
         true
     }
 
-    /// How often the walker took over what was read ahead.
     #[cfg(test)]
-    pub(super) fn taken_over(&self) -> u64 {
-        self.lock().taken_over
+    pub(super) fn counts(&self) -> Counts {
+        self.lock().counts
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -259,26 +252,23 @@ impl Splitter {
     }
 
     /// What is to be read next: the first place of which there is more, or else a new one.
-    fn take(&self) -> Next {
+    fn take(&self, claims: Option<&GzipZinfo>) -> Next {
         let mut state = self.lock();
-        let Shared { chunks, readings, .. } = &mut *state;
-        for index in 1..readings.len() {
-            let Reading { origin, ref read, done, .. } = readings[index];
-            if done
-                && read.as_ref().is_some_and(|ahead| ahead.is_unresolved())
-                && let Some(before) = &readings[index - 1].read
-                && let Some(history) = before.history_of(origin)
+        let Shared { places, readings, counts, .. } = &mut *state;
+        hand_down(readings);
+        for Reading { origin, read, done, history, .. } in &mut *readings {
+            if *done
+                && let Some(history) = history
+                && let Some(ahead) = read.take_if(|ahead| ahead.is_unresolved())
             {
-                let history = Box::new(*history);
-                if let Some(ahead) = readings[index].read.take() {
-                    return Next::Resolve(origin, ahead, history);
-                }
+                counts.resolved += 1;
+                return Next::Resolve(*origin, ahead, Arc::clone(history));
             }
         }
         for index in 0..readings.len() {
             let Reading { origin, position, done, .. } = readings[index];
             if !done
-                && let Some((chunk, skip)) = chunk(chunks, position)
+                && let Some((chunk, skip)) = places.chunk(position)
                 && let Some(ahead) = readings[index].read.take()
             {
                 let behind = readings.range(index + 1..).map(|reading| reading.origin);
@@ -293,38 +283,54 @@ impl Splitter {
         }
         let dense = self.dense.load(Ordering::Relaxed);
         let gap = if dense { self.split.gap } else { self.split.block_gap };
-        let target = match state.readings.back() {
+        let (least, target) = match state.readings.back() {
             // The walker will go on from its end.
-            Some(reading) if reading.done => reading.position,
+            Some(Reading { position, done: true, .. }) => (*position, *position),
             Some(Reading { origin, position, .. }) => {
-                (*position).max(origin.byte() + state.stride.min(gap))
+                let least = (*position).max(origin.byte() + 1);
+                (least, least.max(origin.byte() + state.stride.min(gap)))
             }
-            None => walker + gap,
+            None => (walker + gap, walker + gap),
         };
-        if !dense {
-            let allowed = self.blocks.load(Ordering::Relaxed);
-            if !allowed || state.searching {
-                return Next::Nothing;
-            }
-            state.searching = true;
-            return Next::Search(target.max(state.searched));
+        if dense {
+            return match state.places.member(target) {
+                Some(start) => {
+                    self.begin(state, Origin::Member(start), None).map_or(Next::Nothing, Next::Work)
+                }
+                None => Next::Nothing,
+            };
         }
-        match state.search(target) {
-            Some(start) => {
-                self.begin(state, Origin::Member(start)).map_or(Next::Nothing, Next::Work)
-            }
-            None => Next::Nothing,
+        if state.searching || !self.blocks.load(Ordering::Relaxed) {
+            return Next::Nothing;
         }
+        if let Some(claims) = claims {
+            let output = self.split.block_output as u64 / 4 * 3;
+            let claimed = state.places.claimed(claims, least, target + 2 * gap, output);
+            if let Some((start, number)) = claimed {
+                state.counts.claimed += 1;
+                let history = Some(claims.window(number));
+                let work = self.begin(state, Origin::Block(start), history);
+                return work.map_or(Next::Nothing, Next::Work);
+            }
+        }
+        state.searching = true;
+        Next::Search(target.max(state.places.searched))
     }
 
     /// Begins to read from a place behind all others.
-    fn begin(&self, mut state: MutexGuard<'_, Shared>, origin: Origin) -> Option<Work> {
+    fn begin(
+        &self,
+        mut state: MutexGuard<'_, Shared>,
+        origin: Origin,
+        history: Option<&[u8; WINDOW_SIZE]>,
+    ) -> Option<Work> {
         let position = origin.byte();
         if state.readings.back().is_some_and(|last| last.origin.byte() >= position) {
             return None;
         }
-        let (chunk, skip) = chunk(&state.chunks, position)?;
-        state.readings.push_back(Reading { origin, read: None, position, done: false });
+        let (chunk, skip) = state.places.chunk(position)?;
+        let reading = Reading { origin, read: None, position, done: false, history: None };
+        state.readings.push_back(reading);
         self.update_next(&state);
         let size = match origin {
             Origin::Member(_) => self.split.output,
@@ -338,53 +344,36 @@ impl Splitter {
         }
         drop(state);
         let mut ahead = spare.unwrap_or_else(|| Box::new(Ahead::new(size)));
-        ahead.restart(origin);
+        ahead.restart(origin, history);
         Some(Work { origin, until: None, ahead, chunk, skip })
     }
 
     /// Looks for a block in the next bytes and makes a place of it; false when they are not there.
     fn search_block(&self, from: u64) -> bool {
         let mut state = self.lock();
-        // Two bytes in front, see [`Finder::find`].
-        let begin = from.max(2) - 2;
-        let length = SEARCH + Finder::MARGIN;
-        let mut chunks = Vec::new();
-        let mut there = 0;
-        while there < length
-            && let Some((chunk, skip)) = chunk(&state.chunks, begin + there as u64)
-        {
-            there += chunk.bytes().len() - skip;
-            chunks.push((chunk, skip));
-        }
-        if there <= Finder::MARGIN {
+        let Some((begin, bytes)) = state.places.to_search(from) else {
             state.searching = false;
             return false;
-        }
+        };
         let mut finder = state.finder.take().unwrap_or_else(|| Box::new(Finder::new()));
         drop(state);
-        let mut bytes = Vec::with_capacity(length);
-        for (chunk, skip) in &chunks {
-            let rest = &chunk.bytes()[*skip..];
-            bytes.extend_from_slice(&rest[..rest.len().min(length - bytes.len())]);
-        }
-        drop(chunks);
         let found = (self.split.find)(&mut finder, &bytes).map(|start| start.moved(begin));
         let mut state = self.lock();
         (state.finder, state.searching) = (Some(finder), false);
         let end = begin + (bytes.len() - Finder::MARGIN) as u64;
         let Some(start) = found.filter(|start| start.byte() >= from) else {
             state.in_vain += (end - begin) as usize;
-            state.searched = end.max(from + 1);
+            state.places.searched = end.max(from + 1);
             if state.in_vain >= MOST_SEARCHED {
                 state.in_vain = 0;
-                state.searched += self.split.block_gap;
+                state.places.searched += self.split.block_gap;
                 self.count(&mut state, false);
             }
             return true;
         };
         state.in_vain = 0;
-        state.searched = start.byte() + 1;
-        let Some(work) = self.begin(state, Origin::Block(start)) else { return false };
+        state.places.searched = start.byte() + 1;
+        let Some(work) = self.begin(state, Origin::Block(start), None) else { return false };
         // The next piece of it is read as any other.
         let claimed = InWork { splitter: self, origin: work.origin };
         claimed.done(work.ahead, false);
@@ -394,10 +383,9 @@ impl Splitter {
     /// Notes whether a guess was right.
     fn count(&self, state: &mut Shared, met: bool) {
         if met {
-            state.taken_over += 1;
+            state.counts.taken_over += 1;
             state.recent.0 += 1;
         } else {
-            state.passed += 1;
             state.recent.1 += 1;
         }
         if state.recent.1 * HITS > state.recent.0 + MISSES * HITS {
@@ -450,51 +438,26 @@ impl Splitter {
     }
 }
 
+/// Gives each place the history in front of it, where what was read ends there and knows its own end. Only the last
+/// 32 KiB are resolved for that, so that all the rest can be at the same time.
+fn hand_down(readings: &mut VecDeque<Reading>) {
+    for index in 1..readings.len() {
+        let Reading { origin, history: None, .. } = readings[index] else { continue };
+        let Reading { read: Some(ahead), done: true, history, .. } = &readings[index - 1] else {
+            continue;
+        };
+        readings[index].history = ahead.history_of(origin, history.as_deref()).map(Arc::from);
+    }
+}
+
 /// What to do next.
 enum Next {
     Work(Work),
     /// Look for a block from this offset on.
     Search(u64),
     /// Make bytes of references to a history that was read ahead, too, so that the walker need not.
-    Resolve(Origin, Box<Ahead>, Box<[u8; WINDOW_SIZE]>),
+    Resolve(Origin, Box<Ahead>, Arc<[u8; WINDOW_SIZE]>),
     Nothing,
-}
-
-impl Shared {
-    /// Where in the chunks the first member seems to begin at or behind `target`.
-    fn search(&mut self, target: u64) -> Option<u64> {
-        let pattern = self.pattern?;
-        let mut from = target.max(self.searched);
-        for (index, (offset, chunk)) in self.chunks.iter().enumerate() {
-            let bytes = chunk.bytes();
-            let end = offset + bytes.len() as u64;
-            if end <= from {
-                continue;
-            }
-            from = from.max(*offset);
-            let rest = &bytes[(from - offset) as usize..];
-            let mut found = pattern.find(rest);
-            if found.is_none() {
-                // A header may lie in two chunks.
-                let edge = rest.len().saturating_sub(HeaderPattern::LENGTH - 1);
-                let behind = self.chunks.get(index + 1).map_or(&[][..], |(_, next)| next.bytes());
-                let behind = &behind[..behind.len().min(HeaderPattern::LENGTH - 1)];
-                found = pattern.find(&[&rest[edge..], behind].concat()).map(|at| edge + at);
-                if found.is_none() {
-                    // Without the next chunk the end is examined again.
-                    from = if behind.is_empty() { from + edge as u64 } else { end };
-                    self.searched = from;
-                    continue;
-                }
-            }
-            if let Some(at) = found {
-                let start = from + at as u64;
-                self.searched = start + 1;
-                return Some(start);
-            }
-        }
-        None
-    }
 }
 
 /// A place of which a piece is in work. If reading it panics, the place is given up, so that the walker does
@@ -559,7 +522,7 @@ impl ReadAhead for Handle {
         let splitter = &*self.splitter;
         if self.pattern != Some(pattern) {
             self.pattern = Some(pattern);
-            splitter.lock().pattern = Some(pattern);
+            splitter.lock().places.pattern = Some(pattern);
         }
         let before = std::mem::replace(&mut self.ends[self.members % DENSE], offset);
         self.members += 1;
@@ -592,6 +555,13 @@ impl ReadAhead for Handle {
         // A member may begin here.
         self.splitter.meet(offset, |_| false);
         self.splitter.drop_block(offset);
+    }
+
+    fn hand_down(&mut self, ahead: &Ahead, history: &[u8; WINDOW_SIZE]) {
+        let mut state = self.splitter.lock();
+        if let Some(Reading { origin, history: known @ None, .. }) = state.readings.front_mut() {
+            *known = ahead.history_of(*origin, Some(history)).map(Arc::from);
+        }
     }
 
     fn give_back(&mut self, ahead: Box<Ahead>, used: bool) {

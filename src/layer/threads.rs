@@ -15,6 +15,7 @@ use super::span::{BlobHasher, SpanStart};
 use super::splitter::{SPLIT, Split, Splitter, WAITING};
 use super::{ScanError, ScanObserver};
 use crate::threads::spawn;
+use crate::ztoc::zinfo::GzipZinfo;
 
 /// How the work is divided.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +51,15 @@ pub(super) fn alone(
     Ok(hasher)
 }
 
-/// Walks on this thread; others read and hash, and read ahead if the walk asks `splitter` for it. When no second thread
-/// can be had, all is done on this one.
+/// Walks on this thread; others read and hash, and read ahead if the walk asks `splitter` for it, from the checkpoints
+/// of a zTOC if there is one. When no second thread can be had, all is done on this one.
 pub(super) fn together(
     source: &mut Source<'_>,
     mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
     observer: &dyn ScanObserver,
     division: Division,
     splitter: &Splitter,
+    claims: Option<&GzipZinfo>,
 ) -> Result<BlobHasher, ScanError> {
     let state = State {
         source: Some(source),
@@ -75,7 +77,8 @@ pub(super) fn together(
         events: 0,
     };
     let (work, supply) = (Condvar::new(), Condvar::new());
-    let crew = Crew { observer, division, splitter, state: Mutex::new(state), work, supply };
+    let state = Mutex::new(state);
+    let crew = Crew { observer, division, splitter, claims, state, work, supply };
     let helped = std::thread::scope(|scope| {
         let helper = spawn(scope, "read", || crew.help(scope)).ok()?;
         // However the walk ends, the scope waits for its threads.
@@ -109,6 +112,7 @@ struct Crew<'a, 'b> {
     observer: &'a dyn ScanObserver,
     division: Division,
     splitter: &'a Splitter,
+    claims: Option<&'a GzipZinfo>,
     state: Mutex<State<'a, 'b>>,
     /// There may be something to do for a helper.
     work: Condvar,
@@ -245,7 +249,7 @@ impl<'a, 'b> Crew<'a, 'b> {
                     });
                 }
                 Task::ReadAhead => {
-                    if self.splitter.read_piece() {
+                    if self.splitter.read_piece(self.claims) {
                         seen = None;
                         if std::mem::take(&mut waited) {
                             // There may be more of it than for one.

@@ -19,6 +19,8 @@ from targets import IMAGE, limit
 
 WAITING = 2
 CHUNKS, CHUNKS_A_PLACE, CHUNK = 8, 8, 256 << 10
+# Seconds for resolving the last 32 KiB of a chunk.
+TAIL = 3e-5
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,11 @@ class Chunk:
     bytes: int
     read: float
     ahead: float
+    resolve: float
     walk: float
     hash: float
+    # Whether it ends where the next one begins (1), and knows its end by itself (2).
+    end: int
 
 
 def costs(file) -> list:
@@ -39,7 +44,7 @@ def costs(file) -> list:
     runs = []
     for _ in range(3):
         done = subprocess.run(argv, cwd=REPO, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        rows = [line.split(",") for line in done.stdout.splitlines() if line.count(",") == 4]
+        rows = [line.split(",") for line in done.stdout.splitlines() if line.count(",") == 6]
         runs.append([[float(field) for field in row] for row in rows if row[0].isdigit()])
     return [Chunk(*map(min, zip(*same))) for same in zip(*runs)]
 
@@ -49,24 +54,37 @@ def simulate(chunks: list, threads: int) -> float:
     count, helpers = len(chunks), threads - 1
     room = (CHUNKS + (WAITING + helpers) * CHUNKS_A_PLACE) * CHUNK
     # When each step of each chunk is done, once it is begun.
-    read, ahead, walk, hashed = [], {}, [], []
+    read, ahead, resolved, walk, hashed = [], {}, {}, [], []
     owner, turn = {}, [0] * threads
+    # Since when the history in front of a chunk is known.
+    known = {}
     free = [(0.0, worker, 0) for worker in range(threads)]
+
+    def hand_down(at, now):
+        """The chunk is inflated, or taken over: does the next one have its history?"""
+        if at + 1 not in known and (chunks[at].end == 2 or chunks[at].end == 1 and at in known):
+            known[at + 1] = now + TAIL
 
     def walker(now):
         at = len(walk)
         if at == count or at >= len(read) or read[at] > now:
             return None
         left = chunks[at].ahead if at else 0.0
+        resolve = chunks[at].resolve
         if at in ahead:
             left = max(0.0, ahead[at] - now)
             if left:
                 # It takes the chunk over, and its helper goes elsewhere.
                 turn[owner[at]] += 1
                 heapq.heappush(free, (now, owner[at], turn[owner[at]]))
+            elif at in resolved:
+                resolve = max(0.0, resolved[at] - now)
         else:
             ahead[at] = now
-        walk.append(now + left + chunks[at].walk)
+            resolve = 0.0
+        known.setdefault(at, now)
+        hand_down(at, now + left)
+        walk.append(now + left + resolve + chunks[at].walk)
         return walk[-1]
 
     def helper(now, worker):
@@ -79,8 +97,16 @@ def simulate(chunks: list, threads: int) -> float:
         if at < len(walk) and walk[at] <= now and (not hashed or hashed[-1] <= now):
             hashed.append(now + chunks[at].hash)
             return hashed[-1]
-        at = next((at for at in range(max(1, len(walk)), len(read)) if at not in ahead), None)
-        waiting = sum(begun >= len(walk) for begun in ahead)
+        here = len(walk)
+        for at in sorted(ahead):
+            if at >= here and ahead[at] <= now:
+                hand_down(at, max(ahead[at], known.get(at, 0.0)))
+        for at in sorted(ahead):
+            if at >= here and ahead[at] <= now and known.get(at, now + 1) <= now and at not in resolved:
+                resolved[at] = now + chunks[at].resolve
+                return resolved[at]
+        at = next((at for at in range(max(1, here), len(read)) if at not in ahead), None)
+        waiting = sum(begun >= here for begun in ahead)
         if at is not None and read[at] <= now and waiting < WAITING + helpers:
             ahead[at], owner[at] = now + chunks[at].ahead, worker
             return ahead[at]

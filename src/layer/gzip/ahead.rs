@@ -2,12 +2,14 @@
 //!
 //! A member's first block has no history, so all of it can be inflated without knowing what stands before. A later
 //! block has one that is not known yet: its output is *wide* at first, bytes and references to that history
-//! ([`crate::layer::inflate`]), until 32 KiB without a reference came; from there on it is bytes. Nothing that is found
-//! here counts until the walker comes to the same place by itself: only then it is a start and not bytes
-//! that look like one.
+//! ([`crate::layer::inflate`]), until 32 KiB without a reference came; from there on it is bytes. With a history that a
+//! zTOC claims, all is bytes. Nothing that is found here counts until the walker comes to the same place by itself, and
+//! with that history: only then it is a start and not bytes that look like one.
 
 use super::member::{Event, Members};
-use crate::layer::inflate::{Resolver, Start, behind_references, reaches_too_far, unknown};
+use crate::layer::inflate::{
+    Resolver, Start, behind_references, reaches_too_far, resolve_window, unknown,
+};
 use crate::layer::window::OutputWindow;
 use crate::ztoc::zinfo::WINDOW_SIZE;
 
@@ -69,6 +71,8 @@ pub(crate) struct Ahead {
     /// Whether they were made bytes, and the checksum of these.
     resolved: bool,
     wide_crc: crc32fast::Hasher,
+    /// Whether a history was given, so that nothing is wide.
+    is_given: bool,
     /// Whether it began inside of a member, and ends with it.
     is_part: bool,
     /// With a block's end as the last thing found, its bits.
@@ -89,6 +93,7 @@ impl Ahead {
             is_wide: false,
             resolved: false,
             wide_crc: crc32fast::Hasher::new(),
+            is_given: false,
             is_part: false,
             edge: None,
             size,
@@ -96,17 +101,24 @@ impl Ahead {
         }
     }
 
-    /// Goes to this place; what was found is forgotten.
-    pub(crate) fn restart(&mut self, place: Origin) {
+    /// Goes to this place, inside of a member with this history if it is given; what was found is forgotten.
+    pub(crate) fn restart(&mut self, place: Origin, history: Option<&[u8; WINDOW_SIZE]>) {
         self.window.restart();
         self.candidates.clear();
-        (self.failed, self.edge, self.wide_len, self.resolved) = (false, None, 0, false);
+        self.wide_crc.reset();
+        (self.failed, self.edge, self.wide_len) = (false, None, 0);
         self.is_part = matches!(place, Origin::Block(_));
-        self.is_wide = self.is_part;
+        self.is_given = self.is_part && history.is_some();
+        self.is_wide = self.is_part && !self.is_given;
+        self.resolved = self.is_given;
         match place {
             Origin::Member(offset) => self.members.restart(offset),
             Origin::Block(start) => {
                 self.members.start(start);
+                if let Some(history) = history {
+                    self.window.put_before(history);
+                    return;
+                }
                 // Half of the room: what is never free of references is not worth more.
                 let size = (self.size / 2).max(1);
                 let wide = self.wide.get_or_insert_with(|| {
@@ -149,7 +161,8 @@ impl Ahead {
     /// Bytes of the blob from `origin` that would fill three quarters of the room, by what was read; at least some.
     pub(crate) fn stride(&self, origin: Origin) -> u64 {
         let read = self.position() - origin.byte();
-        (read * 3 / 4 * self.size as u64 / self.members.total_out.max(1)).max(1)
+        let size = if self.is_wide { self.size / 2 } else { self.size };
+        (read * 3 / 4 * size as u64 / self.members.total_out.max(1)).max(1)
     }
 
     /// Takes the next bytes of the blob. False when there is no more to be done, because as much is kept as may be,
@@ -214,11 +227,22 @@ impl Ahead {
         true
     }
 
-    /// The history of what begins at `origin`, if this ended just there and knows it.
-    pub(crate) fn history_of(&self, origin: Origin) -> Option<&[u8; WINDOW_SIZE]> {
+    /// The history of what begins at `origin`, if this ended just there; it may take the one in front of this.
+    pub(crate) fn history_of(
+        &self,
+        origin: Origin,
+        before: Option<&[u8; WINDOW_SIZE]>,
+    ) -> Option<Box<[u8; WINDOW_SIZE]>> {
         let (Origin::Block(start), Some(bits)) = (origin, self.edge) else { return None };
-        let is_known = self.is_part && (self.resolved || !self.is_wide);
-        (is_known && start.is_at(self.position(), bits)).then(|| self.window.history())
+        if !self.is_part || !start.is_at(self.position(), bits) {
+            return None;
+        }
+        match &self.wide {
+            Some(wide) if self.is_wide && !self.resolved => {
+                before.map(|before| resolve_window(wide.symbols.history(), before))
+            }
+            _ => Some(Box::new(*self.window.history())),
+        }
     }
 
     /// Whether it has output that waits for its history.
@@ -226,12 +250,15 @@ impl Ahead {
         self.is_part && !self.resolved && !self.failed
     }
 
-    /// Puts the history in front and makes bytes of all output.
-    pub(crate) fn resolve(&mut self, history: &[u8; WINDOW_SIZE]) {
+    /// Puts the history in front and makes bytes of all output. False if it was read with another one.
+    pub(crate) fn resolve(&mut self, history: &[u8; WINDOW_SIZE]) -> bool {
+        if self.is_given {
+            return self.window.history_at(0) == history;
+        }
         self.window.put_before(history);
-        let Some(wide) = &mut self.wide else { return };
+        let Some(wide) = &mut self.wide else { return true };
         if !self.is_part || self.resolved && wide.resolver.history() == history {
-            return;
+            return true;
         }
         let symbols = wide.symbols.output();
         let to = self.window.first_mut(symbols.len());
@@ -239,10 +266,15 @@ impl Ahead {
         self.wide_crc.reset();
         self.wide_crc.update(to);
         self.resolved = true;
+        true
     }
 
     /// Whether a distance reaches further back than so many bytes in front of the origin.
     pub(super) fn reaches_too_far(&self, own: usize) -> bool {
+        if self.is_given {
+            // Where its distances reach was not noted.
+            return own < WINDOW_SIZE;
+        }
         let symbols = self.wide.as_ref().filter(|_| self.is_part).map(|wide| wide.symbols.output());
         symbols.is_some_and(|symbols| reaches_too_far(symbols, own))
     }

@@ -26,6 +26,9 @@ pub(crate) trait ReadAhead: std::fmt::Debug + Send {
     /// The walker has passed this offset: what was read from places up to here is of no use.
     fn pass(&mut self, offset: u64);
 
+    /// The walker goes to where this ends, and the history in front of it is this one.
+    fn hand_down(&mut self, ahead: &Ahead, history: &[u8; WINDOW_SIZE]);
+
     /// Takes back what was given, and whether it was of use.
     fn give_back(&mut self, ahead: Box<Ahead>, used: bool);
 }
@@ -51,6 +54,8 @@ pub(crate) struct GzipWalker {
     fed: u64,
     /// Whether there may be output that needs no further input.
     pending: bool,
+    /// Where what was taken over ends with the end of a block, its bits.
+    edge: Option<u8>,
     /// Checkpoints behind what was fed.
     later: VecDeque<Checkpoint>,
     ahead: Option<Box<dyn ReadAhead>>,
@@ -75,6 +80,7 @@ impl GzipWalker {
             header: None,
             fed: 0,
             pending: false,
+            edge: None,
             later: VecDeque::new(),
             ahead: None,
         }
@@ -130,9 +136,16 @@ impl GzipWalker {
             if self.members.total_in < self.fed && self.members.between() {
                 self.arrive(output)?;
             }
+            if self.members.total_in > self.fed {
+                return Ok(());
+            }
+            if let Some(bits) = self.edge.take() {
+                self.arrive_at_block(bits, output)?;
+                continue;
+            }
             let place = self.next_block();
             let here = self.members.total_in;
-            if here > self.fed || here == self.fed && !self.pending {
+            if here == self.fed && !self.pending {
                 return Ok(());
             }
             let unwatched = match &mut self.wanted {
@@ -170,25 +183,22 @@ impl GzipWalker {
     fn arrive(&mut self, output: &mut impl FnMut(&[u8])) -> Result<(), GzipError> {
         let Some(ahead) = &mut self.ahead else { return Ok(()) };
         let pattern = HeaderPattern::of(self.members.last_header());
-        let Some(found) = ahead.arrive(self.members.total_in, pattern) else { return Ok(()) };
-        self.take_over(found, output)?;
-        Ok(())
+        match ahead.arrive(self.members.total_in, pattern) {
+            Some(found) => self.take_over(found, output),
+            None => Ok(()),
+        }
     }
 
-    /// Takes over what was read ahead from this block's end, if anything, and from where that ended.
+    /// Takes over what was read ahead from this block's end, if anything.
     fn arrive_at_block(
         &mut self,
-        mut bits: u8,
+        bits: u8,
         output: &mut impl FnMut(&[u8]),
     ) -> Result<(), GzipError> {
-        loop {
-            let Some(ahead) = &mut self.ahead else { return Ok(()) };
-            let here = self.members.total_in;
-            let Some(found) = ahead.arrive_at_block(here, bits) else { return Ok(()) };
-            match self.take_over(found, output)? {
-                Some(edge) => bits = edge,
-                None => return Ok(()),
-            }
+        let Some(ahead) = &mut self.ahead else { return Ok(()) };
+        match ahead.arrive_at_block(self.members.total_in, bits) {
+            Some(found) => self.take_over(found, output),
+            None => Ok(()),
         }
     }
 
@@ -205,31 +215,38 @@ impl GzipWalker {
         ahead.next_block().max(here)
     }
 
-    /// Takes over what was read ahead from exactly here, unless it is of no use; the bits of a block's end if it
-    /// ends with one.
+    /// Takes over what was read ahead from exactly here, unless it is of no use.
     fn take_over(
         &mut self,
         mut found: Box<Ahead>,
         output: &mut impl FnMut(&[u8]),
-    ) -> Result<Option<u8>, GzipError> {
+    ) -> Result<(), GzipError> {
         let before = self.members.total_out;
         let used = !found.is_bad() && self.go_to_the_end_of(&mut found);
-        let edge = found.edge().filter(|_| used);
         if used {
+            // Another place may begin there; what follows has time until the walker is fed with that.
+            self.edge = found.edge();
             self.pass_on(&found, before, output)?;
         }
         if let Some(ahead) = &mut self.ahead {
             ahead.give_back(found, used);
         }
-        Ok(edge)
+        Ok(())
     }
 
-    /// False, and nothing done, where what was read ahead refers to what is in front of the member.
+    /// False, and nothing done, where what was read ahead refers to what is in front of the member, or was read with
+    /// another history.
     fn go_to_the_end_of(&mut self, ahead: &mut Ahead) -> bool {
         if ahead.reaches_too_far(self.members.history()) {
             return false;
         }
-        ahead.resolve(self.window.history());
+        if let Some(reader) = self.ahead.as_mut().filter(|_| ahead.is_part()) {
+            // Others can go on from its end while this thread makes bytes of it.
+            reader.hand_down(ahead, self.window.history());
+        }
+        if !ahead.resolve(self.window.history()) {
+            return false;
+        }
         if ahead.is_part() {
             let wide = ahead.wide_crc().clone();
             if !self.members.continue_as(&mut ahead.members, &wide) {

@@ -23,4 +23,6 @@ mod tests;
 pub(crate) use find::{Finder, Start};
 pub(crate) use inflater::{Inflater, Stop};
 pub(crate) use output::DataError;
-pub(crate) use symbol::{Resolver, Symbol, behind_references, reaches_too_far, unknown};
+pub(crate) use symbol::{
+    Resolver, Symbol, behind_references, reaches_too_far, resolve_window, unknown,
+};

@@ -73,6 +73,16 @@ pub(crate) fn behind_references(symbols: &[u16]) -> usize {
     0
 }
 
+/// The bytes of a window of symbols with this history in front, without a [`Resolver`].
+pub(crate) fn resolve_window(symbols: &[u16; WINDOW], history: &[u8; WINDOW]) -> Box<[u8; WINDOW]> {
+    let byte = |symbol: &u16| match symbol & REFERENCE {
+        0 => *symbol as u8,
+        _ => history[usize::from(symbol & !REFERENCE)],
+    };
+    let bytes: Vec<u8> = symbols.iter().map(byte).collect();
+    bytes.try_into().expect("a byte for each symbol")
+}
+
 /// Whether any reference points in front of the last `history` bytes.
 pub(crate) fn reaches_too_far(symbols: &[u16], history: usize) -> bool {
     let first = usize::from(REFERENCE) + WINDOW - history.min(WINDOW);
@@ -158,6 +168,9 @@ mod tests {
         let mut bytes = vec![0; symbols.len()];
         Resolver::new().resolve(&symbols, history.first_chunk().expect("a window"), &mut bytes);
         let known: Vec<u8> = (0..=255).chain([3; 100]).collect();
-        assert!(bytes == [history, known].concat());
+        assert!(bytes == [&history[..], &known].concat());
+        let history = history.first_chunk().expect("a window");
+        let last = resolve_window(symbols.last_chunk().expect("more than a window"), history);
+        assert!(bytes.ends_with(&last[..]));
     }
 }

@@ -28,11 +28,43 @@ pub(super) fn compress(
     0
 }
 
-/// Calls a macro for each group of four rounds.
+/// Groups of four rounds of both streams, by their numbers.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! all_rounds {
-    ($four:ident) => {
-        $four!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+macro_rules! rounds {
+    ($a:ident, $b:ident, $v:ident, $w:ident: $($i:literal)*) => {$(
+        let [this, next, third, last] = [$i % 4, ($i + 1) % 4, ($i + 2) % 4, ($i + 3) % 4];
+        if $i >= 4 {
+            $v[this] = schedule([$v[this], $v[next], $v[third], $v[last]]);
+            $w[this] = schedule([$w[this], $w[next], $w[third], $w[last]]);
+        }
+        let k = vector(K[$i]);
+        [$a, $b] = four_rounds([$a, $b], [add($v[this], k), add($w[this], k)]);
+    )*};
+}
+
+/// The loop over the blocks, of what a processor has for it.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! both_streams {
+    ($features:literal) => {
+        #[target_feature(enable = $features)]
+        pub(super) fn compress(
+            one: &mut [u32; 8],
+            first: &[[u8; BLOCK]],
+            other: &mut [u32; 8],
+            second: &[[u8; BLOCK]],
+        ) -> usize {
+            let (mut a, mut b) = (load(one), load(other));
+            for (x, y) in first.iter().zip(second) {
+                let before = [a, b];
+                let mut v = [words(x, 0), words(x, 1), words(x, 2), words(x, 3)];
+                let mut w = [words(y, 0), words(y, 1), words(y, 2), words(y, 3)];
+                rounds!(a, b, v, w: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+                a = [add(a[0], before[0][0]), add(a[1], before[0][1])];
+                b = [add(b[0], before[1][0]), add(b[1], before[1][1])];
+            }
+            (*one, *other) = (store(a), store(b));
+            first.len().min(second.len())
+        }
     };
 }
 
@@ -97,40 +129,27 @@ mod native {
         _mm_sha256msg2_epu32(sum, w[3])
     }
 
-    #[target_feature(enable = "sha,sse4.1,avx")]
-    pub(super) fn compress(
-        one: &mut [u32; 8],
-        first: &[[u8; BLOCK]],
-        other: &mut [u32; 8],
-        second: &[[u8; BLOCK]],
-    ) -> usize {
-        let ([mut a0, mut a1], [mut b0, mut b1]) = (load(one), load(other));
-        for (x, y) in first.iter().zip(second) {
-            let before = (a0, a1, b0, b1);
-            let mut v = [words(x, 0), words(x, 1), words(x, 2), words(x, 3)];
-            let mut w = [words(y, 0), words(y, 1), words(y, 2), words(y, 3)];
-            macro_rules! four {
-                ($($i:literal),*) => {$(
-                    let [this, next, third, last] = [$i % 4, ($i + 1) % 4, ($i + 2) % 4, ($i + 3) % 4];
-                    if $i >= 4 {
-                        v[this] = schedule([v[this], v[next], v[third], v[last]]);
-                        w[this] = schedule([w[this], w[next], w[third], w[last]]);
-                    }
-                    let k = vector(K[$i]);
-                    let (c, d) = (_mm_add_epi32(v[this], k), _mm_add_epi32(w[this], k));
-                    a1 = _mm_sha256rnds2_epu32(a1, a0, c);
-                    b1 = _mm_sha256rnds2_epu32(b1, b0, d);
-                    a0 = _mm_sha256rnds2_epu32(a0, a1, _mm_shuffle_epi32(c, 0x0e));
-                    b0 = _mm_sha256rnds2_epu32(b0, b1, _mm_shuffle_epi32(d, 0x0e));
-                )*};
-            }
-            all_rounds!(four);
-            (a0, a1) = (_mm_add_epi32(a0, before.0), _mm_add_epi32(a1, before.1));
-            (b0, b1) = (_mm_add_epi32(b0, before.2), _mm_add_epi32(b1, before.3));
-        }
-        (*one, *other) = (store([a0, a1]), store([b0, b1]));
-        first.len().min(second.len())
+    #[inline]
+    #[target_feature(enable = "avx")]
+    fn add(a: __m128i, b: __m128i) -> __m128i {
+        _mm_add_epi32(a, b)
     }
+
+    /// Of both streams, with their words and constants, in turns.
+    #[inline]
+    #[target_feature(enable = "sha,sse4.1,avx")]
+    fn four_rounds(
+        [[mut a0, mut a1], [mut b0, mut b1]]: [[__m128i; 2]; 2],
+        [c, d]: [__m128i; 2],
+    ) -> [[__m128i; 2]; 2] {
+        a1 = _mm_sha256rnds2_epu32(a1, a0, c);
+        b1 = _mm_sha256rnds2_epu32(b1, b0, d);
+        a0 = _mm_sha256rnds2_epu32(a0, a1, _mm_shuffle_epi32(c, 0x0e));
+        b0 = _mm_sha256rnds2_epu32(b0, b1, _mm_shuffle_epi32(d, 0x0e));
+        [[a0, a1], [b0, b1]]
+    }
+
+    both_streams!("sha,sse4.1,avx");
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -188,38 +207,25 @@ mod native {
         vsha256su1q_u32(vsha256su0q_u32(w[0], w[1]), w[2], w[3])
     }
 
-    #[target_feature(enable = "neon,sha2")]
-    pub(super) fn compress(
-        one: &mut [u32; 8],
-        first: &[[u8; BLOCK]],
-        other: &mut [u32; 8],
-        second: &[[u8; BLOCK]],
-    ) -> usize {
-        let ([mut a0, mut a1], [mut b0, mut b1]) = (load(one), load(other));
-        for (x, y) in first.iter().zip(second) {
-            let before = (a0, a1, b0, b1);
-            let mut v = [words(x, 0), words(x, 1), words(x, 2), words(x, 3)];
-            let mut w = [words(y, 0), words(y, 1), words(y, 2), words(y, 3)];
-            macro_rules! four {
-                ($($i:literal),*) => {$(
-                    let [this, next, third, last] = [$i % 4, ($i + 1) % 4, ($i + 2) % 4, ($i + 3) % 4];
-                    if $i >= 4 {
-                        v[this] = schedule([v[this], v[next], v[third], v[last]]);
-                        w[this] = schedule([w[this], w[next], w[third], w[last]]);
-                    }
-                    let k = vector(K[$i]);
-                    let (c, d) = (vaddq_u32(v[this], k), vaddq_u32(w[this], k));
-                    (a0, a1) = (vsha256hq_u32(a0, a1, c), vsha256h2q_u32(a1, a0, c));
-                    (b0, b1) = (vsha256hq_u32(b0, b1, d), vsha256h2q_u32(b1, b0, d));
-                )*};
-            }
-            all_rounds!(four);
-            (a0, a1) = (vaddq_u32(a0, before.0), vaddq_u32(a1, before.1));
-            (b0, b1) = (vaddq_u32(b0, before.2), vaddq_u32(b1, before.3));
-        }
-        (*one, *other) = (store([a0, a1]), store([b0, b1]));
-        first.len().min(second.len())
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn add(a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
+        vaddq_u32(a, b)
     }
+
+    /// Of both streams, with their words and constants, in turns.
+    #[inline]
+    #[target_feature(enable = "neon,sha2")]
+    fn four_rounds(
+        [[a0, a1], [b0, b1]]: [[uint32x4_t; 2]; 2],
+        [c, d]: [uint32x4_t; 2],
+    ) -> [[uint32x4_t; 2]; 2] {
+        let a = [vsha256hq_u32(a0, a1, c), vsha256h2q_u32(a1, a0, c)];
+        let b = [vsha256hq_u32(b0, b1, d), vsha256h2q_u32(b1, b0, d)];
+        [a, b]
+    }
+
+    both_streams!("neon,sha2");
 }
 
 /// First 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4), four by four.
