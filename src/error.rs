@@ -524,6 +524,8 @@ pub enum RegistryTrouble {
     NotFound,
     /// It refuses what it was sent.
     Refused,
+    /// It does not let a tag lead elsewhere.
+    Immutable,
     /// It fails, or asks to wait longer than is waited.
     Overloaded,
     /// It answered with something that is wrong: another digest, too much, no protocol.

@@ -82,6 +82,9 @@ fn registry(name: &str, trouble: RegistryTrouble) -> Option<String> {
             format!("docker login {host} (or a credential helper for it); its account needs rights on this repository")
         }
         RegistryTrouble::NotFound => "look at the name and the tag".to_owned(),
+        RegistryTrouble::Immutable => {
+            "the tag leads to another image: tags may be immutable there, or not this account's to move; choose another tag".to_owned()
+        }
         RegistryTrouble::Overloaded => "try again later".to_owned(),
         _ => return None,
     })

@@ -11,7 +11,7 @@ use ureq::http::Method;
 use super::client::Client;
 use super::fetched::Problem;
 use super::reference::Reference;
-use super::repository::{Presence, Repository, begins_at};
+use super::repository::{Presence, Repository};
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::layout::opened::{Elsewhere, Stream};
 use crate::oci::digest::Digest;
@@ -45,6 +45,17 @@ impl RemoteBlobs {
 
     fn repository(&self) -> Repository<'_> {
         Repository::new(&self.client, &self.name, false)
+    }
+
+    /// Asks for blobs ahead. What goes wrong is told when one of them is needed.
+    pub(super) fn ask(&self, blobs: &[Digest]) {
+        let found = self.repository().blob_sizes(blobs);
+        let known = found.into_iter().filter_map(|(digest, presence)| match presence {
+            Presence::Absent => Some((digest, None)),
+            Presence::Sized(size) => Some((digest, Some(size))),
+            Presence::There => None,
+        });
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).extend(known);
     }
 
     /// Why something could not be read, if that happened.
@@ -118,11 +129,10 @@ impl BlobStream {
         request.expected = self.end - at;
         request.headers.push(("range", format!("bytes={at}-{}", self.end - 1)));
         let answer = repository.send(&request)?;
-        self.skip = match answer.status.as_u16() {
-            206 if begins_at(&answer, at) => 0,
-            200 => at,
-            _ => return Err(repository.unexpected(&request, answer)),
+        let Some(from) = repository.beginning(&request, &answer, at)? else {
+            return Err(repository.unexpected(&request, answer));
         };
+        self.skip = at - from;
         Ok(answer.body.into_with_config().limit(u64::MAX).reader())
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use httpdate::parse_http_date;
 use ureq::http::{Method, StatusCode, Uri, header};
 use ureq::{Agent, SendBody};
 
@@ -536,28 +537,15 @@ fn chance() -> u32 {
 
 /// How long a registry asks to wait: for seconds, or until a date by its own clock.
 fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.header("retry-after")?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => http_date(text)?.saturating_sub(http_date(answer.header("date")?)?),
-    };
-    Some(Duration::from_secs(seconds))
+    wait(answer.header("retry-after")?.trim(), answer.header("date"))
 }
 
-/// The seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
-fn http_date(text: &str) -> Option<u64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let words: Vec<&str> = text.strip_suffix(" GMT")?.split([' ', ':']).collect();
-    let [_, day, month, year, hour, minute, second] = words.as_slice() else { return None };
-    let number = |text: &str| text.parse::<u16>().ok().map(u64::from);
-    let month = MONTHS.find(month).filter(|at| at % 3 == 0 && month.len() == 3)? as u64 / 3;
-    let (day, year) = (number(day)?, number(year)?.checked_sub(1970)?);
-    // Years from March on, so that the day of a leap year is the last.
-    let (year, month) =
-        if month < 2 { (year + 1969, month + 10) } else { (year + 1970, month - 2) };
-    let leaps = year / 4 - year / 100 + year / 400;
-    let days = (365 * year + leaps + (153 * month + 2) / 5 + day).checked_sub(719_469)?;
-    Some(((days * 24 + number(hour)?) * 60 + number(minute)?) * 60 + number(second)?)
+fn wait(asked: &str, now: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let (until, now) = (parse_http_date(asked).ok()?, parse_http_date(now?).ok()?);
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -565,25 +553,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_read() {
-        for (text, expected) in [
-            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
-            ("Tue, 29 Feb 2000 23:59:59 GMT", Some(951_868_799)),
-            ("Wed, 01 Mar 2000 00:00:00 GMT", Some(951_868_800)),
-            ("Fri, 27 Nov 2026 17:10:00 GMT", Some(1_795_799_400)),
-            (
-                "Fri, 27 Nov 65535 65535:65535:65535 GMT",
-                http_date("Fri, 27 Nov 65535 65535:65535:65535 GMT"),
-            ),
-            ("Wed, 31 Dec 1969 23:59:59 GMT", None),
-            ("Fri, 00 Jan 1970 00:00:00 GMT", None),
-            ("Fri, 27 nov 2026 17:10:00 GMT", None),
-            ("Fri, 27 Nov 2026 17:10:00", None),
-            ("anb", None),
-            ("", None),
+    fn waits_are_read() {
+        let now = Some("Fri, 27 Nov 2026 17:10:00 GMT");
+        for (asked, now, expected) in [
+            ("0", None, Some(0)),
+            ("120", None, Some(120)),
+            ("18446744073709551615", None, Some(u64::MAX)),
+            ("Fri, 27 Nov 2026 17:10:30 GMT", now, Some(30)),
+            ("Sat, 28 Nov 2026 17:10:00 GMT", now, Some(86_400)),
+            ("Mon, 01 Mar 2027 00:00:00 GMT", Some("Sun, 28 Feb 2027 23:59:59 GMT"), Some(1)),
+            // The older forms (RFC 9110, 5.6.7).
+            ("Friday, 27-Nov-26 17:10:30 GMT", now, Some(30)),
+            ("Fri Nov 27 17:10:30 2026", now, Some(30)),
+            // It is over, or cannot be told.
+            ("Fri, 27 Nov 2026 17:09:00 GMT", now, Some(0)),
+            ("Fri, 27 Nov 2026 17:10:30 GMT", None, None),
+            ("Fri, 27 Nov 2026 17:10:30 GMT", Some("today"), None),
+            ("Fri, 27 Nov 65535 65535:65535:65535 GMT", now, None),
+            ("-1", now, None),
+            ("", now, None),
         ] {
-            assert_eq!(http_date(text), expected, "{text}");
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(wait(asked, now), expected, "{asked}, {now:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Finds the SOCI index of an image in a registry, in the order in which the consumer looks (`push-interop` 1).
 
+use super::reference::Reference;
+use super::repository::Referrers;
 use super::source::RemoteSource;
 use crate::error::Error;
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
@@ -37,17 +39,26 @@ pub(crate) fn find(
         });
     }
     let referrers = source.repository().referrers(manifest)?;
-    for page in &referrers.pages {
-        for descriptor in entries(page, &source.repository().reference().to_string())? {
+    let api = referrers.api;
+    Ok(match first_v1(&referrers, source.repository().reference())? {
+        Some(Descriptor { digest, .. }) => {
+            Found::Referrer { digest, bytes: source.by_digest(&digest)?, api }
+        }
+        None => Found::Nothing { api },
+    })
+}
+
+/// The first V1 index of a list of referrers, which is the one that the consumer takes.
+pub(super) fn first_v1(of: &Referrers, place: &Reference) -> Result<Option<Descriptor>, Error> {
+    for page in &of.pages {
+        for descriptor in entries(page, &place.to_string())? {
             let artifact_type = Object::read(&descriptor.text, "a list of referrers")?;
             if artifact_type.text("artifactType")? == SOCI_INDEX_V1 {
-                let (digest, api) = (descriptor.digest, referrers.api);
-                let bytes = source.by_digest(&digest)?;
-                return Ok(Found::Referrer { digest, bytes, api });
+                return Ok(Some(descriptor));
             }
         }
     }
-    Ok(Found::Nothing { api: referrers.api })
+    Ok(None)
 }
 
 /// The entries of an index document that can be followed.

@@ -1,6 +1,7 @@
 //! An image of a registry as a layout: its documents in a directory of our own, all other blobs where they are. What works on
 //! layouts works on it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -9,19 +10,19 @@ use std::time::Duration;
 use super::blobs::RemoteBlobs;
 use super::client::{Client, RegistryOptions};
 use super::fetched::{Fetched, Problem, index_of};
-use super::find::entries;
+use super::find::first_v1;
 use super::reference::Reference;
 use super::repository::{Repository, fallback_tag};
 use super::source::RemoteSource;
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::layout::Layout;
-use crate::layout::descriptor::{Descriptor, Object};
+use crate::layout::descriptor::Descriptor;
 use crate::layout::source::Source;
 use crate::layout::tree::{self, Content, Node, Tree};
 use crate::layout::workplace::Workplace;
 use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
-use crate::oci::media_type::{OCI_INDEX, SOCI_INDEX_V1};
+use crate::oci::media_type::OCI_INDEX;
 use crate::threads;
 
 /// How often somebody is asked whether to go on.
@@ -101,6 +102,7 @@ impl RemoteImage {
         let marker = work.join("layout").join("oci-layout");
         Layout::write_new(&marker, b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
         Layout::write_new(&layout.index_json(), index_json.as_bytes())?;
+        blobs.ask(&blobs_of(&tree::read_all_from(&layout, index_json)?));
         let layout = layout.with_elsewhere(Arc::clone(&blobs) as _);
         Ok(Self { layout, blobs, _work: work })
     }
@@ -115,6 +117,19 @@ impl RemoteImage {
             Ok(()) => result,
         }
     }
+}
+
+/// What a run over the tree looks for.
+fn blobs_of(tree: &Tree) -> Vec<Digest> {
+    let mut found = BTreeSet::new();
+    for root in &tree.roots {
+        root.visit(&mut |node: &Node| match &node.content {
+            Content::Image(image) => found.extend(image.layers.iter().map(|blob| blob.digest)),
+            Content::Soci(soci) => found.extend(soci.ztocs.iter().map(|blob| blob.digest)),
+            _ => {}
+        });
+    }
+    found.into_iter().collect()
 }
 
 /// Keeps in a layout what is read of a repository.
@@ -147,22 +162,12 @@ impl Keeping<'_> {
         let mut lists = Vec::new();
         let repository = self.source.repository();
         for image in images {
-            let mut found = Vec::new();
-            for page in repository.referrers(&image)?.pages {
-                for entry in entries(&page, &repository.reference().to_string())? {
-                    let object = Object::read(&entry.text, "a list of referrers")?;
-                    if object.text("artifactType")? == SOCI_INDEX_V1 {
-                        self.document(&entry)?;
-                        found.push(entry.text);
-                    }
-                }
-            }
-            // The consumer takes the first.
-            found.truncate(1);
-            if let Some(first) = found.first() {
+            let found = first_v1(&repository.referrers(&image)?, repository.reference())?;
+            if let Some(first) = found {
+                self.document(&first)?;
                 let mut list = String::from("{\"schemaVersion\":2,\"mediaType\":");
                 write_string(&mut list, OCI_INDEX);
-                let bytes = format!("{list},\"manifests\":[{first}]}}").into_bytes();
+                let bytes = format!("{list},\"manifests\":[{}]}}", first.text).into_bytes();
                 let digest = Digest::of(&bytes);
                 self.keep(&digest, &bytes)?;
                 let media_type = OCI_INDEX.to_owned();

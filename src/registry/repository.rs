@@ -12,10 +12,14 @@ use super::url::encode;
 use crate::error::{Error, RegistryTrouble as Trouble};
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
+use crate::oci::json::excerpt;
 use crate::oci::media_type::{DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST};
+use crate::threads::each;
 
 /// Most pages of a list of referrers.
 const MAX_PAGES: usize = 64;
+/// Requests at a time for what is only looked for.
+const ASKED_TOGETHER: usize = 8;
 
 /// A repository, to be read or written.
 pub(crate) struct Repository<'a> {
@@ -180,6 +184,12 @@ impl<'a> Repository<'a> {
         }
     }
 
+    /// [`Self::blob_size`] of blobs, several at a time. One that cannot be asked for is left out.
+    pub(crate) fn blob_sizes(&self, blobs: &[Digest]) -> Vec<(Digest, Presence)> {
+        let ask = |number: usize| Some((blobs[number], self.blob_size(&blobs[number]).ok()?));
+        each(ASKED_TOGETHER, blobs.len(), ask).into_iter().flatten().collect()
+    }
+
     /// A whole blob, held to size and digest; `None` when it is not there.
     ///
     /// # Errors
@@ -206,11 +216,10 @@ impl<'a> Repository<'a> {
                 request.headers.push(("range", format!("bytes={begun}-")));
             }
             let mut answer = self.send(&request)?;
-            match answer.status.as_u16() {
-                200 => bytes.clear(),
-                206 if begins_at(&answer, begun) => {}
-                404 => return Ok(None),
-                _ => return Err(self.unexpected(&request, answer)),
+            match self.beginning(&request, &answer, begun)? {
+                Some(from) => bytes.truncate(usize::try_from(from).unwrap_or(0)),
+                None if answer.status == StatusCode::NOT_FOUND => return Ok(None),
+                None => return Err(self.unexpected(&request, answer)),
             }
             let room = size + 1 - bytes.len() as u64;
             let body = answer.body.with_config().limit(u64::MAX).reader();
@@ -240,6 +249,32 @@ impl<'a> Repository<'a> {
             return Err(request.failed(&self.name, Problem::broken(problem)));
         }
         Ok(Some(bytes))
+    }
+
+    /// Where the bytes begin that were asked for from `offset` on: there, or at the first byte where the registry has no
+    /// ranges; `None` for an answer of another kind.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] for another part.
+    pub(super) fn beginning(
+        &self,
+        request: &Request<'_>,
+        answer: &Answer,
+        offset: u64,
+    ) -> Result<Option<u64>, Error> {
+        match answer.status {
+            StatusCode::OK => return Ok(Some(0)),
+            StatusCode::PARTIAL_CONTENT => {}
+            _ => return Ok(None),
+        }
+        let range = answer.header("content-range");
+        let begin = range.and_then(|text| text.strip_prefix("bytes ")?.split('-').next());
+        if begin.and_then(|text| text.parse().ok()) == Some(offset) {
+            return Ok(Some(offset));
+        }
+        let found = excerpt(range.unwrap_or("no Content-Range"));
+        let problem = format!("expected the bytes from {offset} on, found {found}");
+        Err(request.failed(&self.name, Problem::broken(problem)))
     }
 
     /// What refers to a manifest, as index documents: pages of the referrers API, or the list of the referrers tag schema where
@@ -360,13 +395,6 @@ pub(crate) struct Referrers {
 /// The tag of the list of what refers to a manifest.
 pub(crate) fn fallback_tag(subject: &Digest) -> String {
     format!("sha256-{}", subject.hex())
-}
-
-/// Whether a part of a blob is the one that was asked for.
-pub(super) fn begins_at(answer: &Answer, offset: u64) -> bool {
-    let range = answer.header("content-range").and_then(|text| text.strip_prefix("bytes "));
-    let begin = range.and_then(|text| text.split('-').next()).and_then(|text| text.parse().ok());
-    begin == Some(offset)
 }
 
 /// The URL of `Link: <…>; rel="next"`.

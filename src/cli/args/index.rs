@@ -182,7 +182,7 @@ tag leads to them."
     ///
     /// Makes a second run a matter of milliseconds. What it skips: the layer's digest is not computed
     /// again (a blob that was damaged meanwhile goes unnoticed), the zTOC's first and last span are not
-    /// compared with it, and the zTOC is taken by its structure, without its digest being computed. Layers without a zTOC are read and checked as ever. With --cache-dir,
+    /// compared with it, and the zTOC is taken by its structure, without its digest being computed. Layers without a zTOC are read and checked as ever, except those that a registry's SOCI index with these settings leaves eager. With --cache-dir,
     /// zTOCs from there are taken without reading their layers too; those are always checked against their own digest.
     #[arg(long, help_heading = RUN)]
     pub(crate) trust_blobs: bool,

@@ -13,7 +13,6 @@ use crate::oci::soci_version::IndexVersion;
 use crate::registry::find::{self, Found};
 use crate::registry::{Presence, RemoteSource};
 use crate::soci::find::layer_of;
-use crate::threads::each;
 
 /// What the images of one tag have in common.
 pub(super) struct Checker<'a> {
@@ -73,9 +72,7 @@ impl Checker<'_> {
     /// Asks for blobs several at a time. What goes wrong is told when one of them is looked at.
     fn ask(&mut self, blobs: impl Iterator<Item = Digest>) {
         let new: Vec<Digest> = blobs.filter(|blob| !self.blobs.contains_key(blob)).collect();
-        let repository = self.source.repository();
-        let ask = |number: usize| Some((new[number], repository.blob_size(&new[number]).ok()?));
-        self.blobs.extend(each(ASKED_TOGETHER, new.len(), ask).into_iter().flatten());
+        self.blobs.extend(self.source.repository().blob_sizes(&new));
     }
 
     /// The index that the consumer takes.
@@ -315,8 +312,6 @@ impl Checker<'_> {
     }
 }
 
-/// Requests at a time.
-const ASKED_TOGETHER: usize = 8;
 /// Most findings that are told. An image that is all wrong could have a million.
 const MAX_FINDINGS: usize = 1000;
 

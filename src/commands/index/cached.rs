@@ -80,6 +80,12 @@ impl CacheUse {
         cache_use
     }
 
+    /// The layers that the SOCI indexes of registries leave eager.
+    #[cfg(feature = "registry")]
+    pub(super) fn left_eager(&self) -> super::early::EagerLayers {
+        self.remote.left_eager()
+    }
+
     /// What the cache or a registry has for a layer, without reading the layer: for saying what a run would do.
     pub(super) fn foretell(
         &self,

@@ -13,6 +13,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::layers::LayerKey;
 use super::make::Made;
+#[cfg(feature = "registry")]
+use crate::layer::eager::EagerReason;
+
+/// Layers that stay eager, and why.
+#[cfg(feature = "registry")]
+pub(super) type EagerLayers = BTreeMap<LayerKey, EagerReason>;
 
 /// All scans of an archive; each is taken once.
 #[derive(Debug, Default)]
@@ -26,6 +32,12 @@ impl EarlyScans {
     /// The scans of a layout whose blobs were all checked when they were written.
     pub(crate) fn new(scans: BTreeMap<LayerKey, Made>) -> Self {
         Self { scans: Mutex::new(scans), whole: true }
+    }
+
+    /// Layers of a registry that are known to stay eager.
+    #[cfg(feature = "registry")]
+    pub(super) fn of_eager(layers: EagerLayers) -> Self {
+        Self::new(layers.into_iter().map(|(key, reason)| (key, Made::Eager(reason))).collect())
     }
 
     pub(super) fn blobs_are_whole(&self) -> bool {

@@ -7,12 +7,16 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::early::EagerLayers;
+use super::layers::LayerKey;
 use super::options::Options;
 use super::registry::index_with;
-use super::report::{LayerOutcome, Report};
+use super::report::{LayerOutcome, LayerReport, Report};
 use crate::error::Error;
+use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layout::workplace::Workplace;
 use crate::oci::digest::Digest;
+use crate::oci::media_type::{LayerKind, layer_kind};
 use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
 use crate::registry::{Reference, with_client};
@@ -81,20 +85,32 @@ pub fn index_list(
     options.cache_dir.get_or_insert_with(|| -> PathBuf { work.join("cache") });
     let steps = Steps::new(observer);
     with_client(&options.registry, &|| observer.cancelled(), |client| {
+        let mut eager = EagerLayers::new();
         for (from, to) in images {
             let start = Instant::now();
-            let ended = index_with(client, (from, to.as_ref()), &options, accepts, &steps);
+            let to = to.as_ref();
+            let ended = index_with(client, (from, to), (&options, &eager), accepts, &steps);
             if observer.cancelled() || matches!(ended, Err(Error::Cancelled)) {
                 return Err(Error::Cancelled);
             }
+            eager.extend(ended.iter().flat_map(|report| &report.layers).filter_map(eager_as_such));
             let mut record = record(ended, options.dry_run);
             record.image = from.to_string();
-            record.to = to.as_ref().map(ToString::to_string);
+            record.to = to.map(ToString::to_string);
             record.seconds = start.elapsed().as_secs_f64();
             tell(&record);
         }
         Ok(())
     })
+}
+
+/// A layer that stays eager in every image, for its content. Of the others the cache has the zTOC.
+fn eager_as_such(layer: &LayerReport) -> Option<(LayerKey, EagerReason)> {
+    use EagerCause::{Entry, Mislabelled, TooLarge, Unreadable};
+    let LayerOutcome::Skipped(reason) = &layer.outcome else { return None };
+    let LayerKind::Indexable(compression) = layer_kind(&layer.media_type) else { return None };
+    let content = matches!(reason.cause, Mislabelled | Unreadable | Entry | TooLarge);
+    content.then(|| ((layer.digest, compression), reason.clone()))
 }
 
 /// What is to be said of an image that ended like this.

@@ -1,12 +1,11 @@
 //! Indexes an image of a registry where it is: its documents become a layout ([`RemoteImage`]), whose layers are streams; the
 //! run is that of any layout, and what it made is pushed. No layer is ever on disk, and none is sent to the repository that has it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::cached::CacheUse;
-use super::early::EarlyScans;
+use super::early::{EagerLayers, EarlyScans};
 use super::options::Options;
 use super::report::Report;
 use super::run::{dry_run, run_made, timed};
@@ -31,18 +30,19 @@ pub fn index_registry(
     observer: &dyn Observer,
 ) -> Result<Report, Error> {
     with_client(&options.registry, &|| observer.cancelled(), |client| {
-        index_with(client, (from, to), options, accepts, &Steps::new(observer))
+        let eager = EagerLayers::new();
+        index_with(client, (from, to), (options, &eager), accepts, &Steps::new(observer))
     })
 }
 
-/// [`index_registry`] by a client that may know the registry already.
+/// [`index_registry`] by a client that may know the registry already; `eager` are layers that stay so.
 ///
 /// # Errors
 /// As [`index_registry`].
 pub(crate) fn index_with(
     client: &Arc<Client<'static>>,
     (from, to): (&Reference, Option<&Reference>),
-    options: &Options,
+    (options, eager): (&Options, &EagerLayers),
     accepts: &(dyn Fn(&Report) -> bool + Sync),
     steps: &Steps<'_>,
 ) -> Result<Report, Error> {
@@ -66,7 +66,11 @@ pub(crate) fn index_with(
         }
         let layout = LockedLayout::new(image.layout.clone(), &|| steps.cancelled())?;
         // The registry knows its blobs by their content, as if they had come in just before.
-        let (early, cache) = (EarlyScans::new(BTreeMap::new()), CacheUse::begin(&options));
+        let (mut eager, cache) = (eager.clone(), CacheUse::begin(&options));
+        if options.trust_blobs {
+            eager.extend(cache.left_eager());
+        }
+        let early = EarlyScans::of_eager(eager);
         let made = run_made(&layout, shown, (&early, &cache), &options, steps);
         let mut report = image.ended(made)?;
         if !accepts(&report) {

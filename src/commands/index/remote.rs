@@ -4,13 +4,16 @@
 //! to ([`super::reuse`]), and its bytes have to be those that this program writes. It is not put into the cache, where only
 //! is what a run computed itself. Whatever is wrong with a registry is a warning, and the layer is scanned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::early::EagerLayers;
+use super::layers::key;
 use super::ready::ReadyZtoc;
 use crate::commands::index::options::Options;
 use crate::error::Error;
+use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
-use crate::layout::tree::{self, Content, Node};
+use crate::layout::tree::{self, Content, Image, Node};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, MANIFEST};
@@ -18,6 +21,7 @@ use crate::oci::media_type::{Compression, ZTOC};
 use crate::registry::find::{Found, find};
 use crate::registry::{Client, Reference, RemoteSource, Repository};
 use crate::soci::find::layer_of;
+use crate::soci::{BUILD_TOOL, SPAN_SIZE};
 use crate::ztoc::Ztoc;
 
 /// A zTOC that is much larger than its layer is of no use: bytes beyond the layer's size that are still fetched.
@@ -32,6 +36,8 @@ pub(super) struct RemoteZtocs {
     client: Option<Client<'static>>,
     /// Where the zTOCs of each layer are said to be: the repository, digest and size.
     by_layer: BTreeMap<Digest, Vec<(Reference, Digest, u64)>>,
+    /// Layers that an index made with these settings has no zTOC of.
+    eager: EagerLayers,
 }
 
 impl std::fmt::Debug for RemoteZtocs {
@@ -56,7 +62,7 @@ impl RemoteZtocs {
             }
         };
         for reference in &options.cache_from {
-            if let Err(error) = found.read(&client, reference) {
+            if let Err(error) = found.read(&client, reference, options) {
                 warn(format!("no zTOCs from {reference}: {error}"));
             }
         }
@@ -65,7 +71,12 @@ impl RemoteZtocs {
     }
 
     /// Notes the zTOCs of an image.
-    fn read(&mut self, client: &Client<'_>, reference: &Reference) -> Result<(), Error> {
+    fn read(
+        &mut self,
+        client: &Client<'_>,
+        reference: &Reference,
+        options: &Options,
+    ) -> Result<(), Error> {
         let repository = Repository::new(client, reference, false);
         let source = RemoteSource::new(&repository);
         let fetched = repository.root()?;
@@ -91,16 +102,41 @@ impl RemoteZtocs {
             let text = String::from_utf8_lossy(&bytes);
             let place = format!("a SOCI index of {reference}");
             schema::check(&text, 0, &MANIFEST, None).map_err(Error::mistake(&place))?;
-            let list = Object::read(&text, &place)?.value("layers").unwrap_or("null");
-            let list = AnyDescriptor::read_list(list, &place)?;
+            let index = Object::read(&text, &place)?;
+            let list = AnyDescriptor::read_list(index.value("layers").unwrap_or("null"), &place)?;
             let entries: Vec<Descriptor> = list
                 .into_iter()
                 .filter_map(AnyDescriptor::into_known)
                 .filter(|entry| entry.media_type == ZTOC)
                 .collect();
             self.note(reference, &entries);
+            let tool = index.strings("annotations")?.remove(BUILD_TOOL);
+            let span_size = options.span_size.to_string();
+            let spans = |entry: &Descriptor| entry.annotations.get(SPAN_SIZE) == Some(&span_size);
+            if tool.as_ref() == Some(&options.build_tool_identifier) && entries.iter().all(spans) {
+                self.note_eager(reference, image, &entries);
+            }
         }
         Ok(())
+    }
+
+    /// Notes the layers of an image that were left eager. What had too few bytes for a zTOC has fewer than any that has one.
+    fn note_eager(&mut self, reference: &Reference, image: &Image, entries: &[Descriptor]) {
+        let lazy: BTreeSet<Digest> = entries.iter().filter_map(layer_of).collect();
+        let (lazy, others): (Vec<_>, Vec<_>) =
+            image.layers.iter().partition(|layer| lazy.contains(&layer.digest));
+        let Some(smallest) = lazy.iter().map(|layer| layer.size).min() else { return };
+        for layer in others.into_iter().filter(|layer| layer.size >= smallest) {
+            let text = format!("the SOCI index of {reference} has no zTOC of it");
+            let reason = EagerReason::new(EagerCause::NoZtoc, text);
+            self.eager.extend(key(layer).map(|key| (key, reason)));
+        }
+    }
+
+    /// The layers that some index leaves eager, and none has a zTOC of.
+    pub(super) fn left_eager(&self) -> EagerLayers {
+        let left = self.eager.iter().filter(|((layer, _), _)| !self.by_layer.contains_key(layer));
+        left.map(|(key, reason)| (*key, reason.clone())).collect()
     }
 
     fn note(&mut self, reference: &Reference, entries: &[Descriptor]) {

@@ -129,7 +129,8 @@ fn set_tag(
         if before == Some(expected.as_str()) {
             return Ok(((), Outcome::Cached));
         }
-        repository.put_manifest(tag, &root.media_type, root.text.as_bytes())?;
+        let put = repository.put_manifest(tag, &root.media_type, root.text.as_bytes());
+        put.map_err(|error| if before.is_some() { not_moved(error) } else { error })?;
         let found = repository.manifest_digest(tag)?;
         match found.filter(|found| !found.is_empty() && *found != expected) {
             None => Ok(((), Outcome::Done)),
@@ -143,6 +144,19 @@ fn set_tag(
             }),
         }
     })
+}
+
+/// The error for a tag that leads to something else, of a registry that took everything before.
+fn not_moved(error: Error) -> Error {
+    match error {
+        Error::Registry {
+            name,
+            action,
+            problem,
+            trouble: RegistryTrouble::Refused | RegistryTrouble::Denied,
+        } => Error::Registry { name, action, problem, trouble: RegistryTrouble::Immutable },
+        error => error,
+    }
 }
 
 /// Where it goes, with a tag: the one that was given, or the name's.

@@ -55,15 +55,18 @@ func all(list []string, want string) bool {
 func TestCacheFromReuses(t *testing.T) {
 	for _, fm := range []string{"v2", "v1-nested", "v1-tagged"} {
 		t.Run(fm, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, repo Repo) {
-				scanned, _, want := indexReport(t, "multi-attest", fm)
-				pushedBy(t, own, "multi-attest", fm, repo)
-				from, warnings, got := indexReport(t, "multi-attest", fm, "--cache-from", repo.Ref("v1"))
-				if !all(scanned, "indexed ") || !all(from, "reused registry") || len(warnings) > 0 || got != want {
-					t.Errorf("%q, then %q, %q; same bytes: %v", scanned, from, warnings, got == want)
-				}
-			})
+			onBoth(t, func(t *testing.T, repo Repo) { wantReused(t, repo, fm) })
 		})
+	}
+}
+
+func wantReused(t *testing.T, repo Repo, fm string) {
+	t.Helper()
+	scanned, _, want := indexReport(t, "multi-attest", fm)
+	pushedBy(t, own, "multi-attest", fm, repo)
+	from, warnings, got := indexReport(t, "multi-attest", fm, "--cache-from", repo.Ref("v1"))
+	if !all(scanned, "indexed ") || !all(from, "reused registry") || len(warnings) > 0 || got != want {
+		t.Errorf("%q, then %q, %q; same bytes: %v", scanned, from, warnings, got == want)
 	}
 }
 

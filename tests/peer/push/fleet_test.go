@@ -288,6 +288,63 @@ func TestFleetGoesOn(t *testing.T) {
 	}
 }
 
+// What a restart reads of the layers of images that are done: two spans of each that has a zTOC, all of one that cannot have
+// one, once; with --trust-blobs nothing.
+func TestFleetRestarts(t *testing.T) {
+	inner := inMemory()
+	var mu sync.Mutex
+	reads := map[string][]string{}
+	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			mu.Lock()
+			name := filepath.Base(r.URL.Path)
+			reads[name] = append(reads[name], r.Header.Get("Range"))
+			mu.Unlock()
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	lazy := upload(t, host, "blob", ocispec.MediaTypeImageLayerGzip, smallLayer(t, 1))
+	eager := upload(t, host, "blob", ocispec.MediaTypeImageLayerGzip, append([]byte("no gzip"), smallLayer(t, 2)...))
+	var list []string
+	for number := range 2 {
+		config := upload(t, host, "blob", ocispec.MediaTypeImageConfig,
+			fmt.Appendf(nil, `{"os":"linux","architecture":"amd64","author":"%d","rootfs":{"type":"layers","diff_ids":[]}}`, number))
+		raw, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+			Config: config, Layers: []ocispec.Descriptor{eager, lazy}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		upload(t, host, fmt.Sprintf("manifests/v%d", number), ocispec.MediaTypeImageManifest, raw)
+		list = append(list, fmt.Sprintf("%s/app:v%d %s/app:v%d-soci", host, number, host, number))
+	}
+	for _, c := range []struct {
+		name, result  string
+		args          []string
+		eager, lazy   int
+		layersScanned int
+	}{
+		{"the first time", "done", nil, 1, 2, 1},
+		{"again", "there", nil, 1, 2, 0},
+		{"again, trusting", "there", []string{"--trust-blobs"}, 0, 0, 0},
+		{"with other settings", "done", []string{"--trust-blobs", "--span-size", "65536"}, 1, 1, 1},
+		{"again with these", "there", []string{"--trust-blobs", "--span-size", "65536"}, 0, 0, 0},
+	} {
+		clear(reads)
+		found, code := worker(t, nil, 0, append([]string{"--from-file", listFile(t, list...)}, c.args...)...)
+		scanned := 0
+		for _, one := range found {
+			scanned += one.LayersScanned
+			if one.Result != c.result {
+				t.Errorf("%s: %+v", c.name, one)
+			}
+		}
+		of := func(d ocispec.Descriptor) []string { return reads[d.Digest.String()] }
+		if code != 0 || len(of(eager)) != c.eager || len(of(lazy)) != c.lazy || scanned != c.layersScanned {
+			t.Errorf("%s: %d scans, %q and %q read", c.name, scanned, of(eager), of(lazy))
+		}
+	}
+}
+
 // A registry that wants to be left alone is, by all that a worker does at a time.
 func TestFleetWaitsAsAsked(t *testing.T) {
 	inner := inMemory()

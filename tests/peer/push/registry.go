@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
@@ -98,6 +101,20 @@ http: {addr: "127.0.0.1:0", secret: none}
 		t.Fatalf("%s did not say where it listens", distribution)
 		return nil
 	}
+}
+
+// startDistribution3 serves distribution 3 in this process.
+func startDistribution3(t testing.TB) *Registry {
+	t.Helper()
+	settings := &configuration.Configuration{Storage: configuration.Storage{
+		"inmemory":    nil,
+		"delete":      {"enabled": true},
+		"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
+	}}
+	settings.HTTP.Secret = "none"
+	server := httptest.NewServer(handlers.NewApp(t.Context(), settings))
+	t.Cleanup(server.Close)
+	return &Registry{Host: strings.TrimPrefix(server.URL, "http://")}
 }
 
 // readLog sends the address from the "listening on" line, or "" at an early end, and

@@ -496,8 +496,10 @@ func TestCheckRefusesWrongAnswers(t *testing.T) {
 }
 
 // Blobs that another repository of the registry has are taken over from there.
-func TestPushMounts(t *testing.T) {
-	repo := Repo{startDistribution(t), "first"}
+func TestPushMounts(t *testing.T) { wantMounts(t, Repo{startDistribution(t), "first"}) }
+
+func wantMounts(t *testing.T, repo Repo) {
+	t.Helper()
 	layout := madeLayout(t)
 	program, err := sociLayout()
 	if err != nil {
@@ -515,8 +517,8 @@ func TestPushMounts(t *testing.T) {
 		to   string
 		args []string
 		sent bool
-	}{{"second", []string{"--mount-from", "first"}, false}, {"third", nil, true}, {"third", nil, false}} {
-		args := append([]string{"push", "--progress", "quiet", "-q", "--json", layout, Repo{repo.Registry, step.to}.Ref("v1")}, step.args...)
+	}{{"second", []string{"--mount-from", repo.Name}, false}, {"third", nil, true}, {"third", nil, false}} {
+		args := append([]string{"push", "--progress", "quiet", "-q", "--json", layout, Repo{repo.Registry, repo.Name + "-" + step.to}.Ref("v1")}, step.args...)
 		out, err := run(t, program, args...)
 		if err != nil {
 			t.Fatal(out)

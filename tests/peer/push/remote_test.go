@@ -48,34 +48,37 @@ func TestIndexInRegistryGivesWhatPushGives(t *testing.T) {
 	for _, fx := range []string{"made-two-platforms", "multi-attest", "single", "docker-mediatypes", "uncompressed"} {
 		for _, f := range forms {
 			t.Run(fx+"/"+f.name, func(t *testing.T) {
-				onBoth(t, func(t *testing.T, repo Repo) {
-					before, l := indexed(t, fixture(t, fx), f)
-					plainly(t, fixture(t, fx), before, repo)
-					_, was, err := repo.manifest("plain")
-					if err != nil {
-						t.Fatal(err)
-					}
-					g := l.Groups[0]
-					tag := tagOf(g.Tags[0])
-					out, err := run(t, mustOwn(t), append([]string{"index", "-q", repo.Ref("plain"), "--to", repo.Ref(tag)}, sized(f)...)...)
-					if err != nil || strings.TrimSpace(out) != g.Root.Digest.String() {
-						t.Fatalf("%v: %s, want %s", err, out, g.Root.Digest)
-					}
-					g.Tags = g.Tags[:1]
-					g.Tags[0] = tag
-					if problems := checkPush(t.Context(), repo, l, g, f, Outcome{}, t.TempDir()); len(problems) > 0 {
-						t.Error(problems)
-					}
-					if _, is, err := repo.manifest("plain"); err != nil || is != was && !f.tagged {
-						t.Errorf("the source's tag led to %s and leads to %s, %v", was, is, err)
-					}
-					for _, args := range [][]string{{"verify", "-q", repo.Ref(tag)}, {"check", "-q", "--deep", "--min-layer-size", "0", repo.Ref(tag)}} {
-						if out, err := run(t, mustOwn(t), args...); err != nil {
-							t.Errorf("%q: %v: %s", args, err, out)
-						}
-					}
-				})
+				onBoth(t, func(t *testing.T, repo Repo) { wantWhatPushGives(t, repo, fx, f) })
 			})
+		}
+	}
+}
+
+func wantWhatPushGives(t *testing.T, repo Repo, fx string, f Form) {
+	t.Helper()
+	before, l := indexed(t, fixture(t, fx), f)
+	plainly(t, fixture(t, fx), before, repo)
+	_, was, err := repo.manifest("plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := l.Groups[0]
+	tag := tagOf(g.Tags[0])
+	out, err := run(t, mustOwn(t), append([]string{"index", "-q", repo.Ref("plain"), "--to", repo.Ref(tag)}, sized(f)...)...)
+	if err != nil || strings.TrimSpace(out) != g.Root.Digest.String() {
+		t.Fatalf("%v: %s, want %s", err, out, g.Root.Digest)
+	}
+	g.Tags = g.Tags[:1]
+	g.Tags[0] = tag
+	if problems := checkPush(t.Context(), repo, l, g, f, Outcome{}, t.TempDir()); len(problems) > 0 {
+		t.Error(problems)
+	}
+	if _, is, err := repo.manifest("plain"); err != nil || is != was && !f.tagged {
+		t.Errorf("the source's tag led to %s and leads to %s, %v", was, is, err)
+	}
+	for _, args := range [][]string{{"verify", "-q", repo.Ref(tag)}, {"check", "-q", "--deep", "--min-layer-size", "0", repo.Ref(tag)}} {
+		if out, err := run(t, mustOwn(t), args...); err != nil {
+			t.Errorf("%q: %v: %s", args, err, out)
 		}
 	}
 }
@@ -268,7 +271,7 @@ func TestIndexInRegistryRefusesWrongLayers(t *testing.T) {
 			w.Header().Set("Content-Range", fmt.Sprintf("bytes 7-%d/%d", len(blob)-1, len(blob)))
 			w.WriteHeader(http.StatusPartialContent)
 			_, _ = w.Write(blob[7:])
-		}, "206"},
+		}, "expected the bytes from 0 on, found bytes 7-"},
 		"gone":      {func(f *faulty, w http.ResponseWriter, r *http.Request, blob []byte) { w.WriteHeader(404) }, "404"},
 		"forbidden": {func(f *faulty, w http.ResponseWriter, r *http.Request, blob []byte) { w.WriteHeader(403) }, "403"},
 	} {
