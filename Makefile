@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.work/bin:$(PATH)
 BIN := $(CURDIR)/target/release/soci-layout
 
-.PHONY: help dist hands hands-of owner pictures pictures-check build demo test quick bench check lint features api msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
+.PHONY: help dist dist-again hands hands-of owner pictures pictures-check build demo test quick bench check lint features api msrv unit peer push e2e start growth faults determinism miri advisories fuzz fuzz-smoke hostile setup clean
 
 help:
 	@echo "make demo   install what is missing, build, index a real two-platform image, show the result"
@@ -12,6 +12,7 @@ help:
 	@echo "make quick  format, lints, unit and integration tests: before each commit, needs Rust only"
 	@echo "make bench  measure beside the reference and the machine's limits (BENCH=--quick for minutes)"
 	@echo "make dist   what a release consists of, in dist/: archives, install.sh, SBOM, checksums"
+	@echo "make dist-again  the same once more, from a clone elsewhere, and compares the bytes"
 	@echo "make build  build target/release/soci-layout"
 	@echo "make hands  make dist for this machine, installed on loopback, the action's steps and the recipes run (minutes)"
 	@echo "make hands-of RELEASE=dist  the same with a release that is there"
@@ -35,6 +36,13 @@ help:
 # What a release consists of, for all targets that can be linked here (DIST_TARGETS for some of them).
 dist:
 	.github/packaging/dist.sh $(DIST_TARGETS)
+
+# The same bytes from a clone in another directory: what is committed is built there and compared with what `make dist` left.
+dist-again:
+	rm -rf target/again && git clone --quiet . target/again/elsewhere
+	cd target/again/elsewhere && env -u DIST PATH=$(CURDIR)/.work/dist/bin:$$PATH CARGO_TARGET_DIR=$(CURDIR)/target/again/built \
+	  .github/packaging/dist.sh $(DIST_TARGETS)
+	diff dist/SHA256SUMS target/again/elsewhere/dist/SHA256SUMS
 
 # The release's archive for this machine installed and used in the action's steps, as a user would.
 hands: export DIST := .work/dist-here
