@@ -123,7 +123,7 @@ fn known(error: &Error) -> Option<&'static str> {
             "links are not followed out of a layout; copy the file into blobs/sha256 instead"
         }
         Error::BlobSize { .. } | Error::BlobDigest { .. } | Error::CorruptLayer { .. } => {
-            "the layout is damaged or was not written completely; export the image again"
+            "the image is damaged or was not written completely; export or push it again"
         }
         Error::UnsupportedLayer { .. } => {
             "without --strict such a layer is skipped and the others are indexed"

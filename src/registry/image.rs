@@ -87,7 +87,7 @@ impl RemoteImage {
             );
             return Err(request.failed(reference, Problem::new(Trouble::Broken, problem)));
         }
-        let source = RemoteSource::new(&repository);
+        let source = RemoteSource::strict(&repository);
         source.keep(&fetched);
         let work = Workplace::new(&std::env::temp_dir())?;
         let blobs = RemoteBlobs::new(client, reference);

@@ -14,6 +14,8 @@ use crate::oci::digest::Digest;
 /// The documents of a repository. Each is fetched once.
 pub(crate) struct RemoteSource<'a> {
     repository: &'a Repository<'a>,
+    /// Whether a document that is wrong makes reading impossible.
+    strict: bool,
     kept: Mutex<Kept>,
 }
 
@@ -29,7 +31,12 @@ struct Kept {
 
 impl<'a> RemoteSource<'a> {
     pub(crate) fn new(repository: &'a Repository<'a>) -> Self {
-        Self { repository, kept: Mutex::default() }
+        Self { repository, strict: false, kept: Mutex::default() }
+    }
+
+    /// One of which all documents that are there are needed.
+    pub(crate) fn strict(repository: &'a Repository<'a>) -> Self {
+        Self { strict: true, ..Self::new(repository) }
     }
 
     pub(crate) fn repository(&self) -> &'a Repository<'a> {
@@ -87,7 +94,11 @@ impl<'a> RemoteSource<'a> {
     /// Remembers an error that is not about one document.
     fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         let Err(error) = result else { return result };
-        if matches!(error, Error::Registry { trouble: Trouble::Broken, .. }) {
+        let of_one = matches!(
+            error,
+            Error::Registry { trouble: Trouble::Broken, .. } | Error::BlobSize { .. }
+        );
+        if of_one && !self.strict {
             return Err(error);
         }
         let told = Error::Document { place: self.place(), problem: error.to_string() };
@@ -102,7 +113,7 @@ impl Source for RemoteSource<'_> {
         let Some(bytes) = self.noted(self.by_digest(&digest))? else { return Ok(None) };
         let found = bytes.len() as u64;
         if found != size {
-            return Err(Error::BlobSize { digest, expected: size, found });
+            return self.noted(Err(Error::BlobSize { digest, expected: size, found }));
         }
         Ok(Some(bytes))
     }

@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		defer os.RemoveAll(emptyHome())
-		_ = log.SetLevel("error") // the reference tells every fetch
+		_ = log.SetLevel("fatal") // the reference tells every fetch, distribution every 404
 		if err := ready(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
