@@ -1,5 +1,7 @@
 //! The distinct layers of the selected images, and what their descriptors decide.
 
+#[cfg(feature = "registry")]
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use super::decide::{self, Decision};
@@ -8,6 +10,8 @@ use super::report::{LayerOutcome, LayerReport};
 use super::reuse::Candidates;
 use super::skip;
 use crate::error::Error;
+#[cfg(feature = "registry")]
+use crate::layer::eager::EagerReason;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::select::Selection;
@@ -17,6 +21,10 @@ use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_
 
 /// What makes two layers one: the same bytes, read in the same way.
 pub(crate) type LayerKey = (Digest, Compression);
+
+/// Layers that stay eager, and why.
+#[cfg(feature = "registry")]
+pub(super) type EagerLayers = BTreeMap<LayerKey, EagerReason>;
 
 /// The key of a layer; `None` when it cannot be indexed by its media type.
 pub(super) fn key(layer: &Descriptor) -> Option<LayerKey> {
