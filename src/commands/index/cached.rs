@@ -82,7 +82,7 @@ impl CacheUse {
 
     /// The layers that the SOCI indexes of registries leave eager.
     #[cfg(feature = "registry")]
-    pub(super) fn left_eager(&self) -> super::early::EagerLayers {
+    pub(super) fn left_eager(&self) -> super::layers::EagerLayers {
         self.remote.left_eager()
     }
 

@@ -11,14 +11,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "registry")]
+use super::layers::EagerLayers;
 use super::layers::LayerKey;
 use super::make::Made;
-#[cfg(feature = "registry")]
-use crate::layer::eager::EagerReason;
-
-/// Layers that stay eager, and why.
-#[cfg(feature = "registry")]
-pub(super) type EagerLayers = BTreeMap<LayerKey, EagerReason>;
 
 /// All scans of an archive; each is taken once.
 #[derive(Debug, Default)]

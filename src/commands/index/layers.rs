@@ -18,6 +18,11 @@ use crate::oci::media_type::{Compression, LayerKind, is_nondistributable, layer_
 /// What makes two layers one: the same bytes, read in the same way.
 pub(crate) type LayerKey = (Digest, Compression);
 
+/// Layers that stay eager, and why.
+#[cfg(feature = "registry")]
+pub(super) type EagerLayers =
+    std::collections::BTreeMap<LayerKey, crate::layer::eager::EagerReason>;
+
 /// The key of a layer; `None` when it cannot be indexed by its media type.
 pub(super) fn key(layer: &Descriptor) -> Option<LayerKey> {
     match layer_kind(&layer.media_type) {

@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::early::EagerLayers;
-use super::layers::LayerKey;
+use super::layers::{EagerLayers, LayerKey};
 use super::options::Options;
 use super::registry::index_with;
 use super::report::{LayerOutcome, LayerReport, Report};

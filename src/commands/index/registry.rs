@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cached::CacheUse;
-use super::early::{EagerLayers, EarlyScans};
+use super::early::EarlyScans;
+use super::layers::EagerLayers;
 use super::options::Options;
 use super::report::Report;
 use super::run::{dry_run, run_made, timed};

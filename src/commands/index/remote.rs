@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::early::EagerLayers;
-use super::layers::key;
+use super::layers::{EagerLayers, key};
 use super::ready::ReadyZtoc;
 use crate::commands::index::options::Options;
 use crate::error::Error;
