@@ -277,9 +277,7 @@ impl Splitter {
             }
         }
         let walker = self.walker.load(Ordering::Relaxed);
-        let guesses = WAITING + self.readers.load(Ordering::Relaxed);
-        // What is read from a claim is all bytes, so that there is room for twice as many.
-        let most = if claims.is_some() { 2 * guesses } else { guesses };
+        let most = WAITING + self.readers.load(Ordering::Relaxed);
         if state.closed || state.readings.len() >= most || walker < state.paused {
             return Next::Nothing;
         }
@@ -292,7 +290,7 @@ impl Splitter {
                 let least = (*position).max(origin.byte() + 1);
                 (least, least.max(origin.byte() + state.stride.min(gap)))
             }
-            None => (walker + gap / 4, walker + gap),
+            None => (walker + gap, walker + gap),
         };
         if dense {
             return match state.places.member(target) {
@@ -314,9 +312,6 @@ impl Splitter {
                 let work = self.begin(state, Origin::Block(start), history);
                 return work.map_or(Next::Nothing, Next::Work);
             }
-        }
-        if state.readings.len() >= guesses {
-            return Next::Nothing;
         }
         state.searching = true;
         Next::Search(target.max(state.places.searched))

@@ -117,7 +117,6 @@ impl Ahead {
                 self.members.start(start);
                 if let Some(history) = history {
                     self.window.put_before(history);
-                    self.wide = None;
                     return;
                 }
                 // Half of the room: what is never free of references is not worth more.
