@@ -288,6 +288,75 @@ func TestFleetGoesOn(t *testing.T) {
 	}
 }
 
+// Images a minute by the number of workers, of a registry that takes 20 ms to answer: without a limit, and with one of so many
+// requests a second, behind which it answers 429. A measurement: SOCI_FLEET_THROUGHPUT=1 and -v show it.
+func TestFleetThroughput(t *testing.T) {
+	if os.Getenv("SOCI_FLEET_THROUGHPUT") == "" {
+		t.Skip("a measurement: SOCI_FLEET_THROUGHPUT=1")
+	}
+	const images = 48
+	for _, limit := range []int{0, 100} {
+		for _, workers := range []int{1, 2, 4, 8, 16} {
+			inner := inMemory()
+			var measuring atomic.Bool
+			var mu sync.Mutex
+			var second time.Time
+			asked, refused, now := 0, 0, 0
+			host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if measuring.Load() {
+					mu.Lock()
+					if at := time.Now().Truncate(time.Second); at != second {
+						second, now = at, 0
+					}
+					asked++
+					now++
+					late := limit > 0 && now > limit
+					if late {
+						refused++
+					}
+					mu.Unlock()
+					if late {
+						w.Header().Set("Retry-After", "1")
+						w.WriteHeader(http.StatusTooManyRequests)
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+				inner.ServeHTTP(w, r)
+			}))
+			var lines []string
+			for _, tag := range fleet(t, host, images, images) {
+				lines = append(lines, fmt.Sprintf("%s/app:%s %s/app:%s-soci", host, tag, host, tag))
+			}
+			list := listFile(t, lines...)
+			measuring.Store(true)
+			start := time.Now()
+			var done atomic.Int64
+			var group sync.WaitGroup
+			for number := range workers {
+				group.Go(func() {
+					found, code := worker(t, nil, 0, "--from-file", list, "--shard", fmt.Sprintf("%d/%d", number, workers), "--jobs", "1")
+					for _, one := range found {
+						if one.Result == "done" {
+							done.Add(1)
+						}
+					}
+					if code != 0 {
+						t.Errorf("worker %d: %d", number, code)
+					}
+				})
+			}
+			group.Wait()
+			took := time.Since(start)
+			if done.Load() != images {
+				t.Errorf("%d of %d images", done.Load(), images)
+			}
+			t.Logf("limit %d a second, %d workers: %.0f images a minute, %d requests an image, %d refused",
+				limit, workers, images/took.Minutes(), (asked-refused)/images, refused)
+		}
+	}
+}
+
 // What a restart reads of the layers of images that are done: two spans of each that has a zTOC, all of one that cannot have
 // one, once; with --trust-blobs nothing.
 func TestFleetRestarts(t *testing.T) {
