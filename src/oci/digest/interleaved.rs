@@ -250,7 +250,7 @@ mod tests {
     use crate::oci::digest::Hasher;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 300 }, failure_persistence: None, ..ProptestConfig::default() })]
 
         /// Streams that are fed together and apart, in turns and by any lengths; the second one begins anew now
         /// and then, as spans do.
