@@ -8,6 +8,7 @@ use crate::layer::ScanError;
 use crate::oci::digest::{Digest, ParseDigestError};
 use crate::oci::json::excerpt;
 use crate::oci::json::schema::Mistake;
+use crate::trouble::{ErrorKind, InputTrouble, RegistryTrouble, Taken};
 
 /// What can go wrong in a run.
 ///
@@ -26,14 +27,12 @@ pub enum Error {
         source: io::Error,
     },
     /// The path is no OCI image layout directory.
-    #[error("{} is not an OCI image layout: {problem}", path.display())]
+    #[error("{} is not an OCI image layout: {trouble}", path.display())]
     NotALayout {
         /// The path.
         path: PathBuf,
         /// What it is or lacks.
-        problem: String,
-        /// What to do.
-        hint: String,
+        trouble: InputTrouble,
     },
     /// Blobs are links to files outside of the layout.
     #[error("{}: {links} of its {blobs} blobs {} out of the layout", path.display(),
@@ -328,8 +327,8 @@ pub enum Error {
         offset: Option<u64>,
         /// What is wrong.
         problem: String,
-        /// What to do, where that is known.
-        hint: Option<&'static str>,
+        /// Which kind of trouble it is, where that is known.
+        trouble: Option<InputTrouble>,
     },
     /// A member of an archive that is not taken.
     #[error("{archive}: member {member:?} at byte {offset}: {problem}")]
@@ -342,8 +341,8 @@ pub enum Error {
         offset: u64,
         /// What is wrong.
         problem: String,
-        /// What to do, where that is known.
-        hint: Option<&'static str>,
+        /// Which kind of trouble it is, where that is known.
+        trouble: Option<InputTrouble>,
     },
     /// A place where the result cannot go.
     #[error("{} {problem}", path.display())]
@@ -480,66 +479,4 @@ impl Error {
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
-}
-
-/// Kinds of errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The operating system refused something: a permission, a full disk.
-    System,
-    /// What was given is no layout, or no archive of one.
-    Input,
-    /// A document, blob, layer or zTOC is not what it should be.
-    Damaged,
-    /// A blob that is needed is not there.
-    Missing,
-    /// It may be right, and this program does not work with it.
-    Unsupported,
-    /// The layout does not have what was asked for, or several of it.
-    Selection,
-    /// Settings that make no sense for this layout.
-    Options,
-    /// The result cannot go where it should, or blobs are not this layout's alone.
-    Destination,
-    /// Another process works on the layout.
-    Busy,
-    /// A registry cannot be reached, refuses, or answers with what it should not.
-    Registry,
-    /// The run was told to end.
-    Cancelled,
-}
-
-/// Kinds of trouble with a registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegistryTrouble {
-    /// Nobody answers: wrong name, no connection, too slow.
-    Unreachable,
-    /// Its certificate is not trusted.
-    Certificate,
-    /// It wants other credentials, or its answers would have to be read without encryption.
-    Denied,
-    /// It has no such thing.
-    NotFound,
-    /// It refuses what it was sent.
-    Refused,
-    /// It does not let a tag lead elsewhere.
-    Immutable,
-    /// It fails, or asks to wait longer than is waited.
-    Overloaded,
-    /// It answered with something that is wrong: another digest, too much, no protocol.
-    Broken,
-}
-
-/// What stands where a result should go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Taken {
-    /// Something that may be replaced by who says so.
-    Replaceable,
-    /// A directory that is no layout: it is not replaced.
-    NotALayout,
-    /// A layout with files of others in it: it is not replaced.
-    Shared,
 }

@@ -115,6 +115,7 @@ mod progress;
 pub mod registry;
 mod soci;
 mod threads;
+mod trouble;
 mod unfinished;
 pub mod ztoc;
 
@@ -135,7 +136,7 @@ pub use commands::remove::{
 #[cfg(feature = "registry")]
 pub use commands::{check, push};
 pub use commands::{diff, doctor, files, gc, inspect, plan, startup, verify};
-pub use error::{Error, ErrorKind, RegistryTrouble, Taken};
+pub use error::Error;
 pub use layout::select::ImageFilter;
 pub use oci::digest::{Digest, ParseDigestError};
 pub use oci::platform::{ParsePlatformError, Platform};
@@ -147,4 +148,5 @@ pub use oci::media_type;
 pub use progress::event;
 pub use soci::index::{self as soci_index, DEFAULT_BUILD_TOOL_IDENTIFIER};
 pub use soci::manifest::LayerTypes;
+pub use trouble::{ErrorKind, InputTrouble, RegistryTrouble, Taken};
 pub use unfinished::abandon;

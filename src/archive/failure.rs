@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::trouble::InputTrouble;
 
 /// A member, for errors.
 #[derive(Clone, Debug)]
@@ -18,16 +19,16 @@ impl At {
         Failure { offset: self.offset, error: Box::new(error) }
     }
 
-    pub(super) fn refuse(&self, problem: String, hint: Option<&'static str>) -> Failure {
+    pub(super) fn refuse(&self, problem: String, trouble: Option<InputTrouble>) -> Failure {
         let (archive, member) = (self.archive.to_string(), self.member.clone());
         let offset = self.offset;
-        let error = Error::Member { archive, member, offset, problem, hint };
+        let error = Error::Member { archive, member, offset, problem, trouble };
         Failure { offset, error: Box::new(error) }
     }
 
     pub(super) fn corrupt(&self, found: &str) -> Failure {
-        let hint = "the archive is damaged or was not written completely; export the image again";
-        self.refuse(format!("it is corrupt: its content has the digest {found}"), Some(hint))
+        let problem = format!("it is corrupt: its content has the digest {found}");
+        self.refuse(problem, Some(InputTrouble::Corrupt))
     }
 }
 

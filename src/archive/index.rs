@@ -135,12 +135,10 @@ fn take_in(
             let walk = Walk { archive, layout, side: &side, scope, disk, position, seen };
             match decoded {
                 Ok(Ok(tar)) => walk.run(tar).await,
-                Ok(Err((problem, hint))) => Err(Failure::at_once(Error::NotALayout {
-                    path: shown.to_owned(),
-                    problem: problem.to_owned(),
-                    hint: hint.to_owned(),
-                })
-                .into()),
+                Ok(Err(trouble)) => {
+                    let error = Error::NotALayout { path: shown.to_owned(), trouble };
+                    Err(Failure::at_once(error).into())
+                }
                 Err(error) => Err(walk.stopped(error)),
             }
         });

@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::trouble::InputTrouble;
 
 /// Bytes that a pipe is asked to hold; what every user may have.
 #[cfg(target_os = "linux")]
@@ -55,12 +56,8 @@ impl Input {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let metadata = file.metadata().map_err(Error::io("read", path))?;
         if metadata.is_dir() {
-            return Err(Error::NotALayout {
-                path: path.to_owned(),
-                problem: "it is a directory, not an archive".to_owned(),
-                hint: "a directory is indexed in place and needs no other place for the result"
-                    .to_owned(),
-            });
+            let trouble = InputTrouble::Directory;
+            return Err(Error::NotALayout { path: path.to_owned(), trouble });
         }
         let size = metadata.is_file().then_some(metadata.len());
         Ok(Self { name: path.display().to_string(), source: Box::new(file), size })

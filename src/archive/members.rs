@@ -16,12 +16,13 @@ use super::bounded::{Bounded, Position};
 use super::disk::{Begin, Piece, Work};
 use super::failure::{At, Failure};
 use super::feed::Stop;
-use super::policy::{self, BlobName, DOCKER_ARCHIVE, Document, Header, Member};
+use super::policy::{self, BlobName, Document, Header, Member};
 use super::side::{self, Passing, Side};
 use crate::error::Error;
 use crate::layer::CHUNK;
 use crate::layout::Layout;
 use crate::limits::{MAX_DESCRIPTORS, MAX_INDEX_JSON_SIZE, MAX_OCI_LAYOUT_SIZE};
+use crate::trouble::InputTrouble;
 
 /// Mode of a blob, as `BuildKit` leaves it.
 const BLOB_MODE: u32 = 0o444;
@@ -107,7 +108,7 @@ impl Walk<'_, '_> {
             pax: pax.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect(),
         };
         let size = header.size;
-        let member = policy::classify(&header).map_err(|no| at.refuse(no.problem, no.hint))?;
+        let member = policy::classify(&header).map_err(|no| at.refuse(no.problem, no.trouble))?;
         self.position.expect_content();
         match member {
             Member::Directory => Ok(()),
@@ -209,20 +210,23 @@ impl Walk<'_, '_> {
         if !lacks(Document::IndexJson) && !lacks(Document::OciLayout) {
             return Ok(());
         }
-        let (problem, hint) = if lacks(Document::IndexJson) && !lacks(Document::ManifestJson) {
+        let (problem, trouble) = if !lacks(Document::IndexJson) {
             (
-                "it is a docker-archive (manifest.json, no index.json), not an OCI layout",
-                DOCKER_ARCHIVE,
+                "it has no oci-layout file: it is not an archive of an OCI layout",
+                InputTrouble::OtherFiles,
+            )
+        } else if lacks(Document::ManifestJson) {
+            (
+                "it has no index.json: it is not an archive of an OCI layout",
+                InputTrouble::OtherFiles,
             )
         } else {
-            let problem = if lacks(Document::IndexJson) {
-                "it has no index.json: it is not an archive of an OCI layout"
-            } else {
-                "it has no oci-layout file: it is not an archive of an OCI layout"
-            };
-            (problem, "export one: docker buildx build -o type=oci,dest=image.tar .")
+            (
+                "it is a docker-archive (manifest.json, no index.json), not an OCI layout",
+                InputTrouble::DockerArchive,
+            )
         };
-        Err(self.broken_at(u64::MAX, problem.to_owned(), Some(hint)))
+        Err(self.broken_at(u64::MAX, problem.to_owned(), Some(trouble)))
     }
 
     fn blob_path(&self, name: BlobName) -> Result<PathBuf, Error> {
@@ -261,10 +265,10 @@ impl Walk<'_, '_> {
         self.broken_at(self.position.bytes(), problem.to_owned(), None)
     }
 
-    fn broken_at(&self, offset: u64, problem: String, hint: Option<&'static str>) -> Ended {
+    fn broken_at(&self, offset: u64, problem: String, trouble: Option<InputTrouble>) -> Ended {
         let archive = self.archive.to_string();
         let known = (offset < u64::MAX).then_some(offset);
-        self.failure(offset, Error::Archive { archive, offset: known, problem, hint })
+        self.failure(offset, Error::Archive { archive, offset: known, problem, trouble })
     }
 
     #[expect(clippy::unused_self, reason = "reads as the others do")]

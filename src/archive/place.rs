@@ -9,11 +9,12 @@ use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::strangers::{self, Directory};
-use crate::error::{Error, Taken};
+use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
 use crate::layout::sync::sync_path;
 use crate::layout::workplace::{OLD, Workplace};
+use crate::trouble::Taken;
 use crate::unfinished;
 
 /// What the result is.

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use crate::oci::digest::Digest;
+use crate::trouble::InputTrouble;
 
 /// Largest size in bytes that the 11 octal digits of a tar header hold.
 const MAX_OCTAL_SIZE: u64 = (1 << 33) - 1;
@@ -88,18 +89,8 @@ impl BlobName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) problem: String,
-    pub(super) hint: Option<&'static str>,
+    pub(super) trouble: Option<InputTrouble>,
 }
-
-/// How a docker-archive becomes a layout.
-pub(super) const DOCKER_ARCHIVE: &str = "convert it (skopeo copy docker-archive:ARCHIVE oci-archive:NEW.tar:TAG), or save it \
-     with Docker 25 or newer";
-/// The same for skopeo's `dir:`.
-const DIR_TRANSPORT: &str = "unpack and convert it: mkdir DIR && tar -xf ARCHIVE -C DIR && skopeo copy --all dir:DIR oci:NEW:TAG";
-const NO_LINKS: &str =
-    "store the files themselves: tar --dereference --hard-dereference -C DIR -cf ARCHIVE .";
-const ONE_LAYOUT: &str =
-    "make it of the layout itself: tar -C DIR -cf ARCHIVE . (buildx: type=oci,dest=ARCHIVE)";
 
 /// Decides about one member.
 pub(super) fn classify(header: &Header<'_>) -> Result<Member, Refusal> {
@@ -108,13 +99,13 @@ pub(super) fn classify(header: &Header<'_>) -> Result<Member, Refusal> {
     if is_dir_transport(name, header.kind) {
         return Err(refuse(
             "it belongs to an image in the form of skopeo's dir:, which is no OCI layout",
-            DIR_TRANSPORT,
+            InputTrouble::DirTransport,
         ));
     }
     if is_docker_archive(name) {
         return Err(refuse(
             "it belongs to a docker-archive, which is no OCI layout",
-            DOCKER_ARCHIVE,
+            InputTrouble::DockerArchive,
         ));
     }
     let (name, has_slash) = name.strip_suffix('/').map_or((name, false), |name| (name, true));
@@ -141,9 +132,10 @@ pub(super) fn classify(header: &Header<'_>) -> Result<Member, Refusal> {
         ["blobs", _, _] => {
             Err(plain("its digest algorithm is not known here (only sha256 and sha512 are)"))
         }
-        [_, .., "oci-layout" | "index.json"] | [_, "blobs", ..] => {
-            Err(refuse("the layout lies in a directory of the archive, not at its top", ONE_LAYOUT))
-        }
+        [_, .., "oci-layout" | "index.json"] | [_, "blobs", ..] => Err(refuse(
+            "the layout lies in a directory of the archive, not at its top",
+            InputTrouble::NotAtTop,
+        )),
         _ => Err(foreign()),
     }
 }
@@ -193,8 +185,8 @@ fn check_kind(kind: u8, has_slash: bool) -> Result<(), Refusal> {
         }
     };
     let problem = format!("it is {found}; only files and directories are taken");
-    let hint = matches!(kind, b'1' | b'2').then_some(NO_LINKS);
-    Err(Refusal { problem, hint })
+    let trouble = matches!(kind, b'1' | b'2').then_some(InputTrouble::Links);
+    Err(Refusal { problem, trouble })
 }
 
 fn directory(name: &str, size: u64) -> Result<Member, Refusal> {
@@ -271,16 +263,16 @@ fn foreign() -> Refusal {
     refuse(
         "it does not belong to an OCI layout (oci-layout, index.json, blobs/, and Docker's manifest.json \
          and repositories)",
-        ONE_LAYOUT,
+        InputTrouble::NotAtTop,
     )
 }
 
 fn plain(problem: &str) -> Refusal {
-    Refusal { problem: problem.to_owned(), hint: None }
+    Refusal { problem: problem.to_owned(), trouble: None }
 }
 
-fn refuse(problem: &str, hint: &'static str) -> Refusal {
-    Refusal { problem: problem.to_owned(), hint: Some(hint) }
+fn refuse(problem: &str, trouble: InputTrouble) -> Refusal {
+    Refusal { problem: problem.to_owned(), trouble: Some(trouble) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use soci_layout::{Error, ParseDigestError, RegistryTrouble, Taken};
+use soci_layout::{Error, InputTrouble, ParseDigestError, RegistryTrouble, Taken};
 
 /// The hint for an error of a command, which `writes` into the layout or only reads it.
 pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {
@@ -11,8 +11,10 @@ pub(crate) fn hint(error: &Error, writes: bool) -> Option<String> {
         Error::Io { action, source, .. } => {
             return system(action, source.kind(), writes).map(str::to_owned);
         }
-        Error::NotALayout { path, hint, .. } => meant(path).unwrap_or_else(|| hint.clone()),
-        Error::Archive { hint, .. } | Error::Member { hint, .. } => return hint.map(str::to_owned),
+        Error::NotALayout { path, trouble } => meant(path).or_else(|| instead(*trouble, false))?,
+        Error::Archive { trouble, .. } | Error::Member { trouble, .. } => {
+            return instead((*trouble)?, true);
+        }
         Error::Output { taken, .. } => taken.map(replacing)?.to_owned(),
         Error::Registry { name, trouble, .. } => return registry(name, *trouble),
         error => known(error)?.to_owned(),
@@ -42,6 +44,64 @@ fn meant(path: &Path) -> Option<String> {
         "index, verify and check take an image in a registry by its whole name, HOST/REPO:TAG; other commands want a layout"
             .to_owned()
     })
+}
+
+/// What can be done with something else than a layout, which is (in) an `archive` or a directory.
+fn instead(trouble: InputTrouble, archive: bool) -> Option<String> {
+    Some(match trouble {
+        InputTrouble::Compressed(program) => {
+            return Some(format!("{program} -dc ARCHIVE | soci-layout index -"));
+        }
+        InputTrouble::Absent => "export one: docker buildx build -o type=oci,tar=false,dest=DIR .",
+        InputTrouble::TarArchive => {
+            "soci-layout index ARCHIVE makes an indexed directory of it; or unpack it \
+             (mkdir DIR && tar -xf ARCHIVE -C DIR), or export with tar=false"
+        }
+        InputTrouble::GzipFile => {
+            "if it is an archive of a layout, soci-layout index ARCHIVE makes an indexed directory of it; or \
+             unpack it (mkdir DIR && tar -xzf ARCHIVE -C DIR)"
+        }
+        InputTrouble::Directory => {
+            "a directory is indexed in place and needs no other place for the result"
+        }
+        InputTrouble::EmptyDirectory => "was the export written somewhere else?",
+        InputTrouble::EmptyFile => "did the command that should write it fail?",
+        InputTrouble::DirTransport if archive => {
+            "unpack and convert it: mkdir DIR && tar -xf ARCHIVE -C DIR && skopeo copy --all dir:DIR oci:NEW:TAG"
+        }
+        InputTrouble::DirTransport => "convert it: skopeo copy --all dir:DIR oci:NEW:TAG",
+        InputTrouble::DockerArchive if archive => {
+            "convert it (skopeo copy docker-archive:ARCHIVE oci-archive:NEW.tar:TAG), or save it with Docker 25 or newer"
+        }
+        InputTrouble::DockerArchive => {
+            "pack and convert it (tar -C DIR -cf ARCHIVE . && skopeo copy docker-archive:ARCHIVE oci:NEW:TAG), \
+             or save with Docker 25 or newer"
+        }
+        InputTrouble::NoMarker => {
+            "if it is complete otherwise, add the file: {\"imageLayoutVersion\":\"1.0.0\"}"
+        }
+        InputTrouble::NoIndex => "the export or copy that made it was interrupted; make it again",
+        InputTrouble::OtherFiles if archive => {
+            "export one: docker buildx build -o type=oci,dest=image.tar ."
+        }
+        InputTrouble::File | InputTrouble::OtherFiles => {
+            "give the directory that holds oci-layout and index.json"
+        }
+        InputTrouble::ZipArchive | InputTrouble::OtherFormat => {
+            "export one (docker buildx build -o type=oci,dest=image.tar .) and give that"
+        }
+        InputTrouble::NotAtTop => {
+            "make it of the layout itself: tar -C DIR -cf ARCHIVE . (buildx: type=oci,dest=ARCHIVE)"
+        }
+        InputTrouble::Links => {
+            "store the files themselves: tar --dereference --hard-dereference -C DIR -cf ARCHIVE ."
+        }
+        InputTrouble::Corrupt => {
+            "the archive is damaged or was not written completely; export the image again"
+        }
+        _ => return None,
+    }
+    .to_owned())
 }
 
 /// What the operating system refused. Only who writes needs a layout that can be written.
@@ -198,8 +258,7 @@ mod tests {
             ("./no.thing/a", "export one"),
             ("src", "export one"),
         ] {
-            let (problem, export) = (String::new(), "export one".to_owned());
-            let error = Error::NotALayout { path: path.into(), problem, hint: export };
+            let error = Error::NotALayout { path: path.into(), trouble: InputTrouble::Absent };
             let found = hint(&error, true).expect("a hint");
             assert!(found.contains(part), "{path}: {found}");
         }

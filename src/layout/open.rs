@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE, MAX_OCI_LAYOUT_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, LAYOUT};
+use crate::trouble::InputTrouble;
 
 impl Layout {
     /// Opens the layout directory at `path`.
@@ -21,20 +22,16 @@ impl Layout {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(not_a_directory(path)),
+            Ok(_) => return Err(not_a_layout(path, not_a_directory(path))),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(not_a_layout(
-                    path,
-                    "there is no such directory",
-                    "export one: docker buildx build -o type=oci,tar=false,dest=DIR .",
-                ));
+                return Err(not_a_layout(path, InputTrouble::Absent));
             }
             Err(error) => return Err(Error::io("open", path)(error)),
         }
         let layout = Self { root: path.to_owned(), elsewhere: None };
         let marker = path.join("oci-layout");
         let Some(text) = read_small(&marker, MAX_OCI_LAYOUT_SIZE)? else {
-            return Err(without_marker(path));
+            return Err(not_a_layout(path, without_marker(path)));
         };
         let place = marker.display().to_string();
         let text = self::text(&text, &place)?;
@@ -45,11 +42,7 @@ impl Layout {
             return Err(Error::LayoutVersion { path: marker, found });
         }
         if !layout.index_json().exists() {
-            return Err(not_a_layout(
-                path,
-                "it has no index.json",
-                "the export or copy that made it was interrupted; make it again",
-            ));
+            return Err(not_a_layout(path, InputTrouble::NoIndex));
         }
         layout.refuse_linked_blobs()?;
         Ok(layout)
@@ -144,11 +137,11 @@ fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
-fn not_a_layout(path: &Path, problem: &str, hint: &str) -> Error {
-    Error::NotALayout { path: path.to_owned(), problem: problem.to_owned(), hint: hint.to_owned() }
+fn not_a_layout(path: &Path, trouble: InputTrouble) -> Error {
+    Error::NotALayout { path: path.to_owned(), trouble }
 }
 
-fn not_a_directory(path: &Path) -> Error {
+fn not_a_directory(path: &Path) -> InputTrouble {
     let mut head = [0; 512];
     // Something else than a file is not opened: a fifo would make the run wait.
     let read = match fs::metadata(path) {
@@ -157,50 +150,26 @@ fn not_a_directory(path: &Path) -> Error {
         }
         _ => 0,
     };
-    let (problem, hint) = match &head[..read] {
-        head if head.get(257..262) == Some(b"ustar") => (
-            "it is a tar archive, not a directory",
-            "soci-layout index ARCHIVE makes an indexed directory of it; or unpack it \
-             (mkdir DIR && tar -xf ARCHIVE -C DIR), or export with tar=false",
-        ),
-        [0x1f, 0x8b, ..] => (
-            "it is a gzip file, not a directory",
-            "if it is an archive of a layout, soci-layout index ARCHIVE makes an indexed directory of it; or \
-             unpack it (mkdir DIR && tar -xzf ARCHIVE -C DIR)",
-        ),
-        _ => (
-            "it is a file, not a directory",
-            "give the directory that holds oci-layout and index.json",
-        ),
-    };
-    not_a_layout(path, problem, hint)
+    match &head[..read] {
+        head if head.get(257..262) == Some(b"ustar") => InputTrouble::TarArchive,
+        [0x1f, 0x8b, ..] => InputTrouble::GzipFile,
+        _ => InputTrouble::File,
+    }
 }
 
-fn without_marker(path: &Path) -> Error {
+fn without_marker(path: &Path) -> InputTrouble {
     let has = |name: &str| path.join(name).exists();
-    let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    let (problem, hint) = if empty {
-        ("the directory is empty", "was the export written somewhere else?")
+    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
+        InputTrouble::EmptyDirectory
     } else if !has("index.json") && is_dir_transport(path) {
-        (
-            "it is an image in the form of skopeo's dir: (podman's docker-dir and oci-dir)",
-            "convert it: skopeo copy --all dir:DIR oci:NEW:TAG",
-        )
+        InputTrouble::DirTransport
     } else if has("manifest.json") && !has("index.json") {
-        (
-            "it looks like an unpacked docker-archive (manifest.json, no index.json)",
-            "pack and convert it (tar -C DIR -cf ARCHIVE . && skopeo copy docker-archive:ARCHIVE oci:NEW:TAG), \
-             or save with Docker 25 or newer",
-        )
+        InputTrouble::DockerArchive
     } else if has("index.json") && has("blobs") {
-        (
-            "it has index.json and blobs but no oci-layout file",
-            "if it is complete otherwise, add the file: {\"imageLayoutVersion\":\"1.0.0\"}",
-        )
+        InputTrouble::NoMarker
     } else {
-        ("it has no oci-layout file", "give the directory that holds oci-layout and index.json")
-    };
-    not_a_layout(path, problem, hint)
+        InputTrouble::OtherFiles
+    }
 }
 
 /// One image's manifest as `manifest.json`, with its blobs beside it; a docker-archive has a list of images there.

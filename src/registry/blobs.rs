@@ -12,9 +12,10 @@ use super::client::Client;
 use super::fetched::Problem;
 use super::reference::Reference;
 use super::repository::{Presence, Repository};
-use crate::error::{Error, RegistryTrouble as Trouble};
+use crate::error::Error;
 use crate::layout::opened::{Elsewhere, Stream};
 use crate::oci::digest::Digest;
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// Connections in a row that may bring little or nothing.
 const ATTEMPTS: u32 = 5;

@@ -23,8 +23,9 @@ use super::reference::{Reference, is_loopback};
 use super::request::{Answer, Payload, Request, read_all};
 use super::tls;
 use super::url::{Origin, encode, resolve};
-use crate::error::{Error, RegistryTrouble as Trouble};
+use crate::error::Error;
 use crate::oci::json::excerpt;
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// How registries are reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use crate::error::RegistryTrouble as Trouble;
 use crate::layout::tree::REF_NAME;
 use crate::oci::digest::Digest;
 use crate::oci::json::{excerpt, write_string};
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// A manifest or index as it came.
 #[derive(Clone, Debug)]

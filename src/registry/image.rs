@@ -14,7 +14,7 @@ use super::find::first_v1;
 use super::reference::Reference;
 use super::repository::{Repository, fallback_tag};
 use super::source::RemoteSource;
-use crate::error::{Error, RegistryTrouble as Trouble};
+use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::source::Source;
@@ -24,6 +24,7 @@ use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
 use crate::oci::media_type::OCI_INDEX;
 use crate::threads;
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// How often somebody is asked whether to go on.
 const ASKED_EVERY: Duration = Duration::from_millis(50);

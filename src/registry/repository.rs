@@ -9,12 +9,13 @@ use super::fetched::{Fetched, Problem};
 use super::reference::Reference;
 use super::request::{Answer, Payload, Request, read_all};
 use super::url::encode;
-use crate::error::{Error, RegistryTrouble as Trouble};
+use crate::error::Error;
 use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::excerpt;
 use crate::oci::media_type::{DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST};
 use crate::threads::each;
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// Most pages of a list of referrers.
 const MAX_PAGES: usize = 64;

@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::fetched::Fetched;
 use super::repository::Repository;
-use crate::error::{Error, RegistryTrouble as Trouble};
+use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::source::Source;
 use crate::limits::{MAX_DOCUMENTS_SIZE, MAX_REMOTE_DOCUMENTS};
 use crate::oci::digest::Digest;
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// The documents of a repository. Each is fetched once.
 pub(crate) struct RemoteSource<'a> {

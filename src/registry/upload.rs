@@ -10,8 +10,9 @@ use ureq::http::Method;
 use super::fetched::Problem;
 use super::repository::{Mounted, Presence, Repository};
 use super::request::{Answer, Payload, Request};
-use crate::error::{Error, RegistryTrouble as Trouble};
+use crate::error::Error;
 use crate::oci::digest::Digest;
+use crate::trouble::RegistryTrouble as Trouble;
 
 /// How often a blob is begun to be sent at most, without progress in between.
 const ATTEMPTS: u32 = 5;

@@ -54,13 +54,14 @@ fn unsafe_stands_in_two_files_and_each_use_says_why() {
 
 /// The rooms from the innermost to the outermost: each may use those before it. Files of the same name count
 /// as rooms.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "limits",
     "threads",
     "unfinished",
     "oci",
     "ztoc",
     "layer",
+    "trouble",
     "error",
     "progress",
     "layout",
@@ -214,6 +215,7 @@ fn errors_name_no_option_of_the_command_line() {
         "v1-shape",
         "external-blobs",
     ];
+    let programs = ["skopeo copy", "crane pull", "docker buildx", "soci-layout index", "tar -"];
     for (path, text) in sources() {
         let room = path.iter().next().and_then(|room| room.to_str()).unwrap();
         if ["cli", "commands"].contains(&room) {
@@ -222,6 +224,8 @@ fn errors_name_no_option_of_the_command_line() {
         for (number, line) in code(&text) {
             let named = options.iter().find(|name| line.contains(&format!("--{name}")));
             assert_eq!(named, None, "{}:{number}", path.display());
+            let advised = programs.iter().find(|program| line.contains(*program));
+            assert_eq!(advised, None, "{}:{number}", path.display());
         }
     }
 }

@@ -2,13 +2,14 @@
 //! distribution specification, "Referrers tag schema"). A list that is there is kept and added to.
 
 use super::collect::Document;
-use crate::error::{Error, RegistryTrouble};
+use crate::error::Error;
 use crate::layout::descriptor::{Descriptor, Object};
 use crate::oci::digest::Digest;
 use crate::oci::json::write_string;
 use crate::oci::media_type::{OCI_INDEX, SOCI_INDEX_V1};
 use crate::registry::find::entries;
 use crate::registry::{Repository, fallback_tag};
+use crate::trouble::RegistryTrouble;
 
 /// How often a list is written at most, when others write it at the same time.
 const ATTEMPTS: u32 = 3;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::collect::{BlobToPush, Document, Load};
 use super::lists;
 use super::report::{PUSH_REPORT_VERSION, PushReport};
-use crate::error::{Error, RegistryTrouble};
+use crate::error::Error;
 use crate::layer::ScanObserver;
 use crate::layout::Layout;
 use crate::layout::tree;
@@ -21,6 +21,7 @@ use crate::progress::event::{Observer, Outcome, Step};
 use crate::progress::steps::{BlobProgress, Steps};
 use crate::registry::{Blob, Brought, Client, Reference, RegistryOptions, Repository, is_tag};
 use crate::threads;
+use crate::trouble::RegistryTrouble;
 
 /// Blobs sent at a time unless something else is asked for.
 const DEFAULT_JOBS: usize = 4;
