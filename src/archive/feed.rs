@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::layer::Buffer;
 use crate::layer::zstd::{Damaged, Zstd, is_zstd};
 
 /// Bytes per piece: few hand-overs for a fast pipe, little to hold.
@@ -63,8 +64,8 @@ pub(super) trait Watch {
 
 /// The source as the async side sees it.
 pub(super) struct Feed<'a> {
-    pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
-    piece: Vec<u8>,
+    pieces: mpsc::Receiver<io::Result<Buffer>>,
+    piece: Buffer,
     at: usize,
     /// Bytes of the source, before zstd.
     read: Arc<AtomicU64>,
@@ -86,7 +87,7 @@ impl<'a> Feed<'a> {
             .spawn(move || read_all(source, &to_async))?;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { pieces, piece: Vec::new(), at: 0, read, look, watch })
+        Ok(Self { pieces, piece: Buffer::new(0), at: 0, read, look, watch })
     }
 }
 
@@ -104,7 +105,7 @@ impl Read for Counted {
     }
 }
 
-fn read_all(mut source: Counted, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
+fn read_all(mut source: Counted, to_async: &mpsc::Sender<io::Result<Buffer>>) {
     let mut head = vec![0; 4];
     match fill(&mut source, &mut head) {
         Ok(count) => head.truncate(count),
@@ -122,9 +123,9 @@ fn read_all(mut source: Counted, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
     }
 }
 
-fn hand_over(mut source: impl Read, to_async: &mpsc::Sender<io::Result<Vec<u8>>>) {
+fn hand_over(mut source: impl Read, to_async: &mpsc::Sender<io::Result<Buffer>>) {
     loop {
-        let mut piece = vec![0; PIECE];
+        let mut piece = Buffer::new(PIECE);
         let result = fill(&mut source, &mut piece);
         let ended = result.as_ref().map_or(true, |count| *count < PIECE);
         let piece = result.map(|count| {

@@ -12,6 +12,7 @@ use tokio_tar::{EntryType, Header};
 
 use super::policy::Document;
 use crate::error::Error;
+use crate::layer::Buffer;
 use crate::layout::Layout;
 use crate::layout::reach::{Reached, Search};
 use crate::layout::tree;
@@ -130,7 +131,7 @@ impl Packer<'_> {
 
     fn content(&mut self, path: &Path, size: u64) -> Result<(), Error> {
         let mut file = File::open(path).map_err(Error::io("read", path))?.take(size);
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = Buffer::new(CHUNK);
         let mut left = size;
         while left > 0 {
             if self.steps.cancelled() {

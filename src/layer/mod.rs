@@ -16,6 +16,7 @@
 //! whatever the size of the layer. [`probe`] holds a zTOC against a layer, [`unpack`] and [`zstd`] give the
 //! content to those who want files.
 
+mod buffer;
 mod checkpoint;
 pub(crate) mod content;
 #[cfg(test)]
@@ -45,6 +46,8 @@ mod walk;
 mod window;
 pub(crate) mod zstd;
 
+#[cfg(feature = "archives")]
+pub(crate) use buffer::Buffer;
 pub use eager::{EagerCause, EagerReason};
 #[cfg(test)]
 use scan::divided;

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::ScanError;
+use super::buffer::Buffer;
 
 /// Bytes per read: large enough that calls cost nothing, small enough to stay in the cache between
 /// inflating and hashing.
@@ -16,7 +17,7 @@ pub(crate) type Taker<'a> = dyn FnMut(&[u8]) -> bool + 'a;
 /// # Errors
 /// Those of reading.
 pub(crate) fn pieces(input: &mut dyn Read, take: &mut Taker<'_>) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = Buffer::new(CHUNK);
     loop {
         match input.read(&mut buffer) {
             Ok(0) => return Ok(()),
@@ -31,7 +32,7 @@ pub(crate) fn pieces(input: &mut dyn Read, take: &mut Taker<'_>) -> io::Result<(
 /// A piece of the blob.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    buffer: Box<[u8]>,
+    buffer: Buffer,
     len: usize,
 }
 
@@ -42,12 +43,14 @@ impl Chunk {
 
     /// A piece of at most `size` (not zero) bytes.
     pub(crate) fn with_size(size: usize) -> Self {
-        Self { buffer: vec![0; size].into_boxed_slice(), len: 0 }
+        Self { buffer: Buffer::new(size), len: 0 }
     }
 
     #[cfg(test)]
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self { buffer: bytes.into(), len: bytes.len() }
+        let mut buffer = Buffer::new(bytes.len());
+        buffer.copy_from_slice(bytes);
+        Self { buffer, len: bytes.len() }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
