@@ -26,7 +26,7 @@ use crate::progress::steps::Steps;
 use crate::soci::bind::Rewrite;
 use crate::soci::new_image::NewImage;
 use crate::soci::originals::Originals;
-use crate::soci::unbind::{Removal, undo};
+use crate::soci::unbind::{Removals, undo};
 
 /// Version of the JSON form of a [`RemoveReport`].
 pub const REMOVE_REPORT_VERSION: u32 = 1;
@@ -60,7 +60,7 @@ impl Default for RemoveOptions {
 }
 
 /// What [`remove`] did (or, dry, would do).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RemoveReport {
     /// [`REMOVE_REPORT_VERSION`].
@@ -173,23 +173,21 @@ impl Removing {
 fn images(
     selection: &Selection<'_>,
     rewritten: &Rewrite,
-    removals: &[Removal],
+    removals: &Removals,
 ) -> Vec<RemovedImage> {
     let news: BTreeMap<Digest, &NewImage> =
         rewritten.images.iter().map(|new| (new.before, new)).collect();
-    let removals: BTreeMap<Digest, &Removal> =
-        removals.iter().map(|removal| (removal.image, removal)).collect();
     let images = selection.images.iter();
     images
         .map(|selected| {
             let before = selected.digest;
-            let (new, removal) = (news.get(&before), removals.get(&before));
+            let new = news.get(&before);
             RemovedImage {
                 names: selected.names.clone(),
                 platform: selected.image.platform.to_string(),
                 before,
                 after: new.map_or(before, |new| new.manifest.digest),
-                removed: removal.map_or_else(Vec::new, |removal| removal.indexes.clone()),
+                removed: removals.get(&before).cloned().unwrap_or_default(),
             }
         })
         .collect()
