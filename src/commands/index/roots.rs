@@ -34,22 +34,9 @@ pub(super) fn empty_report(tree: &Tree, selection: &Selection<'_>) -> Report {
         .collect();
     Report {
         version: REPORT_VERSION,
-        dry_run: false,
-        changed: false,
         roots,
         images,
-        layers: Vec::new(),
-        prefetch: Vec::new(),
-        startups: Vec::new(),
         warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
-        stays_behind: Vec::new(),
-        blobs_written: 0,
-        bytes_written: 0,
-        blobs_pruned: 0,
-        bytes_pruned: 0,
-        cache: None,
-        #[cfg(feature = "registry")]
-        pushed: None,
-        seconds: 0.0,
+        ..Report::default()
     }
 }

@@ -117,13 +117,10 @@ pub(super) fn dry_run(
     let mut report = empty_report(&tree, &selection);
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
-    for (image, selected) in report.images.iter_mut().zip(&selection.images) {
-        image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
-    }
     let lazy: HashSet<Digest> =
         reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
     let indexed = |layer: &Digest| lazy.contains(layer);
-    attached::foreseen(&tree, &selection, options, &indexed).tell(&mut report);
+    attached::tell(attached::foreseen(&tree, &selection, options, &indexed), &mut report);
     let ztoc = |layer: &Descriptor| foresight.ztoc(layer, &reports, &known);
     let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc }.run(&selection, &[])?;
     report.prefetch = prefetch.reports;
@@ -188,7 +185,7 @@ pub(crate) fn run_made(
         (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
         report.warnings.extend(pruned.warning);
     }
-    attached::orphaned(&tree, &rewritten).tell(&mut report);
+    attached::tell(attached::orphaned(&tree, &rewritten), &mut report);
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
