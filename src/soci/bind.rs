@@ -35,6 +35,13 @@ pub(crate) struct Rewrite {
     pub(crate) roots: Vec<Option<Digest>>,
 }
 
+impl Rewrite {
+    /// What becomes of images, by the manifests that they had.
+    pub(crate) fn by_before(&self) -> HashMap<Digest, &NewImage> {
+        self.images.iter().map(|new| (new.before, new)).collect()
+    }
+}
+
 /// How images are bound to their SOCI indexes.
 #[derive(Debug)]
 pub(crate) struct Binding<'a> {

@@ -1,6 +1,6 @@
 //! The run, stage by stage.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::options::Options;
 use super::prefetch;
 use super::prune::prune;
 use super::report::Report;
-use super::roots::empty_report;
+use super::roots;
 use super::schedule;
 use super::settle::Sources;
 use super::startups::startups;
@@ -24,11 +24,10 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
-use crate::layout::tree::{self, Tree};
+use crate::layout::tree::{self, Node, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::new_image::NewImage;
 
 /// Indexes the images of the layout directory at `path`. With [`Options::dry_run`] nothing is locked, scanned or
 /// written: the report says which images and layers it would be, what is reused, what is skipped and why.
@@ -114,7 +113,7 @@ pub(super) fn dry_run(
     let foresight = Foresight { layers: &layers, layout, options, cache: &cache, steps };
     let mut known = Known::default();
     let reports = foresight.reports(&mut known)?;
-    let mut report = empty_report(&tree, &selection);
+    let mut report = roots::report(&tree, &selection, None);
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     let lazy: HashSet<Digest> =
@@ -177,7 +176,7 @@ pub(crate) fn run_made(
         Ok((committed, if same { Outcome::Cached } else { Outcome::Done }))
     })?;
 
-    let mut report = empty_report(&tree, &selection);
+    let mut report = roots::report(&tree, &selection, Some(&rewritten));
     report.cache = cache.report();
     report.warnings.extend(cache.warnings());
     if options.prune {
@@ -189,20 +188,8 @@ pub(crate) fn run_made(
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
-    for (root, position) in report.roots.iter_mut().zip(selection.roots()) {
-        root.after = rewritten.roots[position].unwrap_or(root.before);
-        if let Some(name) = &options.name {
-            root.name = Some(name.clone());
-        }
-    }
-    let by_before: BTreeMap<Digest, &NewImage> =
-        rewritten.images.iter().map(|new| (new.before, new)).collect();
-    for image in &mut report.images {
-        if let Some(new) = by_before.get(&image.before) {
-            image.after = new.manifest.digest;
-            image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
-            image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
-        }
+    for root in &mut report.roots {
+        root.name = options.name.clone().or(root.name.take());
     }
     report.layers = scanned.reports;
     report.prefetch = prefetch.reports;
@@ -214,7 +201,7 @@ pub(crate) fn run_made(
 /// The blob whose mode and owner new blobs get: the first root's, as it was written by whoever made
 /// the layout.
 pub(in crate::commands) fn permissions_from(layout: &Layout, tree: &Tree) -> PathBuf {
-    let first =
-        tree.roots.iter().filter_map(|root| root.known()).map(|d| layout.blob_path(&d.digest));
-    first.into_iter().find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
+    let roots = tree.roots.iter().filter_map(Node::known);
+    let mut paths = roots.map(|root| layout.blob_path(&root.digest));
+    paths.find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
 }
