@@ -32,7 +32,7 @@ impl Rewriter<'_> {
             if new.is_none() {
                 self.attestations(root)?;
                 new = if is_image_index {
-                    self.image_index_entry(root, &wanted)?
+                    self.entry_as_child(root, &wanted)?
                 } else {
                     self.root(position, root, &wanted)?
                 };
@@ -69,9 +69,9 @@ impl Rewriter<'_> {
         Ok(Rewrite { index_json, blobs, images, roots })
     }
 
-    /// The new text of an entry of an `index.json` that is itself an image's index, and the digest it leads to;
-    /// `None` when it stays.
-    fn image_index_entry(
+    /// The new text of an entry that says no more than one of an image's index, and the digest it leads to; `None` when
+    /// it stays.
+    fn entry_as_child(
         &mut self,
         root: &Node,
         wanted: &dyn Fn(&Image) -> bool,
@@ -198,12 +198,7 @@ impl Rewriter<'_> {
                 };
                 Ok((root != descriptor.text).then_some((root, digest)))
             }
-            Content::Attestation { .. } => {
-                let text = self.child(node, wanted)?;
-                let digest = self.attestations.get(&descriptor.digest);
-                let digest = digest.map_or(descriptor.digest, |moved| moved.digest);
-                Ok((text != descriptor.text).then_some((text, digest)))
-            }
+            Content::Attestation { .. } => self.entry_as_child(node, wanted),
             _ => Ok(None),
         }
     }

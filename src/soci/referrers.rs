@@ -166,9 +166,7 @@ impl<'a> Referrers<'a> {
             seen.insert(soci.digest);
         }
         for node in listed {
-            let soci =
-                matches!(&node.content, Content::Soci(soci) if soci.version == IndexVersion::V1);
-            if !soci && node.known().is_none_or(|d| seen.insert(d.digest)) {
+            if !is_v1(node) && node.known().is_none_or(|d| seen.insert(d.digest)) {
                 out.push(node.text().to_owned());
             }
         }
@@ -192,6 +190,10 @@ impl<'a> Referrers<'a> {
         }
         Ok(out)
     }
+}
+
+fn is_v1(node: &Node) -> bool {
+    node.soci().is_some_and(|(_, soci)| soci.version == IndexVersion::V1)
 }
 
 /// A referrer's descriptor as the referrers API gives it.
@@ -227,8 +229,7 @@ fn without_soci(
     children: &[Node],
     elsewhere: &BTreeSet<Digest>,
 ) -> Result<Edit, Error> {
-    let is_v1 = |node: &&Node| matches!(&node.content, Content::Soci(soci) if soci.version == IndexVersion::V1);
-    if !children.iter().any(|node| is_v1(&node)) {
+    if !children.iter().any(is_v1) {
         return Ok(Edit::Keep);
     }
     if let Some(original) = rewriter.before.originals[position].as_ref().filter(|known| known.exact)

@@ -17,7 +17,7 @@ use super::stage;
 use crate::cache::entry::EntryProblem;
 use crate::cache::{Cache, CacheKey, Found};
 use crate::commands::index::options::Options;
-use crate::commands::index::report::{CacheReport, ReusedFrom};
+use crate::commands::index::report::{CacheReport, Report, ReusedFrom};
 use crate::error::Error;
 use crate::layout::commit::StagedBlob;
 use crate::oci::digest::Digest;
@@ -25,7 +25,7 @@ use crate::oci::media_type::Compression;
 use crate::ztoc::{Encoding, Ztoc};
 
 /// The cache as one run uses it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct CacheUse {
     cache: Option<Cache>,
     /// zTOCs in registries, behind the cache.
@@ -57,12 +57,8 @@ impl CacheUse {
         }
         #[cfg(feature = "registry")]
         {
-            let mut warnings = Vec::new();
-            cache_use.remote =
-                super::remote::RemoteZtocs::begin(options, &mut |warning| warnings.push(warning));
-            for warning in warnings {
-                cache_use.note(None, &warning);
-            }
+            let warn = |warning: &str| cache_use.note(None, warning);
+            cache_use.remote = super::remote::RemoteZtocs::begin(options, &warn);
         }
         cache_use
     }
@@ -189,19 +185,16 @@ impl CacheUse {
         self.counts().misses += 1;
     }
 
-    /// What the run did with the cache; nothing when there was none.
-    pub(super) fn report(&self) -> Option<CacheReport> {
-        self.cache.as_ref().map(|_| *self.counts())
+    /// Tells in the report what the run did with the cache, if there was one, and what the user should know, in an order
+    /// that does not depend on the threads.
+    pub(super) fn tell(&self, report: &mut Report) {
+        report.cache = self.cache.as_ref().map(|_| *self.counts());
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        report.warnings.extend(warnings.iter().map(|(_, message)| message.clone()));
     }
 
     fn counts(&self) -> MutexGuard<'_, CacheReport> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the user should know, in an order that does not depend on the threads.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        warnings.iter().map(|(_, message)| message.clone()).collect()
     }
 
     fn reject(&self, layer: Digest, problem: &str) -> String {

@@ -40,15 +40,9 @@ pub(super) struct RemoteZtocs {
     eager: EagerLayers,
 }
 
-impl std::fmt::Debug for RemoteZtocs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteZtocs").field("by_layer", &self.by_layer).finish_non_exhaustive()
-    }
-}
-
 impl RemoteZtocs {
     /// Reads the SOCI indexes of the images that the options name. `warn` is told what is wrong.
-    pub(super) fn begin(options: &Options, warn: &mut dyn FnMut(String)) -> Self {
+    pub(super) fn begin(options: &Options, warn: &dyn Fn(&str)) -> Self {
         let mut found = Self::default();
         if options.cache_from.is_empty() {
             return found;
@@ -57,13 +51,13 @@ impl RemoteZtocs {
         let client = match Client::new(&options.registry, || false) {
             Ok(client) => client,
             Err(error) => {
-                warn(format!("{error}; going on without zTOCs from registries"));
+                warn(&format!("{error}; going on without zTOCs from registries"));
                 return found;
             }
         };
         for reference in &options.cache_from {
             if let Err(error) = found.read(&client, reference, options) {
-                warn(format!("no zTOCs from {reference}: {error}"));
+                warn(&format!("no zTOCs from {reference}: {error}"));
             }
         }
         found.client = Some(client);

@@ -40,45 +40,28 @@ pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<
     let steps = Steps::new(observer);
     timed(options, || {
         if options.dry_run {
-            dry_run(&layout, layout.path(), options, &steps)
-        } else {
-            run(layout, options, &steps, observer)
+            return dry_run(&layout, layout.path(), options, &steps);
         }
+        let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
+        layout.remove_leftovers()?;
+        let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
+        run_made(&layout, layout.path(), (&early, &cache), options, &steps)
     })
 }
 
-/// Takes the lock of a layout and indexes it.
-fn run(
-    layout: Layout,
-    options: &Options,
-    steps: &Steps<'_>,
-    observer: &dyn Observer,
-) -> Result<Report, Error> {
-    let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
-    layout.remove_leftovers()?;
-    let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
-    run_made(&layout, layout.path(), (&early, &cache), options, steps)
-}
-
+/// A run with these options, and how long it takes.
 pub(crate) fn timed(
     options: &Options,
     work: impl FnOnce() -> Result<Report, Error>,
 ) -> Result<Report, Error> {
-    check(options)?;
+    if options.span_size == 0 || i64::try_from(options.span_size).is_err() {
+        let problem = format!("must be between 1 and {} bytes", i64::MAX);
+        return Err(Error::Option { option: "span size", problem });
+    }
     let start = Instant::now();
     let mut report = work()?;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
-}
-
-fn check(options: &Options) -> Result<(), Error> {
-    if options.span_size == 0 || i64::try_from(options.span_size).is_err() {
-        return Err(Error::Option {
-            option: "span size",
-            problem: format!("must be between 1 and {} bytes", i64::MAX),
-        });
-    }
-    Ok(())
 }
 
 /// `shown` is what people know the layout by.
@@ -98,7 +81,7 @@ pub(in crate::commands) fn resolve(
     })
 }
 
-/// Says what [`run`] would do. `shown` is what people know the layout by.
+/// Says what [`run_made`] would do. `shown` is what people know the layout by.
 pub(super) fn dry_run(
     layout: &Layout,
     shown: &Path,
@@ -114,8 +97,7 @@ pub(super) fn dry_run(
     let mut known = Known::default();
     let reports = foresight.reports(&mut known)?;
     let mut report = roots::report(&tree, &selection, None);
-    report.cache = cache.report();
-    report.warnings.extend(cache.warnings());
+    cache.tell(&mut report);
     let lazy: HashSet<Digest> =
         reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
     let indexed = |layer: &Digest| lazy.contains(layer);
@@ -177,8 +159,7 @@ pub(crate) fn run_made(
     })?;
 
     let mut report = roots::report(&tree, &selection, Some(&rewritten));
-    report.cache = cache.report();
-    report.warnings.extend(cache.warnings());
+    cache.tell(&mut report);
     if options.prune {
         let pruned = prune(layout, &tree, &[&tree.index_json], &[&rewritten.index_json])?;
         (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);

@@ -57,9 +57,13 @@ fn by_source(
         cache.missed();
         return Ok((made_early(layer, layers, job, made)?, Outcome::Cached));
     }
-    let Job { layout, options, .. } = *job;
-    let (layer_of, compression) = (layer.descriptor, key.1);
-    let wanted = Wanted { layer: layer_of, compression, layout, options, job: Some(job) };
+    let wanted = Wanted {
+        layer: layer.descriptor,
+        compression: key.1,
+        layout: job.layout,
+        options: job.options,
+        job: Some(job),
+    };
     if let Some(Taken { ready, staged, from, .. }) = cache.find(&layers.candidates, &wanted)? {
         let outcome = LayerOutcome::Reused { ztoc: ready.report.clone(), from };
         return Ok((Settled { outcome, ztoc: Some(ready), staged }, Outcome::Cached));
@@ -68,19 +72,20 @@ fn by_source(
     if let Made::Ztoc { .. } = &made {
         job.steps.log(job.step, made.to_string());
     }
-    let settled = settled(layer, made, job, |ztoc| LayerOutcome::Indexed { ztoc })?;
-    Ok((settled, Outcome::Done))
+    Ok((settled(layer, made, job, false)?, Outcome::Done))
 }
 
-fn settled(
-    layer: &Layer<'_>,
-    made: Made,
-    job: &Job<'_>,
-    outcome: impl FnOnce(ZtocReport) -> LayerOutcome,
-) -> Result<Settled, Error> {
+/// `there` tells whether a zTOC that was made is in the layout already, as that of this layer.
+fn settled(layer: &Layer<'_>, made: Made, job: &Job<'_>, there: bool) -> Result<Settled, Error> {
     Ok(match made {
         Made::Ztoc { ready, staged } => {
-            Settled { outcome: outcome(ready.report.clone()), ztoc: Some(ready), staged }
+            let ztoc = ready.report.clone();
+            let outcome = if there {
+                LayerOutcome::Reused { ztoc, from: ReusedFrom::Layout }
+            } else {
+                LayerOutcome::Indexed { ztoc }
+            };
+            Settled { outcome, ztoc: Some(ready), staged }
         }
         Made::Eager(reason) => {
             let outcome = decide::eager(layer.descriptor.digest, reason, job.options)?;
@@ -106,13 +111,7 @@ fn made_early(
         let named = layers.candidates.name(layer.descriptor.digest, ztoc);
         there = named && staged.is_none();
     }
-    settled(layer, made, job, |ztoc| {
-        if there {
-            LayerOutcome::Reused { ztoc, from: ReusedFrom::Layout }
-        } else {
-            LayerOutcome::Indexed { ztoc }
-        }
-    })
+    settled(layer, made, job, there)
 }
 
 fn made_now(

@@ -172,16 +172,11 @@ fn tagged(to: &Reference, name: Option<&str>, load: &Load) -> Result<Reference, 
         return Ok(to.clone());
     }
     let names = name.into_iter().chain(load.names.iter().map(String::as_str));
-    let tags = names.filter_map(|name| match name.rsplit_once(':') {
-        Some((_, tag)) => Some(tag).filter(|tag| is_tag(tag)),
-        None => Some(name).filter(|name| is_tag(name)),
-    });
-    match tags.into_iter().next() {
-        Some(tag) => Ok(to.with_tag(tag)),
-        None => {
-            Err(wrong("a tag is needed: the image has no name in the layout that could be one"))
-        }
-    }
+    let mut tags = names.map(|name| name.rsplit_once(':').map_or(name, |(_, tag)| tag));
+    let tag = tags.find(|tag| is_tag(tag)).ok_or_else(|| {
+        wrong("a tag is needed: the image has no name in the layout that could be one")
+    })?;
+    Ok(to.with_tag(tag))
 }
 
 struct Run<'a> {
