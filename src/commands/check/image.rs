@@ -32,6 +32,9 @@ pub(super) struct Checker<'a> {
     pub(super) findings: Vec<CheckFinding>,
 }
 
+/// An index, how it is found, and its bytes when it is there.
+type FoundIndex = (Digest, &'static str, Option<Vec<u8>>);
+
 impl Checker<'_> {
     /// Checks the image with the manifest `digest`.
     ///
@@ -75,12 +78,8 @@ impl Checker<'_> {
         self.blobs.extend(self.source.repository().blob_sizes(&new));
     }
 
-    /// The index that the consumer takes, how it is found, and its bytes when it is there.
-    fn index(
-        &mut self,
-        digest: Digest,
-        image: &Image,
-    ) -> Result<Option<(Digest, &'static str, Option<Vec<u8>>)>, Error> {
+    /// The index that the consumer takes.
+    fn index(&mut self, digest: Digest, image: &Image) -> Result<Option<FoundIndex>, Error> {
         Ok(match find::find(self.source, &digest, image)? {
             Found::Annotation { digest, bytes } => Some((digest, "annotation", Some(bytes))),
             Found::Referrer { digest: index, bytes, api } => {
