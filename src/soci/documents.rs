@@ -149,16 +149,16 @@ impl Rewriter<'_> {
     ) -> Result<Option<(String, Digest)>, Error> {
         let Some(descriptor) = node.known() else { return Ok(None) };
         let place = "index.json";
-        let named = |text: &str, wanted: bool| match self.binding.and_then(|binding| binding.name) {
-            Some(name) if wanted => set_annotation(text, REF_NAME, name),
-            _ => Ok(text.to_owned()),
+        let named = match self.binding.and_then(|binding| binding.name) {
+            Some(name) => set_annotation(&descriptor.text, REF_NAME, name),
+            None => Ok(descriptor.text.clone()),
         };
         match &node.content {
             Content::Image(image) if wanted(image) => {
                 let Some(new) = self.new_image(&descriptor.digest).cloned() else {
                     return Ok(None);
                 };
-                let text = named(&descriptor.text, true).map_err(Error::json(place))?;
+                let text = named.map_err(Error::json(place))?;
                 if new.v2.is_none() && new.nested_v1().is_none() {
                     let digest = new.manifest.digest;
                     let text = if digest == new.before {
@@ -181,11 +181,10 @@ impl Rewriter<'_> {
                 Ok(Some((text, target.digest)))
             }
             Content::Index { text, children } => {
-                let any = self.rewrites_any(node, wanted);
-                if !any {
+                if !self.rewrites_any(node, wanted) {
                     return Ok(None);
                 }
-                let root = named(&descriptor.text, any).map_err(Error::json(place))?;
+                let root = named.map_err(Error::json(place))?;
                 let (root, digest) = match self.index(descriptor, text, children, wanted)? {
                     Some(text) if children.iter().any(has_soci) && is_bare(&text) => {
                         self.unindexed_root(position, &root, text)?

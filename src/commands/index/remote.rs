@@ -164,7 +164,7 @@ impl RemoteZtocs {
                 }
             };
             let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
-            if wanted.is(&ztoc, &bytes, false) {
+            if wanted.fits(&ztoc, &bytes, false) {
                 return Some((ReadyZtoc::new(*digest, *size, &ztoc), ztoc));
             }
         }

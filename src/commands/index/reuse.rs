@@ -40,7 +40,7 @@ pub(super) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Whether a zTOC is what this run would write, by all that it says itself. Unless it is `trusted`, that includes
     /// its bytes.
-    pub(super) fn is(&self, ztoc: &Ztoc, bytes: &[u8], trusted: bool) -> bool {
+    pub(super) fn fits(&self, ztoc: &Ztoc, bytes: &[u8], trusted: bool) -> bool {
         ztoc.zinfo.compression() == self.compression
             && ztoc.zinfo.span_size() == self.options.span_size
             && ztoc.build_tool_identifier == self.options.build_tool_identifier
@@ -112,7 +112,7 @@ impl<'a> Candidates<'a> {
                 Err(error) => return Err(error),
             };
             let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
-            if !wanted.is(&ztoc, &bytes, options.trust_blobs) {
+            if !wanted.fits(&ztoc, &bytes, options.trust_blobs) {
                 continue;
             }
             if belongs(layer, &ztoc, job)? {
