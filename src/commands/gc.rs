@@ -45,7 +45,7 @@ impl Default for GcOptions {
 }
 
 /// What was (or, dry, would be) removed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GcReport {
     /// [`GC_REPORT_VERSION`].
@@ -125,14 +125,8 @@ fn find_unreferenced(layout: &Layout, options: &GcOptions) -> Result<(GcReport, 
     let mut report = GcReport {
         version: GC_REPORT_VERSION,
         dry_run: options.dry_run,
-        removed: Vec::new(),
-        young: Vec::new(),
         leftovers: layout.leftovers()?,
-        strangers: Vec::new(),
-        kept: 0,
-        bytes_kept: 0,
-        bytes_removed: 0,
-        seconds: 0.0,
+        ..GcReport::default()
     };
     for file in files {
         let Some(digest) = file.digest else {

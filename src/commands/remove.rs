@@ -3,7 +3,6 @@
 //! Layers and zTOCs are not read. As for indexing, `index.json` is replaced in one step at the
 //! end, and what nothing refers to any more stays in the layout unless [`RemoveOptions::prune`] is set.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,16 +16,15 @@ use crate::commands::index::run::{permissions_from, resolve};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::lock::LockedLayout;
-use crate::layout::select::{ImageFilter, Selection, select_any};
+use crate::layout::select::{ImageFilter, select_any};
 use crate::layout::tree::Tree;
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::IndexVersion;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
 use crate::soci::bind::Rewrite;
-use crate::soci::new_image::NewImage;
 use crate::soci::originals::Originals;
-use crate::soci::unbind::{Removal, undo};
+use crate::soci::unbind::undo;
 
 /// Version of the JSON form of a [`RemoveReport`].
 pub const REMOVE_REPORT_VERSION: u32 = 1;
@@ -60,7 +58,7 @@ impl Default for RemoveOptions {
 }
 
 /// What [`remove`] did (or, dry, would do).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RemoveReport {
     /// [`REMOVE_REPORT_VERSION`].
@@ -121,7 +119,7 @@ pub fn remove(
     let steps = Steps::new(observer);
     let mut report = if options.dry_run {
         let tree = resolve(&layout, layout.path(), &steps)?;
-        Removing::decide(&layout, &tree, options)?.report(&tree, true)
+        decide(&layout, &tree, options)?.1
     } else {
         let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
         layout.remove_leftovers()?;
@@ -131,68 +129,36 @@ pub fn remove(
     Ok(report)
 }
 
-/// What a removal makes of a tree.
-struct Removing {
-    rewritten: Rewrite,
-    images: Vec<RemovedImage>,
-    roots: Vec<RootReport>,
-    warnings: Vec<String>,
-}
-
-impl Removing {
-    fn decide(layout: &Layout, tree: &Tree, options: &RemoveOptions) -> Result<Self, Error> {
-        let selection = select_any(tree, &options.images)?;
-        let wanted = |position, image: &_| selection.wants(position, image);
-        let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
-        let images = images(&selection, &rewritten, &removals);
-        let mut roots = root_reports(tree, &selection);
-        for (root, position) in roots.iter_mut().zip(selection.roots()) {
-            root.after = rewritten.roots[position].unwrap_or(root.before);
+/// The documents without these SOCI indexes, and what is known of the removal before they are written.
+fn decide(
+    layout: &Layout,
+    tree: &Tree,
+    options: &RemoveOptions,
+) -> Result<(Rewrite, RemoveReport), Error> {
+    let selection = select_any(tree, &options.images)?;
+    let wanted = |position, image: &_| selection.wants(position, image);
+    let (rewritten, removals) = undo(layout, tree, options.index_version, &wanted)?;
+    let news = rewritten.by_before();
+    let images = selection.images.iter().map(|selected| {
+        let before = selected.digest;
+        RemovedImage {
+            names: selected.names.clone(),
+            platform: selected.image.platform.to_string(),
+            before,
+            after: news.get(&before).map_or(before, |new| new.manifest.digest),
+            removed: removals.get(&before).cloned().unwrap_or_default(),
         }
-        let warnings = tree.warnings.iter().chain(&selection.warnings).cloned().collect();
-        Ok(Self { rewritten, images, roots, warnings })
-    }
-
-    fn report(self, tree: &Tree, dry_run: bool) -> RemoveReport {
-        RemoveReport {
-            version: REMOVE_REPORT_VERSION,
-            dry_run,
-            changed: self.rewritten.index_json != tree.index_json,
-            roots: self.roots,
-            images: self.images,
-            warnings: self.warnings,
-            blobs_written: 0,
-            bytes_written: 0,
-            blobs_pruned: 0,
-            bytes_pruned: 0,
-            seconds: 0.0,
-        }
-    }
-}
-
-fn images(
-    selection: &Selection<'_>,
-    rewritten: &Rewrite,
-    removals: &[Removal],
-) -> Vec<RemovedImage> {
-    let news: BTreeMap<Digest, &NewImage> =
-        rewritten.images.iter().map(|new| (new.before, new)).collect();
-    let removals: BTreeMap<Digest, &Removal> =
-        removals.iter().map(|removal| (removal.image, removal)).collect();
-    let images = selection.images.iter();
-    images
-        .map(|selected| {
-            let before = selected.digest;
-            let (new, removal) = (news.get(&before), removals.get(&before));
-            RemovedImage {
-                names: selected.names.clone(),
-                platform: selected.image.platform.to_string(),
-                before,
-                after: new.map_or(before, |new| new.manifest.digest),
-                removed: removal.map_or_else(Vec::new, |removal| removal.indexes.clone()),
-            }
-        })
-        .collect()
+    });
+    let report = RemoveReport {
+        version: REMOVE_REPORT_VERSION,
+        dry_run: options.dry_run,
+        changed: rewritten.index_json != tree.index_json,
+        roots: root_reports(tree, &selection, Some(&rewritten)),
+        images: images.collect(),
+        warnings: tree.warnings.iter().chain(&selection.warnings).cloned().collect(),
+        ..RemoveReport::default()
+    };
+    Ok((rewritten, report))
 }
 
 fn commit(
@@ -208,18 +174,16 @@ fn commit(
     let RemoveOptions { images, index_version, .. } = options;
     let content = format!("undo {images:?} {index_version:?}");
     let step = steps.announce("[undo] manifests".to_owned(), &content, &[]);
-    let (removing, staged) = steps.run(&step, || {
-        let removing = Removing::decide(layout, &tree, options)?;
+    let (rewritten, mut report, staged) = steps.run(&step, || {
+        let (rewritten, report) = decide(layout, &tree, options)?;
         // A layout without any SOCI index stays untouched, whatever documents were read.
-        let same = removing.rewritten.index_json == tree.index_json;
-        let staged = if same {
-            Vec::new()
-        } else {
-            stage_documents(layout, &removing.rewritten, &permissions_from)?
-        };
-        Ok(((removing, staged), if same { Outcome::Cached } else { Outcome::Done }))
+        if !report.changed {
+            return Ok(((rewritten, report, Vec::new()), Outcome::Cached));
+        }
+        let staged = stage_documents(layout, &rewritten, &permissions_from)?;
+        Ok(((rewritten, report, staged), Outcome::Done))
     })?;
-    let after = &removing.rewritten.index_json;
+    let after = &rewritten.index_json;
     let step = steps.announce("[commit] index.json".to_owned(), after, &[step.digest]);
     let committed = steps.run(&step, || {
         let committed = layout.commit(staged, &tree.index_json, after)?;
@@ -227,7 +191,6 @@ fn commit(
         Ok((committed, outcome))
     })?;
     let pruned = if options.prune { prune_all(layout, &tree, after)? } else { Pruned::default() };
-    let mut report = removing.report(&tree, false);
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
     (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);

@@ -77,6 +77,11 @@ impl Tree {
         let distinct: std::collections::HashSet<&Platform> = platforms.into_iter().collect();
         distinct.len() == count && (count > 1 || (count == 1 && soci))
     }
+
+    /// All nodes, parents first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.roots.iter().flat_map(Node::nodes)
+    }
 }
 
 /// A descriptor and what it leads to.
@@ -187,22 +192,44 @@ impl Node {
         }
     }
 
+    /// Its image.
+    pub(crate) fn image(&self) -> Option<(&Descriptor, &Image)> {
+        match &self.content {
+            Content::Image(image) => Some((self.known()?, image)),
+            _ => None,
+        }
+    }
+
+    /// Its SOCI index.
+    pub(crate) fn soci(&self) -> Option<(&Descriptor, &SociIndex)> {
+        match &self.content {
+            Content::Soci(soci) => Some((self.known()?, soci)),
+            _ => None,
+        }
+    }
+
+    /// This node and all below it, parents first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Self> {
+        let mut next = vec![self];
+        std::iter::from_fn(move || {
+            let node = next.pop()?;
+            if let Content::Index { children, .. } | Content::Referrers { children, .. } =
+                &node.content
+            {
+                next.extend(children.iter().rev());
+            }
+            Some(node)
+        })
+    }
+
     /// Calls `visit` for this node and all below it, parents first.
     pub(crate) fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
-        visit(self);
-        if let Content::Index { children, .. } | Content::Referrers { children, .. } = &self.content
-        {
-            for child in children {
-                child.visit(visit);
-            }
-        }
+        self.nodes().for_each(visit);
     }
 
     /// Whether one of this node and all below it `is_it`.
     pub(crate) fn any(&self, is_it: &dyn Fn(&Self) -> bool) -> bool {
-        let mut any = false;
-        self.visit(&mut |node| any |= is_it(node));
-        any
+        self.nodes().any(is_it)
     }
 }
 

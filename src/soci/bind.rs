@@ -11,16 +11,15 @@ use std::collections::{BTreeMap, HashMap};
 use super::descriptors::{as_listed, media_type};
 use super::index::{self, EMPTY_CONFIG, ManifestRef, ZtocEntry};
 use super::manifest::{LayerTypes, annotate, strip};
-use super::new_image::{NewImage, SociBlob, V1Index};
-use super::originals::images_below;
+use super::new_image::{NewImage, V1Index};
 use super::prefetch::Prefetch;
 use super::superseded::Superseded;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{self, Content, Image, Tree};
+use crate::layout::tree::{self, Image, Node, Tree};
 use crate::oci::digest::Digest;
-use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST, SOCI_PREFETCH};
 use crate::oci::soci_version::{IndexVersion, V1Shape, V2Platform};
 
 /// The result: documents to be written, nothing written yet.
@@ -34,6 +33,13 @@ pub(crate) struct Rewrite {
     pub(crate) images: Vec<NewImage>,
     /// Digest behind each root, in their order.
     pub(crate) roots: Vec<Option<Digest>>,
+}
+
+impl Rewrite {
+    /// What becomes of images, by the manifests that they had.
+    pub(crate) fn by_before(&self) -> HashMap<Digest, &NewImage> {
+        self.images.iter().map(|new| (new.before, new)).collect()
+    }
 }
 
 /// How images are bound to their SOCI indexes.
@@ -51,20 +57,21 @@ pub(crate) struct Binding<'a> {
     pub(crate) keeps: bool,
 }
 
-/// Rewrites the tree. `selected` says for each root and platform whether an image is wanted; `ztoc`
-/// gives a layer's entry, if it has a zTOC; `prefetch` has the spans to be fetched ahead.
+/// Whether an image below the root at this place is wanted.
+pub(super) type Selected<'a> = &'a dyn Fn(usize, &Image) -> bool;
+
+/// Rewrites the tree with the images that are `selected`; `ztoc` gives a layer's entry, if it has a zTOC; `prefetch` has
+/// the spans to be fetched ahead.
 pub(crate) fn rewrite(
     layout: &Layout,
     tree: &Tree,
     binding: &Binding<'_>,
-    selected: &dyn Fn(usize, &Image) -> bool,
+    selected: Selected<'_>,
     ztoc: &dyn Fn(&Descriptor) -> Option<ZtocEntry>,
     prefetch: &Prefetch,
 ) -> Result<Rewrite, Error> {
     let before = Superseded::load(layout, tree)?;
-    let mut rewriter = Rewriter::new(tree, &before);
-    (rewriter.name, rewriter.keeps) = (binding.name, binding.keeps);
-    rewriter.v2_platform = binding.v2_platform;
+    let mut rewriter = Rewriter::new(tree, &before, Some(binding));
     for (descriptor, image) in images(tree, selected) {
         rewriter.image(descriptor, image, binding, ztoc, prefetch)?;
     }
@@ -76,9 +83,7 @@ pub(super) fn readable(layout: &Layout, before: &Tree, rewrite: Rewrite) -> Resu
     if rewrite.index_json == before.index_json {
         return Ok(rewrite);
     }
-    let images = |tree: &Tree| -> usize {
-        tree.roots.iter().map(|root| images_below(root).len()).sum::<usize>()
-    };
+    let images = |tree: &Tree| tree.nodes().filter_map(Node::image).count();
     let unreadable = |problem: String| Error::Unreadable { problem };
     let after = tree::read_as_if(layout, &rewrite.index_json, &rewrite.blobs)
         .map_err(|error| unreadable(error.to_string()))?;
@@ -94,51 +99,40 @@ pub(super) fn readable(layout: &Layout, before: &Tree, rewrite: Rewrite) -> Resu
 /// each of them.
 pub(super) fn images<'a>(
     tree: &'a Tree,
-    selected: &dyn Fn(usize, &Image) -> bool,
-) -> Vec<(&'a Descriptor, &'a Image)> {
-    let mut found: Vec<(&Descriptor, &Image)> = Vec::new();
-    for (position, root) in tree.roots.iter().enumerate() {
-        root.visit(&mut |node| {
-            if let (Content::Image(image), Some(descriptor)) = (&node.content, node.known())
-                && selected(position, image)
-            {
-                found.push((descriptor, image));
-            }
-        });
-    }
-    found
+    selected: Selected<'a>,
+) -> impl Iterator<Item = (&'a Descriptor, &'a Image)> {
+    tree.roots.iter().enumerate().flat_map(move |(position, root)| {
+        let images = root.nodes().filter_map(Node::image);
+        images.filter(move |(_, image)| selected(position, image))
+    })
 }
 
 /// What becomes of a tree's documents: what is known so far, and the documents that are made.
 pub(super) struct Rewriter<'a> {
     pub(super) tree: &'a Tree,
     pub(super) before: &'a Superseded,
-    /// Name that the selected root gets.
-    pub(super) name: Option<&'a str>,
-    /// Whether the documents that are replaced stay, so that the way back can be written down.
-    pub(super) keeps: bool,
-    pub(super) v2_platform: V2Platform,
-    /// Whether SOCI indexes are taken away, and not made.
-    pub(super) undoing: bool,
+    /// How SOCI indexes are made; `None` when they are taken away.
+    pub(super) binding: Option<&'a Binding<'a>>,
     pub(super) images: Vec<NewImage>,
     /// Their places in `images`, by the manifest they had.
     places: HashMap<Digest, usize>,
     /// And by the manifest they have now; the first counts.
     places_now: HashMap<Digest, usize>,
     /// Rewritten attestation manifests by their old digest.
-    pub(super) attestations: BTreeMap<Digest, (Digest, u64)>,
+    pub(super) attestations: BTreeMap<Digest, ManifestRef>,
     pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(tree: &'a Tree, before: &'a Superseded) -> Self {
+    pub(super) fn new(
+        tree: &'a Tree,
+        before: &'a Superseded,
+        binding: Option<&'a Binding<'a>>,
+    ) -> Self {
         Self {
             tree,
             before,
-            name: None,
-            keeps: true,
-            v2_platform: V2Platform::default(),
-            undoing: false,
+            binding,
             images: Vec::new(),
             places: HashMap::new(),
             places_now: HashMap::new(),
@@ -147,17 +141,21 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    pub(super) fn put(&mut self, text: String) -> (Digest, u64) {
+    /// The platform of the V2 indexes in an image index.
+    pub(super) fn v2_platform(&self) -> V2Platform {
+        self.binding.map(|binding| binding.v2_platform).unwrap_or_default()
+    }
+
+    pub(super) fn put(&mut self, media_type: &str, text: String) -> ManifestRef {
         let bytes = text.into_bytes();
         let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
         self.blobs.insert(digest, bytes);
-        (digest, size)
+        ManifestRef { media_type: media_type.to_owned(), digest, size }
     }
 
     pub(super) fn put_index(&mut self, text: String) -> ManifestRef {
         let media_type = media_type(&text).ok().flatten().unwrap_or_else(|| OCI_INDEX.to_owned());
-        let (digest, size) = self.put(text);
-        ManifestRef { media_type, digest, size }
+        self.put(&media_type, text)
     }
 
     pub(super) fn new_image(&self, before: &Digest) -> Option<&NewImage> {
@@ -196,7 +194,7 @@ impl<'a> Rewriter<'a> {
         let layers = image.layers.iter().map(|layer| &layer.digest);
         let (prefetch, artifacts) = prefetch.of_image(&descriptor.digest, layers);
         for artifact in artifacts {
-            self.put(artifact);
+            self.put(SOCI_PREFETCH, artifact);
         }
         // Every SOCI index refers to it.
         self.blobs.insert(Digest::of(EMPTY_CONFIG), EMPTY_CONFIG.to_vec());
@@ -209,11 +207,11 @@ impl<'a> Rewriter<'a> {
             for entry in &mut entries {
                 entry.layer_media_type = layers.of(&entry.layer_media_type).to_owned();
             }
-            let (digest, size) = self.put(index::encode_with(&entries, &prefetch, None, tool));
-            v2 = Some(SociBlob { digest, size });
-            let text = annotate(&image.text, &digest, layers).map_err(Error::json(&place))?;
-            let (digest, size) = self.put(text);
-            manifest = ManifestRef { media_type: OCI_MANIFEST.to_owned(), digest, size };
+            let soci = index::encode_with(&entries, &prefetch, None, tool);
+            let soci = self.put(OCI_MANIFEST, soci);
+            let text = annotate(&image.text, &soci.digest, layers).map_err(Error::json(&place))?;
+            manifest = self.put(OCI_MANIFEST, text);
+            v2 = Some(soci);
         } else if image.soci_v2.is_some() {
             manifest = self.unannotated(descriptor, image)?;
             if let Some(types) = self.before.layer_types.get(&descriptor.digest) {
@@ -223,9 +221,8 @@ impl<'a> Rewriter<'a> {
             }
         }
         let v1 = binding.index_version.has_v1().then(|| {
-            let (digest, size) =
-                self.put(index::encode_with(&entries, &prefetch, Some(&manifest), tool));
-            let blob = SociBlob { digest, size };
+            let soci = index::encode_with(&entries, &prefetch, Some(&manifest), tool);
+            let blob = self.put(OCI_MANIFEST, soci);
             V1Index { blob, shape: binding.v1_shape, tool: tool.to_owned() }
         });
         self.add(NewImage { before: descriptor.digest, manifest, v2, v1 });
@@ -245,7 +242,6 @@ impl<'a> Rewriter<'a> {
         let text = strip(&image.text).map_err(Error::json(&place))?;
         let media_type = media_type(&text).map_err(Error::json(&place))?;
         let media_type = media_type.unwrap_or_else(|| descriptor.media_type.clone());
-        let (digest, size) = self.put(text);
-        Ok(ManifestRef { media_type, digest, size })
+        Ok(self.put(&media_type, text))
     }
 }

@@ -72,7 +72,6 @@ pub(super) fn index_of(manifests: &[String]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::new_image::SociBlob;
     use super::*;
     use crate::oci::digest::Digest;
 
@@ -90,10 +89,13 @@ mod tests {
     }
 
     fn image(now: &str, v2: bool) -> NewImage {
-        let manifest =
-            ManifestRef { media_type: MANIFEST.to_owned(), digest: digest(now), size: 7 };
-        let v2 = v2.then(|| SociBlob { digest: digest("SOCI"), size: 1 });
-        NewImage { before: digest("OLD"), manifest, v2, v1: None }
+        let manifest = |of: &str, size| ManifestRef {
+            media_type: MANIFEST.to_owned(),
+            digest: digest(of),
+            size,
+        };
+        let v2 = v2.then(|| manifest("SOCI", 1));
+        NewImage { before: digest("OLD"), manifest: manifest(now, 7), v2, v1: None }
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The documents of a layout, written again for what became of their images: `index.json`, indexes, lists,
 //! attestations.
 
-use super::bind::{Rewrite, Rewriter};
+use super::bind::{Rewrite, Rewriter, Selected};
 use super::descriptors::{index_of, is_bare, point_at, repoint_image};
-use super::index::ManifestRef;
 use super::manifest::{member, set_annotation};
 use super::new_image::NewImage;
 use super::order::{Listed, is_annotated, tail};
-use super::originals::has_soci;
+use super::originals::{self, has_soci};
 use super::{ADDED_PLATFORM, referrers};
 use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
@@ -19,9 +18,6 @@ use crate::oci::json::string;
 use crate::oci::media_type::OCI_INDEX;
 use crate::oci::platform::Platform;
 use crate::oci::soci_version::V2Platform;
-
-/// Whether the image below the root at this place is wanted.
-pub(super) type Selected<'a> = &'a dyn Fn(usize, &Image) -> bool;
 
 impl Rewriter<'_> {
     /// All documents, now that it is known what becomes of each image.
@@ -36,7 +32,7 @@ impl Rewriter<'_> {
             if new.is_none() {
                 self.attestations(root)?;
                 new = if is_image_index {
-                    self.image_index_entry(root, &wanted)?
+                    self.entry_as_child(root, &wanted)?
                 } else {
                     self.root(position, root, &wanted)?
                 };
@@ -53,28 +49,29 @@ impl Rewriter<'_> {
         }
         let changed = edits.iter().any(|edit| *edit != Edit::Keep) || !appended.is_empty();
         let index_json = if changed {
-            let place = "index.json";
-            let manifests = member(&tree.index_json, "manifests")
-                .map_err(Error::json(place))?
-                .unwrap_or_else(|| "[]".to_owned());
-            let manifests =
-                edit_array(&manifests, &edits, &appended).map_err(Error::json(place))?;
-            set_member(&tree.index_json, "manifests", &manifests).map_err(Error::json(place))?
+            (|| {
+                let manifests = member(&tree.index_json, "manifests")?;
+                let manifests = manifests.as_deref().unwrap_or("[]");
+                let manifests = edit_array(manifests, &edits, &appended)?;
+                set_member(&tree.index_json, "manifests", &manifests)
+            })()
+            .map_err(Error::json("index.json"))?
         } else {
             tree.index_json.clone()
         };
+        let keeps = self.binding.is_none_or(|binding| binding.keeps);
         if index_json != tree.index_json
-            && let Some(record) = self.before.record(tree, &edits, &appended, self.keeps)?
+            && let Some(record) = self.before.record(tree, &edits, &appended, keeps)?
         {
-            self.put(record);
+            self.put(originals::MEDIA_TYPE, record);
         }
         let Rewriter { images, blobs, .. } = self;
         Ok(Rewrite { index_json, blobs, images, roots })
     }
 
-    /// The new text of an entry of an `index.json` that is itself an image's index, and the digest it leads to;
-    /// `None` when it stays.
-    fn image_index_entry(
+    /// The new text of an entry that says no more than one of an image's index, and the digest it leads to; `None` when
+    /// it stays.
+    fn entry_as_child(
         &mut self,
         root: &Node,
         wanted: &dyn Fn(&Image) -> bool,
@@ -84,7 +81,7 @@ impl Rewriter<'_> {
             return Ok(None);
         };
         let new = self.new_image(&descriptor.digest).map(|new| new.manifest.digest);
-        let moved = self.attestations.get(&descriptor.digest).map(|(digest, _)| *digest);
+        let moved = self.attestations.get(&descriptor.digest).map(|moved| moved.digest);
         Ok(Some((text, new.or(moved).unwrap_or(descriptor.digest))))
     }
 
@@ -93,7 +90,7 @@ impl Rewriter<'_> {
     fn soci_entries(&self, selected: Selected<'_>, edits: &mut [Edit]) -> Vec<String> {
         let roots = &self.tree.roots;
         let listed = self.listed(roots, &|position, image| selected(position, image));
-        let tail = tail(&listed, roots, self.v2_platform);
+        let tail = tail(&listed, roots, self.v2_platform());
         let from = roots.len().saturating_sub(tail.len());
         let is_soci = |node: &Node| matches!(node.content, Content::Soci(_));
         let stay = roots[from..].iter().map(Node::text).eq(tail.iter().map(String::as_str))
@@ -109,28 +106,22 @@ impl Rewriter<'_> {
 
     /// The images of a list with what becomes of them.
     fn listed<'a>(&'a self, nodes: &'a [Node], wanted: Selected<'_>) -> Vec<Listed<'a>> {
-        let image = |(position, node): (usize, &'a Node)| match (&node.content, node.known()) {
-            (Content::Image(image), Some(descriptor)) => Some(Listed {
-                descriptor,
-                image,
-                new: self.new_image(&descriptor.digest).filter(|_| wanted(position, image)),
-            }),
-            _ => None,
+        let image = |(position, node): (usize, &'a Node)| {
+            let (descriptor, image) = node.image()?;
+            let new = self.new_image(&descriptor.digest).filter(|_| wanted(position, image));
+            Some(Listed { descriptor, image, new })
         };
         nodes.iter().enumerate().filter_map(image).collect()
     }
 
     /// Lets the attestation manifests below `node` follow their image.
     fn attestations(&mut self, node: &Node) -> Result<(), Error> {
-        let mut found = Vec::new();
-        node.visit(&mut |node| {
-            if let (Content::Attestation { manifest: Some(manifest) }, Some(descriptor)) =
+        for node in node.nodes() {
+            let (Content::Attestation { manifest: Some(manifest) }, Some(descriptor)) =
                 (&node.content, node.known())
-            {
-                found.push((descriptor, manifest));
-            }
-        });
-        for (descriptor, manifest) in found {
+            else {
+                continue;
+            };
             let Some(new) = manifest.subject.and_then(|s| self.new_image(&s)) else { continue };
             if new.manifest.digest == new.before {
                 continue;
@@ -143,7 +134,7 @@ impl Rewriter<'_> {
                 set_member(&manifest.text, "subject", &subject)
             })()
             .map_err(Error::json(place))?;
-            let blob = self.put(text);
+            let blob = self.put(&descriptor.media_type, text);
             self.attestations.insert(descriptor.digest, blob);
         }
         Ok(())
@@ -158,16 +149,16 @@ impl Rewriter<'_> {
     ) -> Result<Option<(String, Digest)>, Error> {
         let Some(descriptor) = node.known() else { return Ok(None) };
         let place = "index.json";
-        let named = |text: &str, wanted: bool| match self.name {
-            Some(name) if wanted => set_annotation(text, REF_NAME, name),
-            _ => Ok(text.to_owned()),
+        let named = match self.binding.and_then(|binding| binding.name) {
+            Some(name) => set_annotation(&descriptor.text, REF_NAME, name),
+            None => Ok(descriptor.text.clone()),
         };
         match &node.content {
             Content::Image(image) if wanted(image) => {
                 let Some(new) = self.new_image(&descriptor.digest).cloned() else {
                     return Ok(None);
                 };
-                let text = named(&descriptor.text, true).map_err(Error::json(place))?;
+                let text = named.map_err(Error::json(place))?;
                 if new.v2.is_none() && new.nested_v1().is_none() {
                     let digest = new.manifest.digest;
                     let text = if digest == new.before {
@@ -177,9 +168,8 @@ impl Rewriter<'_> {
                     };
                     return Ok((text != descriptor.text).then_some((text, digest)));
                 }
-                let index = wrap(node, descriptor, image, &new, self.v2_platform)?;
-                let (digest, size) = self.put(index);
-                let target = ManifestRef { media_type: OCI_INDEX.to_owned(), digest, size };
+                let index = wrap(node, descriptor, image, &new, self.v2_platform())?;
+                let target = self.put(OCI_INDEX, index);
                 // The type of an image's configuration, where tools write it, is the child's.
                 let text = point_at(&text, &target)
                     .and_then(|text| remove_member(&text, "artifactType"))
@@ -188,17 +178,13 @@ impl Rewriter<'_> {
                         None => set_annotation(&text, ADDED_PLATFORM, "true"),
                     })
                     .map_err(Error::json(place))?;
-                Ok(Some((text, digest)))
+                Ok(Some((text, target.digest)))
             }
             Content::Index { text, children } => {
-                let any = node.any(&|node| {
-                    matches!(&node.content, Content::Image(image) if wanted(image))
-                        && node.known().is_some_and(|d| self.new_image(&d.digest).is_some())
-                });
-                if !any {
+                if !self.rewrites_any(node, wanted) {
                     return Ok(None);
                 }
-                let root = named(&descriptor.text, any).map_err(Error::json(place))?;
+                let root = named.map_err(Error::json(place))?;
                 let (root, digest) = match self.index(descriptor, text, children, wanted)? {
                     Some(text) if children.iter().any(has_soci) && is_bare(&text) => {
                         self.unindexed_root(position, &root, text)?
@@ -211,12 +197,7 @@ impl Rewriter<'_> {
                 };
                 Ok((root != descriptor.text).then_some((root, digest)))
             }
-            Content::Attestation { .. } => {
-                let text = self.child(node, wanted)?;
-                let digest = self.attestations.get(&descriptor.digest);
-                let digest = digest.map_or(descriptor.digest, |(digest, _)| *digest);
-                Ok((text != descriptor.text).then_some((text, digest)))
-            }
+            Content::Attestation { .. } => self.entry_as_child(node, wanted),
             _ => Ok(None),
         }
     }
@@ -238,7 +219,7 @@ impl Rewriter<'_> {
         }
         let listed = self.listed(children, &|_, image| wanted(image));
         let touched = listed.iter().any(|listed| listed.new.is_some());
-        manifests.extend(tail(&listed, children, self.v2_platform));
+        manifests.extend(tail(&listed, children, self.v2_platform()));
         let same = manifests.iter().map(String::as_str).eq(children.iter().map(Node::text));
         let child_changed = manifests.iter().zip(children).any(|(new, old)| new != old.text());
         if same || !(touched || child_changed) {
@@ -282,10 +263,8 @@ impl Rewriter<'_> {
                     text = set_annotation(&text, REFERENCE_DIGEST, &digest)
                         .map_err(Error::json(&place))?;
                 }
-                if let Some((digest, size)) = self.attestations.get(&descriptor.digest) {
-                    let media_type = descriptor.media_type.clone();
-                    let target = ManifestRef { media_type, digest: *digest, size: *size };
-                    text = point_at(&text, &target).map_err(Error::json(place))?;
+                if let Some(target) = self.attestations.get(&descriptor.digest) {
+                    text = point_at(&text, target).map_err(Error::json(place))?;
                 }
                 Ok(text)
             }

@@ -47,10 +47,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt::Write as _;
+
 use super::{BUILD_TOOL, DISABLE_XATTRS, LAYER_DIGEST, LAYER_MEDIA_TYPE, SPAN_SIZE};
 pub use crate::oci::annotation::INDEX_DIGEST;
 use crate::oci::digest::Digest;
-use crate::oci::json::write_string;
+use crate::oci::json::string;
 use crate::oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC};
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::prefetch::PrefetchEntry;
@@ -118,71 +120,55 @@ pub(super) fn encode_with(
     tool: &str,
 ) -> String {
     let version = if subject.is_some() { IndexVersion::V1 } else { IndexVersion::V2 };
-    let mut out = String::from("{\"schemaVersion\":2,\"mediaType\":\"");
-    out.push_str(OCI_MANIFEST);
-    out.push_str("\",\"config\":");
+    let blob = |media_type: &str, digest, size, more: &[(&str, &str)]| {
+        let media_type = media_type.to_owned();
+        descriptor_text(&ManifestRef { media_type, digest, size }, more)
+    };
     let config = Digest::of(EMPTY_CONFIG);
-    write_head(&mut out, artifact_type(version), &config, EMPTY_CONFIG.len() as u64);
-    out.push_str("},\"layers\":[");
-    for (position, entry) in entries.iter().enumerate() {
-        if position > 0 {
-            out.push(',');
-        }
-        write_head(&mut out, ZTOC, &entry.ztoc, entry.ztoc_size);
-        out.push_str(",\"annotations\":{");
-        if entry.disable_xattrs {
-            write_pair(&mut out, DISABLE_XATTRS, "true");
-            out.push(',');
-        }
-        write_pair(&mut out, LAYER_DIGEST, &entry.layer.to_string());
-        out.push(',');
-        write_pair(&mut out, LAYER_MEDIA_TYPE, &entry.layer_media_type);
-        out.push(',');
-        write_pair(&mut out, SPAN_SIZE, &entry.span_size.to_string());
-        out.push_str("}}");
-    }
-    for entry in prefetch {
-        // No image has an artifact without a zTOC.
-        out.push(',');
-        write_head(&mut out, SOCI_PREFETCH, &entry.artifact, entry.size);
-        out.push_str(",\"annotations\":{");
-        write_pair(&mut out, LAYER_DIGEST, &entry.layer.to_string());
-        out.push_str("}}");
-    }
-    out.push(']');
-    if let Some(subject) = subject {
-        out.push_str(",\"subject\":");
-        out.push_str(&head(&subject.media_type, &subject.digest, subject.size));
-    }
-    out.push_str(",\"annotations\":{");
-    write_pair(&mut out, BUILD_TOOL, tool);
-    out.push_str("}}");
-    out
+    let config = blob(artifact_type(version), config, EMPTY_CONFIG.len() as u64, &[]);
+    let ztocs = entries.iter().map(|entry| {
+        let xattrs = entry.disable_xattrs.then(|| (DISABLE_XATTRS, "true".to_owned()));
+        let others = [
+            (LAYER_DIGEST, entry.layer.to_string()),
+            (LAYER_MEDIA_TYPE, entry.layer_media_type.clone()),
+            (SPAN_SIZE, entry.span_size.to_string()),
+        ];
+        let annotations = strings(xattrs.into_iter().chain(others));
+        blob(ZTOC, entry.ztoc, entry.ztoc_size, &[("annotations", &annotations)])
+    });
+    let artifacts = prefetch.iter().map(|entry| {
+        let annotations = strings([(LAYER_DIGEST, entry.layer)]);
+        blob(SOCI_PREFETCH, entry.artifact, entry.size, &[("annotations", &annotations)])
+    });
+    let layers = ztocs.chain(artifacts).collect::<Vec<_>>().join(",");
+    let subject = subject.map(|image| format!(",\"subject\":{}", descriptor_text(image, &[])));
+    let subject = subject.unwrap_or_default();
+    let annotations = strings([(BUILD_TOOL, tool)]);
+    format!(
+        "{{\"schemaVersion\":2,\"mediaType\":\"{OCI_MANIFEST}\",\"config\":{config},\"layers\":[{layers}]{subject},\
+         \"annotations\":{annotations}}}"
+    )
 }
 
-/// A descriptor of these three members only.
-pub(super) fn head(media_type: &str, digest: &Digest, size: u64) -> String {
-    let mut out = String::new();
-    write_head(&mut out, media_type, digest, size);
-    out.push('}');
-    out
+/// A descriptor's text. `more` are members behind the three that each has, in Go's order, with their JSON texts.
+pub(crate) fn descriptor_text(blob: &ManifestRef, more: &[(&str, &str)]) -> String {
+    let ManifestRef { media_type, digest, size } = blob;
+    let media_type = string(media_type);
+    let mut text = format!("{{\"mediaType\":{media_type},\"digest\":\"{digest}\",\"size\":{size}");
+    for (name, value) in more {
+        let _ = write!(text, ",\"{name}\":{value}");
+    }
+    text.push('}');
+    text
 }
 
-/// A descriptor's three first members, without the closing brace.
-pub(crate) fn write_head(out: &mut String, media_type: &str, digest: &Digest, size: u64) {
-    out.push_str("{\"mediaType\":");
-    write_string(out, media_type);
-    out.push_str(",\"digest\":\"");
-    out.push_str(&digest.to_string());
-    out.push_str("\",\"size\":");
-    out.push_str(&size.to_string());
-}
-
-/// One string member.
-pub(crate) fn write_pair(out: &mut String, name: &str, value: &str) {
-    write_string(out, name);
-    out.push(':');
-    write_string(out, value);
+/// An object of strings, as annotations are.
+pub(crate) fn strings<N: AsRef<str>, V: ToString>(
+    pairs: impl IntoIterator<Item = (N, V)>,
+) -> String {
+    let pair =
+        |(name, value): (N, V)| format!("{}:{}", string(name.as_ref()), string(&value.to_string()));
+    format!("{{{}}}", pairs.into_iter().map(pair).collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

@@ -4,17 +4,10 @@ use super::index::ManifestRef;
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V1Shape;
 
-/// A SOCI index manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SociBlob {
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
-}
-
 /// The V1 index of an image and where it is put.
 #[derive(Clone, Debug)]
 pub(crate) struct V1Index {
-    pub(crate) blob: SociBlob,
+    pub(crate) blob: ManifestRef,
     pub(crate) shape: V1Shape,
     /// The tool that made it, for its entry in a list.
     pub(crate) tool: String,
@@ -27,13 +20,13 @@ pub(crate) struct NewImage {
     pub(crate) before: Digest,
     /// The manifest it has now.
     pub(crate) manifest: ManifestRef,
-    pub(crate) v2: Option<SociBlob>,
+    pub(crate) v2: Option<ManifestRef>,
     pub(crate) v1: Option<V1Index>,
 }
 
 impl NewImage {
     /// The V1 index, when it is a child of the image index.
-    pub(super) fn nested_v1(&self) -> Option<&SociBlob> {
+    pub(super) fn nested_v1(&self) -> Option<&ManifestRef> {
         self.v1.as_ref().filter(|v1| v1.shape == V1Shape::Nested).map(|v1| &v1.blob)
     }
 

@@ -6,15 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use super::index::{artifact_type, write_head, write_pair};
+use super::index::{ManifestRef, artifact_type, descriptor_text, strings};
 use super::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Content, Image, Node, SociIndex};
+use crate::layout::tree::{Image, Node, SociIndex};
 use crate::oci::digest::Digest;
-use crate::oci::json::write_string;
-use crate::oci::media_type::OCI_MANIFEST;
+use crate::oci::json::string;
 use crate::oci::soci_version::{IndexVersion, V2Platform};
-use crate::soci::new_image::{NewImage, SociBlob};
+use crate::soci::new_image::NewImage;
 
 /// `BuildKit`'s mark of what is not an image, for V1 (a V1 index is found by its subject alone) and, where that is
 /// wanted, for V2 (which is found by the annotation of its image).
@@ -34,22 +33,16 @@ pub(super) fn tail(
     children: &[Node],
     v2_platform: V2Platform,
 ) -> Vec<String> {
-    let existing: Vec<(&Node, &Descriptor, &SociIndex)> = children
-        .iter()
-        .filter_map(|node| match (&node.content, node.known()) {
-            (Content::Soci(soci), Some(descriptor)) => Some((node, descriptor, soci)),
-            _ => None,
-        })
-        .collect();
     let owners = Owners::of(images);
     // What belongs to no image here stays in front.
     let mut out = Vec::new();
-    let mut kept: BTreeMap<(usize, bool), Vec<&Node>> = BTreeMap::new();
+    let mut kept: BTreeMap<(usize, bool), Vec<&str>> = BTreeMap::new();
     let is_v1 = |version: IndexVersion| version == IndexVersion::V1;
-    for (node, descriptor, soci) in existing {
+    for (descriptor, soci) in children.iter().filter_map(Node::soci) {
+        let text = descriptor.text.as_str();
         match owners.find(descriptor, soci) {
-            None => out.push(node.text().to_owned()),
-            Some(owner) => kept.entry((owner, is_v1(soci.version))).or_default().push(node),
+            None => out.push(text.to_owned()),
+            Some(owner) => kept.entry((owner, is_v1(soci.version))).or_default().push(text),
         }
     }
     // Two manifests can become the same one, and one V1 index is enough for it.
@@ -61,7 +54,7 @@ pub(super) fn tail(
         for (position, listed) in images.iter().enumerate() {
             let Some(new) = listed.new else {
                 let kept = kept.get(&(position, is_v1(version))).into_iter().flatten();
-                out.extend(kept.map(|node| node.text().to_owned()));
+                out.extend(kept.map(|text| (*text).to_owned()));
                 continue;
             };
             match version {
@@ -116,17 +109,11 @@ impl<'a> Owners<'a> {
     }
 }
 
-fn descriptor(version: IndexVersion, soci: &SociBlob, image: &Digest, platform: &str) -> String {
-    let mut out = String::new();
-    write_head(&mut out, OCI_MANIFEST, &soci.digest, soci.size);
-    out.push_str(",\"annotations\":{");
-    write_pair(&mut out, IMAGE_MANIFEST_DIGEST, &image.to_string());
-    out.push_str("},\"platform\":");
-    out.push_str(platform);
-    out.push_str(",\"artifactType\":");
-    write_string(&mut out, artifact_type(version));
-    out.push('}');
-    out
+fn descriptor(version: IndexVersion, soci: &ManifestRef, image: &Digest, platform: &str) -> String {
+    let annotations = strings([(IMAGE_MANIFEST_DIGEST, image)]);
+    let kind = string(artifact_type(version));
+    let more = [("annotations", &*annotations), ("platform", platform), ("artifactType", &kind)];
+    descriptor_text(soci, &more)
 }
 
 /// Whether a descriptor's annotations name a V2 index.

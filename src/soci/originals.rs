@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use super::manifest::member;
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
 use crate::layout::tree::{self, Content, Image, Node, Tree};
 use crate::limits::MAX_INDEX_JSON_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::elements;
 
-const MEDIA_TYPE: &str = "application/vnd.soci-layout.originals.v1+json";
+pub(super) const MEDIA_TYPE: &str = "application/vnd.soci-layout.originals.v1+json";
 /// How every record begins.
 const BEGINNING: &str = "{\"mediaType\":\"application/vnd.soci-layout.originals.v1+json\",";
 
@@ -55,19 +56,13 @@ pub(super) struct Original {
 }
 
 /// The images below an entry, in their order.
-pub(super) fn images_below(node: &Node) -> Vec<(&Node, &Image)> {
-    let mut found: Vec<(&Node, &Image)> = Vec::new();
-    node.visit(&mut |node| {
-        if let Content::Image(image) = &node.content {
-            found.push((node, image));
-        }
-    });
-    found
+pub(super) fn images_below(node: &Node) -> impl Iterator<Item = (&Descriptor, &Image)> {
+    node.nodes().filter_map(Node::image)
 }
 
 /// Whether a node or one below it is a SOCI index or names one.
 pub(super) fn has_soci(node: &Node) -> bool {
-    node.any(&|node| match &node.content {
+    node.nodes().any(|node| match &node.content {
         Content::Soci(_) => true,
         Content::Image(image) => image.soci_v2.is_some(),
         _ => false,
@@ -151,8 +146,8 @@ impl Originals {
         };
         // One that cannot be read any more (pruned, collected) is not taken.
         let node = text.as_ref().and_then(|text| tree::read_entry(layout, text).ok());
-        let images = images_below(root).len();
-        let node = node.filter(|node| !has_soci(node) && images_below(node).len() == images);
+        let images = images_below(root).count();
+        let node = node.filter(|node| !has_soci(node) && images_below(node).count() == images);
         Some(Original { text, node, exact })
     }
 

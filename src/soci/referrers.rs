@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::index::{ManifestRef, artifact_type, write_head, write_pair};
+use super::index::{ManifestRef, artifact_type, descriptor_text, strings};
 use super::{BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
@@ -14,11 +14,11 @@ use crate::layout::tree::{Artifact, Content, Node, REF_NAME, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, DESCRIPTOR, INDEX};
 use crate::oci::json::edit::{Edit, set_member};
-use crate::oci::json::write_string;
-use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use crate::oci::json::string;
+use crate::oci::media_type::OCI_INDEX;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::bind::Rewriter;
-use crate::soci::descriptors::{index_of, point_at};
+use crate::soci::descriptors::{as_listed, index_of, point_at};
 use crate::soci::new_image::{NewImage, V1Index};
 
 /// Brings the lists of all rewritten images up to date: changes the `edits` of the roots and returns the
@@ -61,13 +61,9 @@ pub(super) fn update(
         if let (Some(subject), false, true) = (wanted, listed, is_first) {
             let entries = referrers.entries(rewriter, image, old_digests, &[])?;
             let list = index_of(&entries).map_err(Error::json("a list"))?;
-            let (digest, size) = rewriter.put(list);
-            let mut text = String::new();
-            write_head(&mut text, OCI_INDEX, &digest, size);
-            text.push_str(",\"annotations\":{");
-            write_pair(&mut text, REF_NAME, &format!("sha256-{}", subject.hex()));
-            text.push_str("}}");
-            appended.push(text);
+            let list = rewriter.put(OCI_INDEX, list);
+            let name = strings([(REF_NAME, format!("sha256-{}", subject.hex()))]);
+            appended.push(descriptor_text(&list, &[("annotations", &name)]));
         }
     }
     Ok(appended)
@@ -84,18 +80,12 @@ fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, edits: &mut [Edit]) {
     }
     // V2 indexes of rewritten images, and of those that stay.
     let (mut gone, mut kept) = (BTreeSet::new(), BTreeSet::new());
-    for root in &tree.roots {
-        root.visit(&mut |node| {
-            if let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) {
-                let rewritten = rewriter.new_image(&descriptor.digest).is_some();
-                if rewritten { &mut gone } else { &mut kept }.extend(image.soci_v2.as_deref());
-            }
-        });
+    for (descriptor, image) in tree.nodes().filter_map(Node::image) {
+        let rewritten = rewriter.new_image(&descriptor.digest).is_some();
+        if rewritten { &mut gone } else { &mut kept }.extend(image.soci_v2.as_deref());
     }
     for (root, edit) in tree.roots.iter().zip(edits) {
-        let (Content::Soci(soci), Some(descriptor)) = (&root.content, root.known()) else {
-            continue;
-        };
+        let Some((descriptor, soci)) = root.soci() else { continue };
         let named = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST);
         let digest = descriptor.digest.to_string();
         let drops = soci.subject.or_else(|| named?.parse().ok()).map_or_else(
@@ -109,13 +99,9 @@ fn drop_bare_entries(rewriter: &Rewriter<'_>, tree: &Tree, edits: &mut [Edit]) {
 }
 
 fn digests_outside_lists(tree: &Tree) -> BTreeSet<Digest> {
-    let mut found = BTreeSet::new();
-    for root in &tree.roots {
-        if !matches!(root.content, Content::Referrers { .. }) {
-            root.visit(&mut |node| found.extend(node.known().map(|d| d.digest)));
-        }
-    }
-    found
+    let is_list = |root: &&Node| matches!(root.content, Content::Referrers { .. });
+    let nodes = tree.roots.iter().filter(|root| !is_list(root)).flat_map(Node::nodes);
+    nodes.filter_map(Node::known).map(|descriptor| descriptor.digest).collect()
 }
 
 /// What the layout knows about referrers, by the manifest that they refer to.
@@ -134,7 +120,7 @@ impl<'a> Referrers<'a> {
             if let Content::Referrers { subject, .. } = root.content {
                 found.lists.entry(subject).or_default().push(position);
             }
-            root.visit(&mut |node| {
+            for node in root.nodes() {
                 let artifact = match &node.content {
                     Content::Artifact(artifact) => Some(artifact),
                     Content::Attestation { manifest } => manifest.as_ref(),
@@ -147,7 +133,7 @@ impl<'a> Referrers<'a> {
                     list.push((number, descriptor, artifact));
                     number += 1;
                 }
-            });
+            }
         }
         found
     }
@@ -174,92 +160,64 @@ impl<'a> Referrers<'a> {
         let mut out = Vec::new();
         let mut seen = BTreeSet::new();
         if let Some(V1Index { blob: soci, tool, .. }) = image.tagged_v1() {
-            let mut text = String::new();
-            write_head(&mut text, OCI_MANIFEST, &soci.digest, soci.size);
-            text.push_str(",\"annotations\":{");
-            write_pair(&mut text, BUILD_TOOL, tool);
-            text.push_str("},\"artifactType\":");
-            write_string(&mut text, artifact_type(IndexVersion::V1));
-            text.push('}');
-            out.push(text);
+            let (tool, kind) = (strings([(BUILD_TOOL, tool)]), artifact_type(IndexVersion::V1));
+            let more = [("annotations", tool.as_str()), ("artifactType", &string(kind))];
+            out.push(descriptor_text(soci, &more));
             seen.insert(soci.digest);
         }
         for node in listed {
-            let soci =
-                matches!(&node.content, Content::Soci(soci) if soci.version == IndexVersion::V1);
-            if !soci && node.known().is_none_or(|d| seen.insert(d.digest)) {
+            if !is_v1(node) && node.known().is_none_or(|d| seen.insert(d.digest)) {
                 out.push(node.text().to_owned());
             }
         }
         let of = |subject: &Digest| self.artifacts.get(subject).map_or(&[][..], Vec::as_slice);
-        let mut found: Vec<(usize, &Descriptor, &Artifact, (Digest, u64))> = Vec::new();
+        let mut found: Vec<(usize, ManifestRef, &Artifact)> = Vec::new();
         for &(number, descriptor, artifact) in old_digests.iter().flat_map(of) {
             if let Some(moved) = rewriter.attestations.get(&descriptor.digest) {
-                found.push((number, descriptor, artifact, *moved));
+                found.push((number, moved.clone(), artifact));
             }
         }
         for &(number, descriptor, artifact) in of(&image.manifest.digest) {
             if !rewriter.attestations.contains_key(&descriptor.digest) {
-                let stays = (descriptor.digest, descriptor.size);
-                found.push((number, descriptor, artifact, stays));
+                found.push((number, as_listed(descriptor), artifact));
             }
         }
         found.sort_unstable_by_key(|(number, ..)| *number);
-        for (_, descriptor, artifact, (digest, size)) in found {
-            if seen.insert(digest) {
-                out.push(referrer(descriptor, digest, size, artifact)?);
+        for (_, manifest, artifact) in found {
+            if seen.insert(manifest.digest) {
+                out.push(referrer(&manifest, artifact)?);
             }
         }
         Ok(out)
     }
 }
 
+fn is_v1(node: &Node) -> bool {
+    node.soci().is_some_and(|(_, soci)| soci.version == IndexVersion::V1)
+}
+
 /// A referrer's descriptor as the referrers API gives it.
-fn referrer(
-    descriptor: &Descriptor,
-    digest: Digest,
-    size: u64,
-    artifact: &Artifact,
-) -> Result<String, Error> {
-    let mut text = String::new();
-    write_head(&mut text, &descriptor.media_type, &digest, size);
-    text.push_str(",\"annotations\":{");
-    for (position, (name, value)) in artifact.annotations.iter().enumerate() {
-        if position > 0 {
-            text.push(',');
-        }
-        write_pair(&mut text, name, value);
-    }
-    text.push_str("},\"artifactType\":");
-    write_string(&mut text, &artifact.kind);
-    text.push('}');
+fn referrer(manifest: &ManifestRef, artifact: &Artifact) -> Result<String, Error> {
+    let annotations = strings(&artifact.annotations);
+    let more = [("annotations", annotations.as_str()), ("artifactType", &string(&artifact.kind))];
+    let text = descriptor_text(manifest, &more);
     canonical::encode(&text, &DESCRIPTOR).map_err(Error::json("a referrer's descriptor"))
 }
 
-/// The list `text` with other entries.
-fn listing(root: &Descriptor, text: &str, entries: &[String]) -> Result<String, Error> {
-    set_member(text, "manifests", &format!("[{}]", entries.join(",")))
-        .and_then(|text| canonical::encode(&text, &INDEX))
-        .map_err(Error::json(format!("blob {}", root.digest)))
-}
-
-/// The root of a list with new entries; Kept when it is the same.
+/// The root of the list `text` with new entries; Kept when it is the same.
 fn relist(
     rewriter: &mut Rewriter<'_>,
     root: &Descriptor,
     text: &str,
     entries: &[String],
 ) -> Result<Edit, Error> {
-    lead_to(rewriter, root, listing(root, text, entries)?)
-}
-
-/// The root led to this list; Kept when it is the same.
-fn lead_to(rewriter: &mut Rewriter<'_>, root: &Descriptor, list: String) -> Result<Edit, Error> {
-    let (digest, size) = rewriter.put(list);
-    if digest == root.digest {
+    let list = set_member(text, "manifests", &format!("[{}]", entries.join(",")))
+        .and_then(|text| canonical::encode(&text, &INDEX))
+        .map_err(Error::json(format!("blob {}", root.digest)))?;
+    let target = rewriter.put(&root.media_type, list);
+    if target.digest == root.digest {
         return Ok(Edit::Keep);
     }
-    let target = ManifestRef { media_type: root.media_type.clone(), digest, size };
     point_at(&root.text, &target).map(Edit::Replace).map_err(Error::json("index.json"))
 }
 
@@ -271,8 +229,7 @@ fn without_soci(
     children: &[Node],
     elsewhere: &BTreeSet<Digest>,
 ) -> Result<Edit, Error> {
-    let is_v1 = |node: &&Node| matches!(&node.content, Content::Soci(soci) if soci.version == IndexVersion::V1);
-    if !children.iter().any(|node| is_v1(&node)) {
+    if !children.iter().any(is_v1) {
         return Ok(Edit::Keep);
     }
     if let Some(original) = rewriter.before.originals[position].as_ref().filter(|known| known.exact)
@@ -287,5 +244,5 @@ fn without_soci(
     if all_elsewhere {
         return Ok(Edit::Remove);
     }
-    lead_to(rewriter, root, listing(root, text, &entries)?)
+    relist(rewriter, root, text, &entries)
 }

@@ -44,16 +44,10 @@ impl Rewriter<'_> {
         } else {
             led_back(&descriptor.text, &target, text).map_err(Error::json("index.json"))?
         };
-        let mut attestations = Vec::new();
-        root.visit(&mut |node| {
-            if matches!(node.content, Content::Attestation { .. }) {
-                attestations.extend(node.known().map(|descriptor| descriptor.digest));
-            }
-        });
-        for digest in attestations {
-            if let Some(earlier) = self.before.earlier.get(&digest) {
-                self.attestations.insert(digest, (earlier.digest, earlier.size));
-            }
+        let is_attestation = |node: &&Node| matches!(node.content, Content::Attestation { .. });
+        for attestation in root.nodes().filter(is_attestation).filter_map(Node::known) {
+            let earlier = self.before.earlier.get(&attestation.digest);
+            self.attestations.extend(earlier.map(|earlier| (attestation.digest, earlier.clone())));
         }
         Ok(Some((text, target.digest)))
     }
@@ -71,16 +65,9 @@ impl Rewriter<'_> {
     fn loses_all(&self, root: &Node, wanted: &dyn Fn(&Image) -> bool) -> bool {
         let (mut images, mut v2) = (HashSet::new(), HashSet::new());
         // The tagged shape leaves the root alone, but for a name that it may have got.
-        let mut loses = has_soci(root)
-            || (self.undoing
-                && images_below(root).iter().any(|(node, image)| {
-                    wanted(image)
-                        && node.known().is_some_and(|d| self.new_image(&d.digest).is_some())
-                }));
-        root.visit(&mut |node| {
-            let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
+        let undoing = self.binding.is_none();
+        let mut loses = has_soci(root) || (undoing && self.rewrites_any(root, wanted));
+        for (descriptor, image) in images_below(root) {
             match self.new_image(&descriptor.digest).filter(|_| wanted(image)) {
                 Some(new) if new.v2.is_some() || new.nested_v1().is_some() => loses = false,
                 Some(_) => {
@@ -89,18 +76,22 @@ impl Rewriter<'_> {
                 }
                 None => loses &= image.soci_v2.is_none(),
             }
-        });
-        root.visit(&mut |node| {
-            let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
+        }
+        for (descriptor, soci) in root.nodes().filter_map(Node::soci) {
             let subject = soci.subject.map(|subject| subject.to_string());
             loses &= match subject.as_ref().or(descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)) {
                 Some(image) => images.contains(image),
                 None => v2.contains(&descriptor.digest.to_string()),
             };
-        });
+        }
         loses
+    }
+
+    /// Whether anything becomes of a wanted image at or below a node.
+    pub(super) fn rewrites_any(&self, node: &Node, wanted: &dyn Fn(&Image) -> bool) -> bool {
+        images_below(node).any(|(descriptor, image)| {
+            wanted(image) && self.new_image(&descriptor.digest).is_some()
+        })
     }
 
     /// The root of an index that had SOCI indexes and is now `text`, without them.

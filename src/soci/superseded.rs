@@ -42,11 +42,11 @@ impl Superseded {
                 continue;
             };
             found.earlier.extend(pairs(root, node));
-            for ((now, image), (_, before)) in images_below(root).iter().zip(images_below(node)) {
+            for ((now, image), (_, before)) in images_below(root).zip(images_below(node)) {
                 let types: Vec<String> =
                     before.layers.iter().map(|layer| layer.media_type.clone()).collect();
                 if types.len() == image.layers.len() {
-                    found.layer_types.extend(now.known().map(|now| (now.digest, types)));
+                    found.layer_types.insert(now.digest, types);
                 }
             }
         }
@@ -93,13 +93,8 @@ fn pairs(root: &Node, original: &Node) -> Vec<(Digest, ManifestRef)> {
     ];
     for kind in kinds {
         let of = |node: &Node| -> Vec<ManifestRef> {
-            let mut list = Vec::new();
-            node.visit(&mut |node| {
-                if kind(&node.content) {
-                    list.extend(node.known().map(as_listed));
-                }
-            });
-            list
+            let found = node.nodes().filter(|node| kind(&node.content));
+            found.filter_map(Node::known).map(as_listed).collect()
         };
         let (now, before) = (of(root), of(original));
         if now.len() == before.len() {

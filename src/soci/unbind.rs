@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bind::{Rewrite, Rewriter, images, readable};
+use super::bind::{Rewrite, Rewriter, Selected, images, readable};
 use super::descriptors::as_listed;
-use super::index::{ManifestRef, head};
+use super::index::{ManifestRef, descriptor_text};
 use super::manifest::member;
-use super::new_image::{NewImage, SociBlob, V1Index};
+use super::new_image::{NewImage, V1Index};
 use super::superseded::Superseded;
 use super::{BUILD_TOOL, IMAGE_MANIFEST_DIGEST};
 use crate::error::Error;
@@ -22,19 +22,13 @@ use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::edit::set_member;
 use crate::oci::json::parse_string;
+use crate::oci::media_type::OCI_MANIFEST;
 use crate::oci::soci_version::{IndexVersion, V1Shape};
 
-/// What is taken from one image.
-#[derive(Clone, Debug)]
-pub(crate) struct Removal {
-    /// The image's manifest before.
-    pub(crate) image: Digest,
-    /// The SOCI indexes that go, V2 first.
-    pub(crate) indexes: Vec<Digest>,
-}
+/// By an image's manifest the SOCI indexes that are taken from it, V2 first.
+pub(crate) type Removals = BTreeMap<Digest, Vec<Digest>>;
 
-/// Rewrites the tree without the SOCI indexes of these `versions`. `selected` says for each root and
-/// platform whether an image is wanted.
+/// Rewrites the tree without the SOCI indexes that the selected images have of these `versions`.
 ///
 /// # Errors
 /// [`Error`] when a document cannot be read.
@@ -42,23 +36,19 @@ pub(crate) fn undo(
     layout: &Layout,
     tree: &Tree,
     versions: IndexVersion,
-    selected: &dyn Fn(usize, &Image) -> bool,
-) -> Result<(Rewrite, Vec<Removal>), Error> {
+    selected: Selected<'_>,
+) -> Result<(Rewrite, Removals), Error> {
     let before = Superseded::load(layout, tree)?;
-    let mut rewriter = Rewriter::new(tree, &before);
-    rewriter.undoing = true;
-    let mut removals: Vec<Removal> = Vec::new();
+    let mut rewriter = Rewriter::new(tree, &before, None);
+    let mut removals = Removals::new();
     let indexes = IndexesOfImages::of(tree);
     for (descriptor, image) in images(tree, selected) {
         if rewriter.new_image(&descriptor.digest).is_some() {
             continue;
         }
         let of_image = indexes.of_image(descriptor, image);
-        if let Some(indexes) =
-            of_image.leave((layout, &mut rewriter), descriptor, image, versions)?
-        {
-            removals.push(Removal { image: descriptor.digest, indexes });
-        }
+        let gone = of_image.leave((layout, &mut rewriter), descriptor, image, versions)?;
+        removals.extend(gone.map(|indexes| (descriptor.digest, indexes)));
     }
     Ok((readable(layout, tree, rewriter.documents(selected)?)?, removals))
 }
@@ -82,10 +72,7 @@ impl<'a> IndexesOfImages<'a> {
             // One in index.json itself or in a list is found by its subject alone, as in a registry.
             let nested = matches!(root.content, Content::Index { .. });
             let shape = if nested { V1Shape::Nested } else { V1Shape::Tagged };
-            root.visit(&mut |node: &'a Node| {
-                let (Content::Soci(soci), Some(index)) = (&node.content, node.known()) else {
-                    return;
-                };
+            for (index, soci) in root.nodes().filter_map(Node::soci) {
                 place += 1;
                 let named = index.annotations.get(IMAGE_MANIFEST_DIGEST);
                 if soci.version == IndexVersion::V1 {
@@ -103,7 +90,7 @@ impl<'a> IndexesOfImages<'a> {
                 } else {
                     found.bare.entry(index.digest).or_insert((place, index));
                 }
-            });
+            }
         }
         found
     }
@@ -151,13 +138,13 @@ impl IndexesOf<'_> {
             as_listed(descriptor)
         };
         let stays = self.v2.first().filter(|_| !v2_goes);
-        let v2 = stays.map(|index| SociBlob { digest: index.digest, size: index.size });
+        let media_type = || OCI_MANIFEST.to_owned();
+        let v2 = stays.map(|index| ManifestRef { media_type: media_type(), ..as_listed(index) });
         let v1 = match self.v1.first() {
             Some((index, shape)) if !v1_goes => {
                 let (text, tool) = follow(&read(layout, index)?, &manifest)
                     .map_err(Error::json(format!("blob {}", index.digest)))?;
-                let (digest, size) = rewriter.put(text);
-                Some(V1Index { blob: SociBlob { digest, size }, shape: *shape, tool })
+                Some(V1Index { blob: rewriter.put(OCI_MANIFEST, text), shape: *shape, tool })
             }
             _ => None,
         };
@@ -183,7 +170,7 @@ fn read(layout: &Layout, index: &Descriptor) -> Result<String, Error> {
 
 /// The text of a V1 index that stays, with the image's new manifest as its subject, and the tool that made it.
 fn follow(text: &str, manifest: &ManifestRef) -> Result<(String, String), serde_json::Error> {
-    let subject = head(&manifest.media_type, &manifest.digest, manifest.size);
+    let subject = descriptor_text(manifest, &[]);
     let moved = canonical::encode(&set_member(text, "subject", &subject)?, &MANIFEST)?;
     let tool = match member(text, "annotations")? {
         Some(annotations) => member(&annotations, BUILD_TOOL)?,

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::{CheckFinding, CheckedImage, Mistake};
+use crate::commands::share::Share;
 use crate::commands::verify::{Consequence, Findings, document};
 use crate::error::Error;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Content, Image, Tree};
+use crate::layout::tree::{Image, Node, SociIndex, Tree};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, SOCI_PREFETCH, ZTOC, is_nondistributable, layer_kind};
 use crate::oci::soci_version::IndexVersion;
@@ -22,6 +23,8 @@ pub(super) struct Checker<'a> {
     pub(super) needs_v2: bool,
     /// Layers whose blob is smaller are no finding, whatever their type.
     pub(super) min_layer_size: u64,
+    /// The platform of the image that is checked, for its findings; empty for the tag as a whole.
+    pub(super) platform: String,
     /// What is known of blobs.
     pub(super) blobs: BTreeMap<Digest, Presence>,
     /// Indexes that were looked into, with their entries.
@@ -29,44 +32,44 @@ pub(super) struct Checker<'a> {
     pub(super) findings: Vec<CheckFinding>,
 }
 
+/// An index, how it is found, and its bytes when it is there.
+type FoundIndex = (Digest, &'static str, Option<Vec<u8>>);
+
 impl Checker<'_> {
     /// Checks the image with the manifest `digest`.
     ///
     /// # Errors
     /// [`Error::Registry`], [`Error::Limit`].
     pub(super) fn image(&mut self, digest: Digest, image: &Image) -> Result<CheckedImage, Error> {
-        let platform = image.platform.to_string();
-        let mut checked = CheckedImage {
-            platform: platform.clone(),
-            digest,
-            soci_index: None,
-            found_by: None,
-            lazy_layers: 0,
-            layers: image.layers.len() as u64,
-            lazy_bytes: 0,
-            bytes: image.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add),
-        };
+        self.platform = image.platform.to_string();
         let distributed = |layer: &&Descriptor| !is_nondistributable(&layer.media_type);
         let layers = image.layers.iter().filter(distributed);
         self.ask(layers.chain([&image.config]).map(|blob| blob.digest));
-        let index = self.index(digest, image, &mut checked)?;
-        let lazy = match index {
-            Some((index, bytes)) => self.entries(index, &bytes, image, &platform)?,
-            None => BTreeSet::new(),
+        let index = self.index(digest, image)?;
+        let lazy = match &index {
+            Some((index, _, Some(bytes))) => self.entries(*index, bytes, image)?,
+            _ => BTreeSet::new(),
         };
-        for layer in image.layers.iter().filter(|layer| lazy.contains(&layer.digest)) {
-            checked.lazy_layers += 1;
-            checked.lazy_bytes = checked.lazy_bytes.saturating_add(layer.size);
-        }
-        self.blob(&image.config, &platform, "the image's configuration", false)?;
+        self.blob(&image.config, "the image's configuration", false)?;
         let mut told = BTreeSet::new();
         for layer in image.layers.iter().filter(|layer| told.insert(layer.digest)) {
             if !is_nondistributable(&layer.media_type) {
-                self.blob(layer, &platform, "a layer", false)?;
+                self.blob(layer, "a layer", false)?;
             }
-            self.layer_type(layer, &platform);
+            self.layer_type(layer);
         }
-        Ok(checked)
+        let layers = image.layers.iter().map(|layer| (layer.size, lazy.contains(&layer.digest)));
+        let share = Share::of(layers);
+        Ok(CheckedImage {
+            platform: self.platform.clone(),
+            digest,
+            soci_index: index.as_ref().map(|(index, ..)| *index),
+            found_by: index.map(|(_, by, _)| by.to_owned()),
+            lazy_layers: share.layers,
+            layers: share.of_layers,
+            lazy_bytes: share.bytes,
+            bytes: share.of_bytes,
+        })
     }
 
     /// Asks for blobs several at a time. What goes wrong is told when one of them is looked at.
@@ -76,45 +79,22 @@ impl Checker<'_> {
     }
 
     /// The index that the consumer takes.
-    fn index(
-        &mut self,
-        digest: Digest,
-        image: &Image,
-        checked: &mut CheckedImage,
-    ) -> Result<Option<(Digest, Vec<u8>)>, Error> {
-        let platform = &checked.platform.clone();
+    fn index(&mut self, digest: Digest, image: &Image) -> Result<Option<FoundIndex>, Error> {
         Ok(match find::find(self.source, &digest, image)? {
-            Found::Annotation { digest, bytes } => {
-                (checked.soci_index, checked.found_by) =
-                    (Some(digest), Some("annotation".to_owned()));
-                Some((digest, bytes))
-            }
-            Found::Referrer { digest: found, bytes, api } => {
-                let by = if api { "referrers-api" } else { "fallback-tag" };
-                (checked.soci_index, checked.found_by) = (Some(found), Some(by.to_owned()));
+            Found::Annotation { digest, bytes } => Some((digest, "annotation", Some(bytes))),
+            Found::Referrer { digest: index, bytes, api } => {
+                let blob = Some(index);
                 if self.needs_v2 {
-                    let (expected, is) = ("a SOCI index V2, by the manifest's annotation", "V1");
-                    self.add(
-                        Mistake::V1WhereV2IsNeeded,
-                        platform,
-                        Some(found),
-                        "the SOCI index",
-                        expected,
-                        is,
-                    );
+                    let (mistake, place) = (Mistake::V1WhereV2IsNeeded, "the SOCI index");
+                    let expected = "a SOCI index V2, by the manifest's annotation";
+                    self.add(mistake, blob, place, expected, "V1");
                 }
                 if bytes.is_none() {
-                    let (expected, is) = (format!("the SOCI index {found}"), "no such manifest");
-                    self.add(
-                        Mistake::IndexDeleted,
-                        platform,
-                        Some(found),
-                        "the list of referrers",
-                        expected,
-                        is,
-                    );
+                    let (mistake, place) = (Mistake::IndexDeleted, "the list of referrers");
+                    let expected = format!("the SOCI index {index}");
+                    self.add(mistake, blob, place, expected, "no such manifest");
                 }
-                bytes.map(|bytes| (found, bytes))
+                Some((index, if api { "referrers-api" } else { "fallback-tag" }, bytes))
             }
             Found::Dangling(text) => {
                 let named = text.parse::<Digest>().ok();
@@ -125,14 +105,8 @@ impl Checker<'_> {
                 };
                 let expected =
                     format!("the SOCI index {text}, which the image manifest {digest} names");
-                self.add(
-                    mistake,
-                    platform,
-                    named,
-                    "the SOCI index",
-                    expected,
-                    "no such manifest in the repository",
-                );
+                let is = "no such manifest in the repository";
+                self.add(mistake, named, "the SOCI index", expected, is);
                 None
             }
             Found::Nothing { api } => {
@@ -145,7 +119,7 @@ impl Checker<'_> {
                     Some(index) => (Mistake::NotListed, Some(index)),
                     None => (Mistake::NoIndex, Some(digest)),
                 };
-                self.add(mistake, platform, blob, "the image", "a SOCI index", looked);
+                self.add(mistake, blob, "the image", "a SOCI index", looked);
                 None
             }
         })
@@ -153,26 +127,16 @@ impl Checker<'_> {
 
     /// Whether the tag's own index names a manifest.
     fn lists(&self, digest: Digest) -> bool {
-        let is_it = |node: &crate::layout::tree::Node| {
-            node.known().is_some_and(|descriptor| descriptor.digest == digest)
-        };
-        self.tree.roots.iter().any(|root| root.any(&is_it))
+        self.tree.nodes().filter_map(Node::known).any(|descriptor| descriptor.digest == digest)
     }
 
     /// A V1 index of the image that the tag's own index leads to.
     fn unlisted(&self, image: Digest) -> Option<Digest> {
-        let mut found = None;
-        for root in &self.tree.roots {
-            root.visit(&mut |node| {
-                if let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known())
-                    && soci.version == IndexVersion::V1
-                    && soci.subject == Some(image)
-                {
-                    found = found.or(Some(descriptor.digest));
-                }
-            });
-        }
-        found
+        let of_image = |(_, soci): &(&Descriptor, &SociIndex)| {
+            soci.version == IndexVersion::V1 && soci.subject == Some(image)
+        };
+        let mut found = self.tree.nodes().filter_map(Node::soci).filter(of_image);
+        found.next().map(|(descriptor, _)| descriptor.digest)
     }
 
     /// Checks an index, and gives the layers of the image that have a zTOC in it, which is there.
@@ -181,7 +145,6 @@ impl Checker<'_> {
         index: Digest,
         bytes: &[u8],
         image: &Image,
-        platform: &str,
     ) -> Result<BTreeSet<Digest>, Error> {
         let mut findings = Findings::default();
         let (source, blobs) = (self.source, &mut self.blobs);
@@ -193,14 +156,8 @@ impl Checker<'_> {
             Err(
                 error @ (Error::Document { .. } | Error::Json { .. } | Error::InvalidDigest { .. }),
             ) => {
-                self.add(
-                    Mistake::Unreadable,
-                    platform,
-                    Some(index),
-                    "the SOCI index",
-                    "a manifest",
-                    error,
-                );
+                let (mistake, place) = (Mistake::Unreadable, "the SOCI index");
+                self.add(mistake, Some(index), place, "a manifest", error);
                 return Ok(BTreeSet::new());
             }
             Err(error) => return Err(error),
@@ -213,15 +170,9 @@ impl Checker<'_> {
         };
         let ztocs = || entries.iter().filter(|entry| entry.descriptor.media_type == ZTOC);
         if ztocs().next().is_some() && !ztocs().any(|entry| own(&entry)) {
-            let expected = "zTOCs of this image's layers";
-            self.add(
-                Mistake::OtherImage,
-                platform,
-                Some(index),
-                "the SOCI index",
-                expected,
-                "those of other layers",
-            );
+            let (mistake, place) = (Mistake::OtherImage, "the SOCI index");
+            let (expected, is) = ("zTOCs of this image's layers", "those of other layers");
+            self.add(mistake, Some(index), place, expected, is);
             return Ok(BTreeSet::new());
         }
         let mut lazy = BTreeMap::new();
@@ -232,10 +183,10 @@ impl Checker<'_> {
                 let named = |found: &&Descriptor| Some(found.digest) == layer;
                 let layers: Vec<&Descriptor> = image.layers.iter().filter(named).collect();
                 document::layer_entry(index, entry, &layers, &mut findings);
-                let there = self.blob(blob, platform, "a zTOC", true)?;
+                let there = self.blob(blob, "a zTOC", true)?;
                 lazy.extend(layer.map(|layer| (layer, there)));
             } else if blob.media_type == SOCI_PREFETCH {
-                self.blob(blob, platform, "a prefetch artifact", true)?;
+                self.blob(blob, "a prefetch artifact", true)?;
             }
         }
         if first {
@@ -247,7 +198,7 @@ impl Checker<'_> {
                     _ => Mistake::RejectedIndex,
                 };
                 let (expected, found) = (finding.expected, finding.found);
-                self.add(mistake, platform, finding.blob, &finding.place, expected, found);
+                self.add(mistake, finding.blob, &finding.place, expected, found);
             }
         }
         // For each layer the last entry counts.
@@ -255,13 +206,7 @@ impl Checker<'_> {
     }
 
     /// Asks for a blob, and tells when it is not there as it should be.
-    fn blob(
-        &mut self,
-        blob: &Descriptor,
-        platform: &str,
-        place: &str,
-        ztoc: bool,
-    ) -> Result<bool, Error> {
+    fn blob(&mut self, blob: &Descriptor, place: &str, ztoc: bool) -> Result<bool, Error> {
         let found = match size(self.source, &mut self.blobs, &blob.digest)? {
             Presence::There => return Ok(true),
             Presence::Sized(found) if found == blob.size => return Ok(true),
@@ -275,17 +220,17 @@ impl Checker<'_> {
         };
         let is = found.map_or_else(|| "no such blob".to_owned(), |size| format!("{size} bytes"));
         let expected = format!("a blob of {} bytes", blob.size);
-        self.add(mistake, platform, Some(blob.digest), place, expected, is);
+        self.add(mistake, Some(blob.digest), place, expected, is);
         Ok(false)
     }
 
-    fn layer_type(&mut self, layer: &Descriptor, platform: &str) {
+    fn layer_type(&mut self, layer: &Descriptor) {
         if let LayerKind::Unsupported(reason) = layer_kind(&layer.media_type)
             && layer.size >= self.min_layer_size
         {
             let found = format!("{} ({reason})", layer.media_type);
             let expected = "a layer that is gzip or not compressed";
-            self.add(Mistake::LayerType, platform, Some(layer.digest), "a layer", expected, found);
+            self.add(Mistake::LayerType, Some(layer.digest), "a layer", expected, found);
         }
     }
 
@@ -294,14 +239,13 @@ impl Checker<'_> {
     pub(super) fn add(
         &mut self,
         mistake: Mistake,
-        platform: &str,
         blob: Option<Digest>,
         place: &str,
         expected: impl ToString,
         found: impl ToString,
     ) {
         let (expected, found) = (expected.to_string(), found.to_string());
-        let platform = Some(platform.to_owned()).filter(|platform| !platform.is_empty());
+        let platform = Some(self.platform.clone()).filter(|platform| !platform.is_empty());
         let (consequence, advice) = mistake.meaning();
         let (place, advice) = (place.to_owned(), advice.to_owned());
         let finding =

@@ -74,6 +74,7 @@ pub fn check(
         tree: &tree,
         needs_v2: options.target.is_some(),
         min_layer_size: options.min_layer_size,
+        platform: String::new(),
         blobs: BTreeMap::new(),
         seen: BTreeSet::new(),
         findings: Vec::new(),
@@ -82,7 +83,7 @@ pub fn check(
         && expected != fetched.digest
     {
         let found = fetched.digest;
-        checker.add(Mistake::TagMoved, "", Some(found), "the tag", expected, found);
+        checker.add(Mistake::TagMoved, Some(found), "the tag", expected, found);
     }
     let mut found = Vec::new();
     for root in &tree.roots {
@@ -100,14 +101,12 @@ pub fn check(
     if images.is_empty() && checker.findings.is_empty() {
         return Err(Error::NoImage { path: reference.to_string().into() });
     }
-    let verification = if options.deep {
-        let mut deep = VerifyOptions::default();
-        deep.images.platforms.clone_from(&options.platforms);
-        deep.registry.clone_from(&options.registry);
-        Some(verify_registry(reference, &deep, observer)?)
-    } else {
-        None
-    };
+    let deep = options.deep.then(|| {
+        let registry = options.registry.clone();
+        let deep = VerifyOptions { images: filter, registry, ..VerifyOptions::default() };
+        verify_registry(reference, &deep, observer)
+    });
+    let verification = deep.transpose()?;
     Ok(CheckReport {
         version: CHECK_REPORT_VERSION,
         reference: reference.to_string(),
@@ -134,7 +133,7 @@ impl Checker<'_> {
             Some(platform) => filter.wants(platform),
             None => filter.platforms.is_empty(),
         };
-        let platform = descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default();
+        self.platform = descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default();
         match &node.content {
             Content::Image(image) if found.iter().all(|(known, _)| *known != descriptor.digest) => {
                 found.push((descriptor.digest, image));
@@ -147,12 +146,12 @@ impl Checker<'_> {
                 let expected = format!("a manifest of {} bytes", descriptor.size);
                 let blob = Some(descriptor.digest);
                 let mistake = Mistake::ManifestMissing;
-                self.add(mistake, &platform, blob, &place, expected, "no such manifest");
+                self.add(mistake, blob, &place, expected, "no such manifest");
             }
             Content::Unreadable { problem } if wanted => {
                 let blob = Some(descriptor.digest);
                 let (place, expected) = ("a manifest", "a document that can be read");
-                self.add(Mistake::Unreadable, &platform, blob, place, expected, problem);
+                self.add(Mistake::Unreadable, blob, place, expected, problem);
             }
             _ => {}
         }

@@ -27,8 +27,8 @@ pub(super) fn assemble(
     let ztoc = |layer: &Descriptor| {
         let found = scanned.ztocs.get(&key(layer)?)?;
         Some(ZtocEntry {
-            ztoc: found.digest,
-            ztoc_size: found.size,
+            ztoc: found.report.ztoc,
+            ztoc_size: found.report.ztoc_size,
             layer: layer.digest,
             layer_media_type: layer.media_type.clone(),
             span_size: options.span_size,

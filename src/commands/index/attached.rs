@@ -7,8 +7,9 @@ use std::collections::HashSet;
 
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{Attached, Report};
+use crate::layout::descriptor::Descriptor;
 use crate::layout::select::Selection;
-use crate::layout::tree::{Content, REF_NAME, Tree};
+use crate::layout::tree::{Content, Node, REF_NAME, Tree};
 use crate::limits::MAX_WARNINGS;
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V1Shape;
@@ -20,30 +21,15 @@ const COSIGN: &str = "dev.cosignproject.cosign/";
 const WAY_OUT: &str =
     "sign and attach after indexing, or make tagged V1 indexes, which keep all digests";
 
-/// What stays behind: the first of it, and how much more there is.
-#[derive(Debug, Default)]
-pub(super) struct StaysBehind {
-    kept: Vec<Attached>,
-    more: usize,
-}
-
-impl StaysBehind {
-    fn add(&mut self, attached: impl FnOnce() -> Attached) {
-        if self.kept.len() < MAX_WARNINGS {
-            self.kept.push(attached());
-        } else {
-            self.more += 1;
-        }
+/// Tells the first of what stays behind in the report, as values and as warnings, and how much more there is.
+pub(super) fn tell(mut found: Vec<Attached>, report: &mut Report) {
+    let more = found.len().saturating_sub(MAX_WARNINGS);
+    found.truncate(MAX_WARNINGS);
+    report.warnings.extend(found.iter().map(warning));
+    if more > 0 {
+        report.warnings.push(format!("stay behind: {more} more attached artifacts"));
     }
-
-    /// Tells it in the report, as values and as warnings.
-    pub(super) fn tell(self, report: &mut Report) {
-        report.warnings.extend(self.kept.iter().map(warning));
-        if self.more > 0 {
-            report.warnings.push(format!("stay behind: {} more attached artifacts", self.more));
-        }
-        report.stays_behind = self.kept;
-    }
+    report.stays_behind = found;
 }
 
 fn warning(attached: &Attached) -> String {
@@ -60,7 +46,7 @@ fn warning(attached: &Attached) -> String {
 }
 
 /// What a run left behind.
-pub(super) fn orphaned(tree: &Tree, rewritten: &Rewrite) -> StaysBehind {
+pub(super) fn orphaned(tree: &Tree, rewritten: &Rewrite) -> Vec<Attached> {
     let images = rewritten.images.iter().filter(|new| new.before != new.manifest.digest);
     let mut changed: HashSet<Digest> = images.map(|new| new.before).collect();
     for (root, after) in tree.roots.iter().zip(&rewritten.roots) {
@@ -76,10 +62,10 @@ pub(super) fn foreseen(
     selection: &Selection<'_>,
     options: &Options,
     indexed: &dyn Fn(&Digest) -> bool,
-) -> StaysBehind {
+) -> Vec<Attached> {
     let nested = options.index_version.has_v1() && options.v1_shape == V1Shape::Nested;
     if !options.index_version.has_v2() && !nested {
-        return StaysBehind::default();
+        return Vec::new();
     }
     let mut changed = HashSet::new();
     for selected in &selection.images {
@@ -90,54 +76,52 @@ pub(super) fn foreseen(
         }
     }
     for position in selection.roots() {
-        let mut any = false;
-        tree.roots[position].visit(&mut |node| {
-            any |= node.known().is_some_and(|descriptor| changed.contains(&descriptor.digest));
-        });
-        if any {
-            changed.extend(tree.roots[position].known().map(|root| root.digest));
+        let root = &tree.roots[position];
+        let mut below = root.nodes().filter_map(Node::known);
+        if below.any(|descriptor| changed.contains(&descriptor.digest)) {
+            changed.extend(root.known().map(|root| root.digest));
         }
     }
     find(tree, &changed)
 }
 
-fn find(tree: &Tree, changed: &HashSet<Digest>) -> StaysBehind {
-    let mut found = StaysBehind::default();
-    let mut seen = HashSet::new();
-    let cosign_image = tree.roots.iter().filter_map(|root| root.known()).any(|root| {
-        let kind = root.annotations.get(COSIGN_KIND).and_then(|kind| kind.strip_prefix(COSIGN));
-        matches!(kind, Some("image" | "imageIndex")) && changed.contains(&root.digest)
+fn find(tree: &Tree, changed: &HashSet<Digest>) -> Vec<Attached> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let cosign_image = tree.roots.iter().filter_map(Node::known).any(|root| {
+        matches!(cosign_kind(root), Some("image" | "imageIndex")) && changed.contains(&root.digest)
     });
     for root in &tree.roots {
-        root.visit(&mut |node| {
+        for node in root.nodes() {
             let (Content::Artifact(artifact), Some(descriptor)) = (&node.content, node.known())
             else {
-                return;
+                continue;
             };
             if let Some(subject) = artifact.subject.filter(|subject| changed.contains(subject))
                 && seen.insert(descriptor.digest)
             {
                 let (digest, what) = (descriptor.digest, artifact.kind.clone());
-                found.add(|| Attached { digest, what, subject: Some(subject) });
+                found.push(Attached { digest, what, subject: Some(subject) });
             }
-        });
+        }
         let Some(descriptor) = root.known() else { continue };
+        let digest = descriptor.digest;
         let tag = descriptor.annotations.get(REF_NAME).map_or("", String::as_str);
-        let kind =
-            descriptor.annotations.get(COSIGN_KIND).and_then(|kind| kind.strip_prefix(COSIGN));
         if let Some(image) = tagged_subject(tag)
             && changed.contains(&image)
         {
-            let (digest, what) = (descriptor.digest, tag.to_owned());
-            found.add(|| Attached { digest, what, subject: Some(image) });
-        } else if let Some(kind @ ("sigs" | "atts" | "sboms")) = kind
+            found.push(Attached { digest, what: tag.to_owned(), subject: Some(image) });
+        } else if let Some(kind @ ("sigs" | "atts" | "sboms")) = cosign_kind(descriptor)
             && cosign_image
         {
-            let (digest, what) = (descriptor.digest, kind.to_owned());
-            found.add(|| Attached { digest, what, subject: None });
+            found.push(Attached { digest, what: kind.to_owned(), subject: None });
         }
     }
     found
+}
+
+/// The word by which cosign tells the entries of its layouts apart.
+fn cosign_kind(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.get(COSIGN_KIND)?.strip_prefix(COSIGN)
 }
 
 /// The image that a tag such as cosign's `sha256-<hex>.sig` belongs to.

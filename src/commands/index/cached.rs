@@ -8,47 +8,34 @@
 //! The cache only ever helps. Whatever is wrong with it is a warning, and the layer is scanned.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::job::Job;
 use super::ready::ReadyZtoc;
-use super::{reuse, stage};
+use super::reuse::{self, Candidates, Taken, Wanted};
+use super::stage;
 use crate::cache::entry::EntryProblem;
 use crate::cache::{Cache, CacheKey, Found};
 use crate::commands::index::options::Options;
-use crate::commands::index::report::{CacheReport, ReusedFrom};
+use crate::commands::index::report::{CacheReport, Report, ReusedFrom};
 use crate::error::Error;
 use crate::layout::commit::StagedBlob;
-use crate::layout::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::ztoc::{Encoding, Ztoc};
 
 /// The cache as one run uses it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct CacheUse {
     cache: Option<Cache>,
     /// zTOCs in registries, behind the cache.
     #[cfg(feature = "registry")]
     remote: super::remote::RemoteZtocs,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    rejected: AtomicU64,
-    writes: AtomicU64,
-    bytes_written: AtomicU64,
+    counts: Mutex<CacheReport>,
     /// Set by the first failure: a directory that cannot be written is not tried again and again.
     unwritable: AtomicBool,
     /// By layer, so that their order does not depend on the threads. Those about the whole have none.
     warnings: Mutex<BTreeSet<(Option<Digest>, String)>>,
-}
-
-/// A zTOC from the cache that is the layer's, by all that is checked, and is staged.
-pub(super) struct Taken {
-    pub(super) ready: ReadyZtoc,
-    pub(super) ztoc: Ztoc,
-    pub(super) staged: Option<StagedBlob>,
-    pub(super) from: ReusedFrom,
 }
 
 impl CacheUse {
@@ -70,12 +57,8 @@ impl CacheUse {
         }
         #[cfg(feature = "registry")]
         {
-            let mut warnings = Vec::new();
-            cache_use.remote =
-                super::remote::RemoteZtocs::begin(options, &mut |warning| warnings.push(warning));
-            for warning in warnings {
-                cache_use.note(None, &warning);
-            }
+            let warn = |warning: &str| cache_use.note(None, warning);
+            cache_use.remote = super::remote::RemoteZtocs::begin(options, &warn);
         }
         cache_use
     }
@@ -86,86 +69,35 @@ impl CacheUse {
         self.remote.left_eager()
     }
 
-    /// What the cache or a registry has for a layer, without reading the layer: for saying what a run would do.
-    pub(super) fn foretell(
-        &self,
-        layer: &Descriptor,
-        compression: Compression,
-        options: &Options,
-    ) -> Option<(ReadyZtoc, Ztoc, ReusedFrom)> {
-        if let Some((ready, ztoc)) = self.foretell_cached(layer, compression, options) {
-            return Some((ready, ztoc, ReusedFrom::Cache));
-        }
-        #[cfg(feature = "registry")]
-        {
-            let warn = |message: &str| self.note(Some(layer.digest), message);
-            let found = self.remote.valid(layer, compression, options, &warn);
-            found.map(|(ready, ztoc)| (ready, ztoc, ReusedFrom::Registry))
-        }
-        #[cfg(not(feature = "registry"))]
-        None
-    }
-
-    fn foretell_cached(
-        &self,
-        layer: &Descriptor,
-        compression: Compression,
-        options: &Options,
-    ) -> Option<(ReadyZtoc, Ztoc)> {
-        let cache = self.cache.as_ref()?;
-        let found = match cache.get(&key((layer.digest, layer.size), compression, options)) {
-            Found::Entry(found) => {
-                self.hits.fetch_add(1, Ordering::Relaxed);
-                Some((ReadyZtoc::new(found.digest, found.size, &found.ztoc), found.ztoc))
-            }
-            Found::Unusable(problem) => {
-                self.reject(layer.digest, &problem.to_string());
-                None
-            }
-            Found::Nothing => None,
-        };
-        if found.is_none() {
-            self.misses.fetch_add(1, Ordering::Relaxed);
-        }
-        found
-    }
-
-    /// The zTOC of a layer from the cache, or from a registry; `None` when the layer has to be scanned.
+    /// The zTOC of a layer from the layout, from the cache or from a registry; `None` when the layer has to be scanned.
     ///
     /// # Errors
     /// Those of the layout: a layer that is not what its descriptor says, a full disk.
-    pub(super) fn take(
+    pub(super) fn find(
         &self,
-        layer: &Descriptor,
-        compression: Compression,
-        job: &Job<'_>,
+        candidates: &Candidates<'_>,
+        wanted: &Wanted<'_>,
     ) -> Result<Option<Taken>, Error> {
-        let taken = self.take_cached(layer, compression, job)?;
+        let taken = match candidates.take(wanted)? {
+            None => self.cached(wanted)?,
+            taken => taken,
+        };
         #[cfg(feature = "registry")]
         if taken.is_none() {
-            return self.take_remote(layer, compression, job);
+            return self.remote(wanted);
         }
         Ok(taken)
     }
 
     #[cfg(feature = "registry")]
-    fn take_remote(
-        &self,
-        layer: &Descriptor,
-        compression: Compression,
-        job: &Job<'_>,
-    ) -> Result<Option<Taken>, Error> {
+    fn remote(&self, wanted: &Wanted<'_>) -> Result<Option<Taken>, Error> {
         let warn = |message: &str| {
-            self.note(Some(layer.digest), message);
-            job.warn(message);
+            self.note(Some(wanted.layer.digest), message);
+            wanted.warn(message);
         };
-        let Some((ready, ztoc)) = self.remote.valid(layer, compression, job.options, &warn) else {
-            return Ok(None);
-        };
-        let digest = ready.digest;
-        if reuse::belongs(layer, &ztoc, job)?
-            && let Ok(staged) = stage_again(job, &ztoc, digest)?
-        {
+        let Some((ready, ztoc)) = self.remote.valid(wanted, &warn) else { return Ok(None) };
+        let digest = ready.report.ztoc;
+        if let Ok(staged) = stage_again(wanted, &ztoc, digest)? {
             return Ok(Some(Taken { ready, ztoc, staged, from: ReusedFrom::Registry }));
         }
         warn(&format!(
@@ -174,36 +106,28 @@ impl CacheUse {
         Ok(None)
     }
 
-    fn take_cached(
-        &self,
-        layer: &Descriptor,
-        compression: Compression,
-        job: &Job<'_>,
-    ) -> Result<Option<Taken>, Error> {
+    fn cached(&self, wanted: &Wanted<'_>) -> Result<Option<Taken>, Error> {
         let Some(cache) = &self.cache else { return Ok(None) };
-        let problem = match cache.get(&key((layer.digest, layer.size), compression, job.options)) {
+        let Wanted { layer, compression, options, .. } = *wanted;
+        let problem = match cache.get(&key((layer.digest, layer.size), compression, options)) {
             Found::Nothing => None,
             Found::Unusable(problem) => Some(problem.to_string()),
-            Found::Entry(found) => {
-                if reuse::belongs(layer, &found.ztoc, job)? {
-                    match stage_again(job, &found.ztoc, found.digest)? {
-                        Ok(staged) => {
-                            found.used();
-                            self.hits.fetch_add(1, Ordering::Relaxed);
-                            let ready = ReadyZtoc::new(found.digest, found.size, &found.ztoc);
-                            let from = ReusedFrom::Cache;
-                            return Ok(Some(Taken { ready, ztoc: found.ztoc, staged, from }));
-                        }
-                        Err(problem) => Some(problem.to_string()),
+            Found::Entry(found) => match stage_again(wanted, &found.ztoc, found.digest)? {
+                Ok(staged) => {
+                    if wanted.job.is_some() {
+                        found.used();
                     }
-                } else {
-                    Some("its zTOC does not belong to this layer".to_owned())
+                    self.counts().hits += 1;
+                    let ready = ReadyZtoc::new(found.digest, found.size, &found.ztoc);
+                    let from = ReusedFrom::Cache;
+                    return Ok(Some(Taken { ready, ztoc: found.ztoc, staged, from }));
                 }
-            }
+                Err(problem) => Some(problem),
+            },
         };
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.missed();
         if let Some(problem) = problem {
-            job.warn(&self.reject(layer.digest, &problem));
+            wanted.warn(&self.reject(layer.digest, &problem));
         }
         Ok(None)
     }
@@ -222,8 +146,9 @@ impl CacheUse {
         }
         match cache.put(key, digest, encoding) {
             Ok(bytes) => {
-                self.writes.fetch_add(1, Ordering::Relaxed);
-                self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+                let mut counts = self.counts();
+                counts.writes += 1;
+                counts.bytes_written += bytes;
             }
             Err(error) => {
                 if !self.unwritable.swap(true, Ordering::Relaxed) {
@@ -257,30 +182,23 @@ impl CacheUse {
 
     /// A layer was scanned before the cache was asked for its zTOC.
     pub(super) fn missed(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.counts().misses += 1;
     }
 
-    /// What the run did with the cache; nothing when there was none.
-    pub(super) fn report(&self) -> Option<CacheReport> {
-        self.cache.as_ref()?;
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Some(CacheReport {
-            hits: count(&self.hits),
-            misses: count(&self.misses),
-            rejected: count(&self.rejected),
-            writes: count(&self.writes),
-            bytes_written: count(&self.bytes_written),
-        })
+    /// Tells in the report what the run did with the cache, if there was one, and what the user should know, in an order
+    /// that does not depend on the threads.
+    pub(super) fn tell(&self, report: &mut Report) {
+        report.cache = self.cache.as_ref().map(|_| *self.counts());
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        report.warnings.extend(warnings.iter().map(|(_, message)| message.clone()));
     }
 
-    /// What the user should know, in an order that does not depend on the threads.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        warnings.iter().map(|(_, message)| message.clone()).collect()
+    fn counts(&self) -> MutexGuard<'_, CacheReport> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reject(&self, layer: Digest, problem: &str) -> String {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.counts().rejected += 1;
         let message =
             format!("the cache entry of layer {layer} cannot be used: {problem}; making a new one");
         self.note(Some(layer), &message);
@@ -288,7 +206,7 @@ impl CacheUse {
     }
 
     fn note(&self, layer: Option<Digest>, message: &str) {
-        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         warnings.insert((layer, message.to_owned()));
     }
 }
@@ -304,14 +222,23 @@ pub(crate) fn key(layer: (Digest, u64), compression: Compression, options: &Opti
     }
 }
 
-/// Writes the zTOC as this program does, which must give `digest`.
+/// Writes the zTOC of a layer, which must belong to it, as this program does, which must give `digest`. The inner error is
+/// what is wrong with it.
 fn stage_again(
-    job: &Job<'_>,
+    wanted: &Wanted<'_>,
     ztoc: &Ztoc,
     digest: Digest,
-) -> Result<Result<Option<StagedBlob>, EntryProblem>, Error> {
-    let Ok(encoding) = ztoc.encoding() else { return Ok(Err(EntryProblem::Foreign)) };
-    let (found, staged) =
-        stage::ztoc(job.layout, &encoding, job.permissions_from, job.options.second_thread())?;
-    Ok(if found == digest { Ok(staged) } else { Err(EntryProblem::Foreign) })
+) -> Result<Result<Option<StagedBlob>, String>, Error> {
+    if !reuse::belongs(wanted.layer, ztoc, wanted.job)? {
+        return Ok(Err("its zTOC does not belong to this layer".to_owned()));
+    }
+    let Some(job) = wanted.job else { return Ok(Ok(None)) };
+    if let Ok(encoding) = ztoc.encoding() {
+        let (found, staged) =
+            stage::ztoc(job.layout, &encoding, job.permissions_from, job.options.second_thread())?;
+        if found == digest {
+            return Ok(Ok(staged));
+        }
+    }
+    Ok(Err(EntryProblem::Foreign.to_string()))
 }

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use super::options::Options;
 use super::report::LayerOutcome;
 use super::saving;
-use super::skip::EXCLUDED;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause, EagerReason};
 use crate::layout::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{Compression, LayerKind, layer_kind};
+
+/// What is said of a layer that gets no zTOC because the options say so.
+const EXCLUDED: &str = "excluded on request";
 
 /// What is decided of a layer before any of its bytes is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +55,7 @@ pub(super) fn by_ztoc(
     outcome: LayerOutcome,
     options: &Options,
 ) -> Result<LayerOutcome, Error> {
-    let reason = match &outcome {
-        LayerOutcome::Indexed { ztoc } | LayerOutcome::Reused { ztoc, .. } => {
-            saving::why_eager(layer.size, ztoc, options)
-        }
-        _ => None,
-    };
+    let reason = outcome.ztoc().and_then(|ztoc| saving::why_eager(layer.size, ztoc, options));
     reason.map_or(Ok(outcome), |reason| eager(layer.digest, reason, options))
 }
 

@@ -8,7 +8,8 @@ use super::decide;
 use super::layers::{Layer, LayerKey, Layers, key};
 use super::options::Options;
 use super::ready::ReadyZtoc;
-use super::report::{LayerOutcome, LayerReport, ReusedFrom};
+use super::report::{LayerOutcome, LayerReport};
+use super::reuse::{Taken, Wanted};
 use super::saving;
 use crate::error::Error;
 use crate::layer::{Scan, ScanObserver, scan};
@@ -55,27 +56,16 @@ impl Foresight<'_> {
         key: LayerKey,
         known: &mut Known,
     ) -> Result<LayerOutcome, Error> {
-        let mut outcome = LayerOutcome::Pending;
-        if let Some((ready, ztoc, from)) = self.found(layer, key.1)? {
-            outcome = LayerOutcome::Reused { ztoc: ready.report(&ztoc), from };
-            if !self.options.prefetch.is_empty() {
-                known.insert(key, (ready.digest, ztoc));
-            }
-        }
-        decide::by_ztoc(layer, outcome, self.options)
-    }
-
-    /// The zTOC that is there already.
-    fn found(
-        &self,
-        layer: &Descriptor,
-        compression: Compression,
-    ) -> Result<Option<(ReadyZtoc, Ztoc, ReusedFrom)>, Error> {
         let Self { layers, layout, options, cache, .. } = *self;
-        if let Some((ready, ztoc)) = layers.candidates.valid(layout, layer, compression, options)? {
-            return Ok(Some((ready, ztoc, ReusedFrom::Layout)));
+        let wanted = Wanted { layer, compression: key.1, layout, options, job: None };
+        let mut outcome = LayerOutcome::Pending;
+        if let Some(Taken { ready, ztoc, from, .. }) = cache.find(&layers.candidates, &wanted)? {
+            if !options.prefetch.is_empty() {
+                known.insert(key, (ready.report.ztoc, ztoc));
+            }
+            outcome = LayerOutcome::Reused { ztoc: ready.report, from };
         }
-        Ok(cache.foretell(layer, compression, options))
+        decide::by_ztoc(layer, outcome, options)
     }
 
     /// The zTOC that a layer would have by `reports`, with its digest.
@@ -114,8 +104,8 @@ impl Foresight<'_> {
         let Scan::Indexed(ztoc) = scanned else { return Ok(None) };
         let Ok(bytes) = ztoc.encode() else { return Ok(None) };
         let ready = ReadyZtoc::new(Digest::of(&bytes), bytes.len() as u64, &ztoc);
-        let reason = saving::why_eager(size, &ready.report(&ztoc), self.options);
-        Ok(reason.is_none().then_some((ready.digest, *ztoc)))
+        let reason = saving::why_eager(size, &ready.report, self.options);
+        Ok(reason.is_none().then_some((ready.report.ztoc, *ztoc)))
     }
 }
 

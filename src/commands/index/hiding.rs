@@ -69,7 +69,7 @@ fn stacks(selection: &Selection<'_>, scanned: &Scanned) -> Vec<Stack> {
         let layers = image.image.layers.iter().map(|layer| {
             let ready = layers::key(layer).and_then(|key| scanned.ztocs.get(&key));
             let ready = ready.filter(|ready| ready.implies_directories);
-            let ztoc = ready.map(|ready| (ready.digest, ready.size));
+            let ztoc = ready.map(|ready| (ready.report.ztoc, ready.report.ztoc_size));
             StackLayer { digest: layer.digest, size: layer.size, ztoc }
         });
         Stack { image: image.digest, layers: layers.collect() }

@@ -2,13 +2,12 @@
 
 #[cfg(feature = "registry")]
 use std::collections::BTreeMap;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::decide::{self, Decision};
 use super::options::Options;
 use super::report::{LayerOutcome, LayerReport};
 use super::reuse::Candidates;
-use super::skip;
 use crate::error::Error;
 #[cfg(feature = "registry")]
 use crate::layer::eager::EagerReason;
@@ -88,7 +87,7 @@ impl<'a> Layers<'a> {
         options: &Options,
     ) -> Result<Self, Error> {
         let (mut layers, mut seen) = (Vec::new(), HashSet::new());
-        let excluded = skip::excluded(selection, options)?;
+        let excluded = excluded(selection, options)?;
         for selected in &selection.images {
             for descriptor in &selected.image.layers {
                 if !seen.insert((descriptor.digest, layer_kind(&descriptor.media_type))) {
@@ -124,4 +123,23 @@ impl<'a> Layers<'a> {
         }
         Ok(())
     }
+}
+
+/// The layers that [`Options::skip_layers`] names, in any of the selected images.
+fn excluded(selection: &Selection<'_>, options: &Options) -> Result<HashSet<Digest>, Error> {
+    let mut excluded = HashSet::new();
+    let images = || selection.images.iter().map(|selected| &selected.image.layers);
+    for choice in &options.skip_layers {
+        let found = images().filter_map(|layers| Some(layers[choice.find(layers)?].digest));
+        let found: Vec<Digest> = found.collect();
+        if found.is_empty() && !selection.images.is_empty() {
+            let numbered = images().flat_map(|layers| (1..).zip(layers.iter()));
+            let list: BTreeSet<(usize, Digest)> =
+                numbered.map(|(number, layer)| (number, layer.digest)).collect();
+            let found = list.into_iter().map(|(number, digest)| format!("{number} {digest}"));
+            return Err(Error::NoSuchLayer { layer: choice.to_string(), found: found.collect() });
+        }
+        excluded.extend(found);
+    }
+    Ok(excluded)
 }

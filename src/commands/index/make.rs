@@ -19,7 +19,7 @@ use crate::layout::lock::LockedLayout;
 #[derive(Debug)]
 pub(crate) enum Made {
     /// A zTOC, and its blob unless the layout has it already.
-    Ztoc { ready: ReadyZtoc, report: ZtocReport, staged: Option<StagedBlob> },
+    Ztoc { ready: ReadyZtoc, staged: Option<StagedBlob> },
     /// The layer is eager.
     Eager(EagerReason),
 }
@@ -27,7 +27,8 @@ pub(crate) enum Made {
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ztoc { report: ZtocReport { ztoc, spans, files, .. }, .. } => {
+            Self::Ztoc { ready, .. } => {
+                let ZtocReport { ztoc, spans, files, .. } = &ready.report;
                 write!(f, "zTOC {ztoc}: {spans} spans, {files} files")
             }
             Self::Eager(reason) => write!(f, "cannot be indexed: {reason}"),
@@ -71,6 +72,5 @@ pub(crate) fn make(
     let Target { layout, permissions_from, cache, key, warn } = *target;
     let (digest, staged) = stage::ztoc(layout, &encoding, permissions_from, request.second_thread)?;
     cache.keep(key, digest, &encoding, warn);
-    let ready = ReadyZtoc::new(digest, encoding.size(), &ztoc);
-    Ok(Ok(Made::Ztoc { ready, report: ready.report(&ztoc), staged }))
+    Ok(Ok(Made::Ztoc { ready: ReadyZtoc::new(digest, encoding.size(), &ztoc), staged }))
 }

@@ -24,7 +24,7 @@ use crate::registry::{Reference, with_client};
 pub const IMAGE_RECORD_VERSION: u32 = 1;
 
 /// What became of one image of a list; the JSON form is public and only grows.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImageRecord {
     /// [`IMAGE_RECORD_VERSION`].
@@ -52,7 +52,7 @@ pub struct ImageRecord {
 }
 
 /// How the work on an image ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ImageResult {
@@ -63,6 +63,7 @@ pub enum ImageResult {
     /// Less is lazy than was asked for, so nothing was written.
     Refused,
     /// There was an error.
+    #[default]
     Failed,
 }
 
@@ -114,19 +115,7 @@ fn eager_as_such(layer: &LayerReport) -> Option<(LayerKey, EagerReason)> {
 
 /// What is to be said of an image that ended like this.
 fn record(ended: Result<Report, Error>, dry_run: bool) -> ImageRecord {
-    let mut record = ImageRecord {
-        version: IMAGE_RECORD_VERSION,
-        image: String::new(),
-        to: None,
-        result: ImageResult::Failed,
-        digest: None,
-        layers_scanned: 0,
-        bytes_scanned: 0,
-        layers_reused: 0,
-        warnings: Vec::new(),
-        error: None,
-        seconds: 0.0,
-    };
+    let mut record = ImageRecord { version: IMAGE_RECORD_VERSION, ..ImageRecord::default() };
     let report = match ended {
         Ok(report) => report,
         Err(error) => {

@@ -38,7 +38,6 @@ pub(in crate::commands) mod saving;
 mod scanned;
 mod schedule;
 mod settle;
-mod skip;
 mod stage;
 pub(in crate::commands) mod startups;
 

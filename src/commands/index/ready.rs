@@ -7,10 +7,10 @@ use crate::oci::digest::Digest;
 use crate::ztoc::Ztoc;
 
 /// A zTOC that is in the layout or staged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReadyZtoc {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+    /// It in numbers.
+    pub(super) report: ZtocReport,
     pub(super) can_disable_xattrs: bool,
     /// Whether it has names in directories that it has no entry for.
     pub(super) implies_directories: bool,
@@ -18,20 +18,16 @@ pub(crate) struct ReadyZtoc {
 
 impl ReadyZtoc {
     pub(super) fn new(digest: Digest, size: u64, ztoc: &Ztoc) -> Self {
-        let can_disable_xattrs = ztoc.can_disable_xattrs();
-        Self { digest, size, can_disable_xattrs, implies_directories: parents::implies(&ztoc.toc) }
-    }
-
-    /// It and `ztoc`, which it is, in numbers.
-    pub(super) fn report(&self, ztoc: &Ztoc) -> ZtocReport {
-        ZtocReport {
-            ztoc: self.digest,
-            ztoc_size: self.size,
+        let report = ZtocReport {
+            ztoc: digest,
+            ztoc_size: size,
             spans: ztoc.zinfo.span_count(),
             files: ztoc.toc.len() as u64,
             uncompressed_size: ztoc.uncompressed_archive_size,
             largest_span: ztoc.largest_span(),
             unlike_unpacked: fidelity::difference(&ztoc.toc).map(|found| found.to_string()),
-        }
+        };
+        let can_disable_xattrs = ztoc.can_disable_xattrs();
+        Self { report, can_disable_xattrs, implies_directories: parents::implies(&ztoc.toc) }
     }
 }

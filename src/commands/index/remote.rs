@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layers::{EagerLayers, key};
 use super::ready::ReadyZtoc;
+use super::reuse::Wanted;
 use crate::commands::index::options::Options;
 use crate::error::Error;
 use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
-use crate::layout::tree::{self, Content, Image, Node};
+use crate::layout::tree::{self, Image, Node};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::schema::{self, MANIFEST};
-use crate::oci::media_type::{Compression, ZTOC};
+use crate::oci::media_type::ZTOC;
 use crate::registry::find::{Found, find};
 use crate::registry::{Client, Reference, RemoteSource, Repository};
 use crate::soci::find::layer_of;
@@ -39,15 +40,9 @@ pub(super) struct RemoteZtocs {
     eager: EagerLayers,
 }
 
-impl std::fmt::Debug for RemoteZtocs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteZtocs").field("by_layer", &self.by_layer).finish_non_exhaustive()
-    }
-}
-
 impl RemoteZtocs {
     /// Reads the SOCI indexes of the images that the options name. `warn` is told what is wrong.
-    pub(super) fn begin(options: &Options, warn: &mut dyn FnMut(String)) -> Self {
+    pub(super) fn begin(options: &Options, warn: &dyn Fn(&str)) -> Self {
         let mut found = Self::default();
         if options.cache_from.is_empty() {
             return found;
@@ -56,13 +51,13 @@ impl RemoteZtocs {
         let client = match Client::new(&options.registry, || false) {
             Ok(client) => client,
             Err(error) => {
-                warn(format!("{error}; going on without zTOCs from registries"));
+                warn(&format!("{error}; going on without zTOCs from registries"));
                 return found;
             }
         };
         for reference in &options.cache_from {
             if let Err(error) = found.read(&client, reference, options) {
-                warn(format!("no zTOCs from {reference}: {error}"));
+                warn(&format!("no zTOCs from {reference}: {error}"));
             }
         }
         found.client = Some(client);
@@ -82,17 +77,10 @@ impl RemoteZtocs {
         source.keep(&fetched);
         let tree = tree::read_all_from(&source, fetched.as_index())?;
         source.failed()?;
-        let mut images = Vec::new();
-        for root in &tree.roots {
-            root.visit(&mut |node: &Node| match (&node.content, node.known()) {
-                (Content::Image(image), Some(descriptor)) => {
-                    images.push((descriptor.digest, image.clone()));
-                }
-                (Content::Soci(soci), _) => self.note(reference, &soci.ztocs),
-                _ => {}
-            });
+        for (_, soci) in tree.nodes().filter_map(Node::soci) {
+            self.note(reference, &soci.ztocs);
         }
-        for (digest, image) in &images {
+        for (Descriptor { digest, .. }, image) in tree.nodes().filter_map(Node::image) {
             let (Found::Annotation { bytes, .. } | Found::Referrer { bytes: Some(bytes), .. }) =
                 find(&source, digest, image)?
             else {
@@ -158,14 +146,12 @@ impl RemoteZtocs {
     /// The first zTOC that is what this run would write, by all that it says itself.
     pub(super) fn valid(
         &self,
-        layer: &Descriptor,
-        compression: Compression,
-        options: &Options,
+        wanted: &Wanted<'_>,
         warn: &dyn Fn(&str),
     ) -> Option<(ReadyZtoc, Ztoc)> {
         let client = self.client.as_ref()?;
-        let most = layer.size.saturating_add(MAX_OVERHEAD).min(MAX_ZTOC_SIZE);
-        for (reference, digest, size) in self.by_layer.get(&layer.digest)? {
+        let most = wanted.layer.size.saturating_add(MAX_OVERHEAD).min(MAX_ZTOC_SIZE);
+        for (reference, digest, size) in self.by_layer.get(&wanted.layer.digest)? {
             if *size > most {
                 continue;
             }
@@ -178,12 +164,7 @@ impl RemoteZtocs {
                 }
             };
             let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
-            let fits = ztoc.zinfo.compression() == compression
-                && ztoc.zinfo.span_size() == options.span_size
-                && ztoc.build_tool_identifier == options.build_tool_identifier
-                && ztoc.compressed_archive_size == layer.size
-                && ztoc.encode().is_ok_and(|again| *again == *bytes);
-            if fits {
+            if wanted.fits(&ztoc, &bytes, false) {
                 return Some((ReadyZtoc::new(*digest, *size, &ztoc), ztoc));
             }
         }

@@ -15,7 +15,7 @@ use crate::oci::digest::Digest;
 pub const REPORT_VERSION: u32 = 1;
 
 /// The whole outcome of [`crate::index()`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// [`REPORT_VERSION`].
@@ -246,7 +246,7 @@ pub enum ReusedFrom {
 }
 
 /// The use of the cache in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CacheReport {
     /// Layers whose zTOC came from it.

@@ -11,19 +11,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::job::Job;
+use super::options::Options;
 use super::ready::ReadyZtoc;
-use crate::commands::index::options::Options;
+use super::report::ReusedFrom;
 use crate::error::Error;
 use crate::layer::{ScanObserver, pieces};
 use crate::layout::Layout;
+use crate::layout::commit::StagedBlob;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::opened::OpenBlob;
-use crate::layout::tree::{Content, Tree};
+use crate::layout::tree::{Node, Tree};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
-use crate::soci::LAYER_DIGEST;
+use crate::soci::find::layer_of;
 use crate::ztoc::Ztoc;
+
+/// The zTOC that is looked for: of which layer, read in which way, for which settings.
+pub(super) struct Wanted<'a> {
+    pub(super) layer: &'a Descriptor,
+    pub(super) compression: Compression,
+    pub(super) layout: &'a Layout,
+    pub(super) options: &'a Options,
+    /// The work on the layer; `None` in a dry run, which reads nothing of the layer and stages nothing.
+    pub(super) job: Option<&'a Job<'a>>,
+}
+
+impl Wanted<'_> {
+    /// Whether a zTOC is what this run would write, by all that it says itself. Unless it is `trusted`, that includes
+    /// its bytes.
+    pub(super) fn fits(&self, ztoc: &Ztoc, bytes: &[u8], trusted: bool) -> bool {
+        ztoc.zinfo.compression() == self.compression
+            && ztoc.zinfo.span_size() == self.options.span_size
+            && ztoc.build_tool_identifier == self.options.build_tool_identifier
+            && ztoc.compressed_archive_size == self.layer.size
+            && (trusted || ztoc.encode().is_ok_and(|again| *again == *bytes))
+    }
+
+    pub(super) fn warn(&self, message: &str) {
+        if let Some(job) = self.job {
+            job.warn(message);
+        }
+    }
+}
+
+/// A zTOC that need not be made, and its blob unless the layout has it already.
+pub(super) struct Taken {
+    pub(super) ready: ReadyZtoc,
+    pub(super) ztoc: Ztoc,
+    pub(super) staged: Option<StagedBlob>,
+    pub(super) from: ReusedFrom,
+}
 
 /// zTOCs by the layer they are said to be for.
 #[derive(Debug)]
@@ -36,18 +74,12 @@ impl<'a> Candidates<'a> {
     pub(super) fn find(tree: &'a Tree) -> Self {
         let mut by_layer: BTreeMap<Digest, Vec<&'a Descriptor>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for root in &tree.roots {
-            root.visit(&mut |node| {
-                let Content::Soci(soci) = &node.content else { return };
-                for ztoc in &soci.ztocs {
-                    let layer = ztoc.annotations.get(LAYER_DIGEST).and_then(|d| d.parse().ok());
-                    if let Some(layer) = layer
-                        && seen.insert((layer, ztoc.digest))
-                    {
-                        by_layer.entry(layer).or_default().push(ztoc);
-                    }
-                }
-            });
+        for ztoc in tree.nodes().filter_map(Node::soci).flat_map(|(_, soci)| &soci.ztocs) {
+            if let Some(layer) = layer_of(ztoc)
+                && seen.insert((layer, ztoc.digest))
+            {
+                by_layer.entry(layer).or_default().push(ztoc);
+            }
         }
         Self { by_layer }
     }
@@ -57,15 +89,13 @@ impl<'a> Candidates<'a> {
         self.by_layer.get(&layer).is_some_and(|list| list.iter().any(|one| one.digest == ztoc))
     }
 
-    /// The first candidate that is what this run would write, by all that it says itself.
-    pub(super) fn valid(
-        &self,
-        layout: &Layout,
-        layer: &Descriptor,
-        compression: Compression,
-        options: &Options,
-    ) -> Result<Option<(ReadyZtoc, Ztoc)>, Error> {
-        for candidate in self.by_layer.get(&layer.digest).map_or(&[][..], Vec::as_slice) {
+    /// The first candidate that is what this run would write, by all that it says itself, when it belongs to the layer.
+    ///
+    /// # Errors
+    /// As [`belongs`].
+    pub(super) fn take(&self, wanted: &Wanted<'_>) -> Result<Option<Taken>, Error> {
+        let Wanted { layer, layout, options, job, .. } = *wanted;
+        for candidate in self.by_layer.get(&layer.digest).into_iter().flatten() {
             let Descriptor { digest, size, .. } = **candidate;
             let read = if options.trust_blobs && size <= MAX_ZTOC_SIZE {
                 layout.read_trusted_blob(&digest, size)
@@ -82,14 +112,15 @@ impl<'a> Candidates<'a> {
                 Err(error) => return Err(error),
             };
             let Ok(ztoc) = Ztoc::decode(&bytes) else { continue };
-            let fits = ztoc.zinfo.compression() == compression
-                && ztoc.zinfo.span_size() == options.span_size
-                && ztoc.build_tool_identifier == options.build_tool_identifier
-                && ztoc.compressed_archive_size == layer.size
-                && (options.trust_blobs || ztoc.encode().is_ok_and(|again| *again == *bytes));
-            if fits {
-                return Ok(Some((ReadyZtoc::new(digest, size, &ztoc), ztoc)));
+            if !wanted.fits(&ztoc, &bytes, options.trust_blobs) {
+                continue;
             }
+            if belongs(layer, &ztoc, job)? {
+                let ready = ReadyZtoc::new(digest, size, &ztoc);
+                return Ok(Some(Taken { ready, ztoc, staged: None, from: ReusedFrom::Layout }));
+            }
+            wanted.warn(&format!("zTOC {digest} does not belong to this layer; making a new one"));
+            break;
         }
         Ok(None)
     }
@@ -97,14 +128,16 @@ impl<'a> Candidates<'a> {
 
 /// Whether a zTOC is the layer's, by its first and last span. The layer's blob is read whole and held to its
 /// digest, unless that was done just before (an archive that came in) or is not wanted
-/// (`trust_blobs`, which takes the zTOC as it is).
+/// (a dry run; `trust_blobs`, which takes the zTOC as it is).
 ///
 /// # Errors
 /// A blob that is not what its descriptor says; [`Error::Io`].
-pub(super) fn belongs(layer: &Descriptor, ztoc: &Ztoc, job: &Job<'_>) -> Result<bool, Error> {
-    if job.options.trust_blobs {
-        return Ok(true);
-    }
+pub(super) fn belongs(
+    layer: &Descriptor,
+    ztoc: &Ztoc,
+    job: Option<&Job<'_>>,
+) -> Result<bool, Error> {
+    let Some(job) = job.filter(|job| !job.options.trust_blobs) else { return Ok(true) };
     let Descriptor { digest, size, .. } = *layer;
     let mut blob = job
         .layout

@@ -1,6 +1,6 @@
 //! The run, stage by stage.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::options::Options;
 use super::prefetch;
 use super::prune::prune;
 use super::report::Report;
-use super::roots::empty_report;
+use super::roots;
 use super::schedule;
 use super::settle::Sources;
 use super::startups::startups;
@@ -24,11 +24,10 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::lock::LockedLayout;
-use crate::layout::tree::{self, Tree};
+use crate::layout::tree::{self, Node, Tree};
 use crate::oci::digest::Digest;
 use crate::progress::event::{Observer, Outcome};
 use crate::progress::steps::Steps;
-use crate::soci::new_image::NewImage;
 
 /// Indexes the images of the layout directory at `path`. With [`Options::dry_run`] nothing is locked, scanned or
 /// written: the report says which images and layers it would be, what is reused, what is skipped and why.
@@ -41,45 +40,28 @@ pub fn index(path: &Path, options: &Options, observer: &dyn Observer) -> Result<
     let steps = Steps::new(observer);
     timed(options, || {
         if options.dry_run {
-            dry_run(&layout, layout.path(), options, &steps)
-        } else {
-            run(layout, options, &steps, observer)
+            return dry_run(&layout, layout.path(), options, &steps);
         }
+        let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
+        layout.remove_leftovers()?;
+        let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
+        run_made(&layout, layout.path(), (&early, &cache), options, &steps)
     })
 }
 
-/// Takes the lock of a layout and indexes it.
-fn run(
-    layout: Layout,
-    options: &Options,
-    steps: &Steps<'_>,
-    observer: &dyn Observer,
-) -> Result<Report, Error> {
-    let layout = LockedLayout::new(layout, &|| observer.cancelled())?;
-    layout.remove_leftovers()?;
-    let (early, cache) = (EarlyScans::default(), CacheUse::begin(options));
-    run_made(&layout, layout.path(), (&early, &cache), options, steps)
-}
-
+/// A run with these options, and how long it takes.
 pub(crate) fn timed(
     options: &Options,
     work: impl FnOnce() -> Result<Report, Error>,
 ) -> Result<Report, Error> {
-    check(options)?;
+    if options.span_size == 0 || i64::try_from(options.span_size).is_err() {
+        let problem = format!("must be between 1 and {} bytes", i64::MAX);
+        return Err(Error::Option { option: "span size", problem });
+    }
     let start = Instant::now();
     let mut report = work()?;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
-}
-
-fn check(options: &Options) -> Result<(), Error> {
-    if options.span_size == 0 || i64::try_from(options.span_size).is_err() {
-        return Err(Error::Option {
-            option: "span size",
-            problem: format!("must be between 1 and {} bytes", i64::MAX),
-        });
-    }
-    Ok(())
 }
 
 /// `shown` is what people know the layout by.
@@ -99,7 +81,7 @@ pub(in crate::commands) fn resolve(
     })
 }
 
-/// Says what [`run`] would do. `shown` is what people know the layout by.
+/// Says what [`run_made`] would do. `shown` is what people know the layout by.
 pub(super) fn dry_run(
     layout: &Layout,
     shown: &Path,
@@ -114,16 +96,12 @@ pub(super) fn dry_run(
     let foresight = Foresight { layers: &layers, layout, options, cache: &cache, steps };
     let mut known = Known::default();
     let reports = foresight.reports(&mut known)?;
-    let mut report = empty_report(&tree, &selection);
-    report.cache = cache.report();
-    report.warnings.extend(cache.warnings());
-    for (image, selected) in report.images.iter_mut().zip(&selection.images) {
-        image.layers = selected.image.layers.iter().map(|layer| layer.digest).collect();
-    }
+    let mut report = roots::report(&tree, &selection, None);
+    cache.tell(&mut report);
     let lazy: HashSet<Digest> =
         reports.iter().filter(|layer| layer.outcome.is_lazy()).map(|layer| layer.digest).collect();
     let indexed = |layer: &Digest| lazy.contains(layer);
-    attached::foreseen(&tree, &selection, options, &indexed).tell(&mut report);
+    attached::tell(attached::foreseen(&tree, &selection, options, &indexed), &mut report);
     let ztoc = |layer: &Descriptor| foresight.ztoc(layer, &reports, &known);
     let prefetch = prefetch::Search { layout, options, steps, ztoc: &ztoc }.run(&selection, &[])?;
     report.prefetch = prefetch.reports;
@@ -180,32 +158,19 @@ pub(crate) fn run_made(
         Ok((committed, if same { Outcome::Cached } else { Outcome::Done }))
     })?;
 
-    let mut report = empty_report(&tree, &selection);
-    report.cache = cache.report();
-    report.warnings.extend(cache.warnings());
+    let mut report = roots::report(&tree, &selection, Some(&rewritten));
+    cache.tell(&mut report);
     if options.prune {
         let pruned = prune(layout, &tree, &[&tree.index_json], &[&rewritten.index_json])?;
         (report.blobs_pruned, report.bytes_pruned) = (pruned.blobs, pruned.bytes);
         report.warnings.extend(pruned.warning);
     }
-    attached::orphaned(&tree, &rewritten).tell(&mut report);
+    attached::tell(attached::orphaned(&tree, &rewritten), &mut report);
     report.changed = committed.index_json;
     report.blobs_written = committed.blobs;
     report.bytes_written = committed.bytes;
-    for (root, position) in report.roots.iter_mut().zip(selection.roots()) {
-        root.after = rewritten.roots[position].unwrap_or(root.before);
-        if let Some(name) = &options.name {
-            root.name = Some(name.clone());
-        }
-    }
-    let by_before: BTreeMap<Digest, &NewImage> =
-        rewritten.images.iter().map(|new| (new.before, new)).collect();
-    for image in &mut report.images {
-        if let Some(new) = by_before.get(&image.before) {
-            image.after = new.manifest.digest;
-            image.soci_v2 = new.v2.as_ref().map(|soci| soci.digest);
-            image.soci_v1 = new.v1.as_ref().map(|soci| soci.blob.digest);
-        }
+    for root in &mut report.roots {
+        root.name = options.name.clone().or(root.name.take());
     }
     report.layers = scanned.reports;
     report.prefetch = prefetch.reports;
@@ -217,7 +182,7 @@ pub(crate) fn run_made(
 /// The blob whose mode and owner new blobs get: the first root's, as it was written by whoever made
 /// the layout.
 pub(in crate::commands) fn permissions_from(layout: &Layout, tree: &Tree) -> PathBuf {
-    let first =
-        tree.roots.iter().filter_map(|root| root.known()).map(|d| layout.blob_path(&d.digest));
-    first.into_iter().find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
+    let roots = tree.roots.iter().filter_map(Node::known);
+    let mut paths = roots.map(|root| layout.blob_path(&root.digest));
+    paths.find(|path| path.exists()).unwrap_or_else(|| layout.index_json())
 }

@@ -31,8 +31,8 @@ impl Scanned {
     /// The zTOC of a layer with its digest, read from where it is now.
     pub(super) fn ztoc(&self, layout: &Layout, layer: &Descriptor) -> Result<FoundZtoc, Error> {
         let ready = key(layer).and_then(|key| self.ztocs.get(&key));
-        let Some(ReadyZtoc { digest, size, .. }) = ready.copied() else { return Ok(None) };
-        Ok(Some((digest, self.read(layout, (digest, size))?)))
+        let Some(ReadyZtoc { report, .. }) = ready else { return Ok(None) };
+        Ok(Some((report.ztoc, self.read(layout, (report.ztoc, report.ztoc_size))?)))
     }
 
     /// A zTOC of this digest and size.
@@ -62,7 +62,7 @@ impl Scanned {
         options: &Options,
     ) -> Result<(), Error> {
         self.ztocs.retain(|(layer, _), _| *layer != digest);
-        let left: BTreeSet<Digest> = self.ztocs.values().map(|ready| ready.digest).collect();
+        let left: BTreeSet<Digest> = self.ztocs.values().map(|ready| ready.report.ztoc).collect();
         self.staged.retain(|blob| left.contains(&blob.digest()));
         for report in &mut self.reports {
             if report.digest == digest && report.outcome.is_lazy() {

@@ -1,6 +1,6 @@
 //! The work on one layer: its zTOC from a scan that was made early, from the layout, from the cache, or made anew.
 
-use super::cached::{self, CacheUse, Taken};
+use super::cached::{self, CacheUse};
 use super::decide;
 use super::early::EarlyScans;
 use super::job::Job;
@@ -8,11 +8,10 @@ use super::layers::{Layer, LayerKey, Layers};
 use super::make::{Made, Target, make};
 use super::ready::ReadyZtoc;
 use super::report::{LayerOutcome, ReusedFrom, ZtocReport};
-use super::reuse;
+use super::reuse::{Taken, Wanted};
 use crate::error::Error;
 use crate::layout::commit::StagedBlob;
 use crate::progress::event::Outcome;
-use crate::ztoc::Ztoc;
 
 /// How one layer's work ended.
 pub(super) struct Settled {
@@ -58,41 +57,35 @@ fn by_source(
         cache.missed();
         return Ok((made_early(layer, layers, job, made)?, Outcome::Cached));
     }
-    let candidate = layers.candidates.valid(job.layout, layer.descriptor, key.1, job.options)?;
-    if let Some((ready, ztoc)) = candidate {
-        if reuse::belongs(layer.descriptor, &ztoc, job)? {
-            let outcome = reused(&ready, &ztoc, ReusedFrom::Layout);
-            let settled = Settled { outcome, ztoc: Some(ready), staged: None };
-            return Ok((settled, Outcome::Cached));
-        }
-        let digest = ready.digest;
-        job.warn(&format!("zTOC {digest} does not belong to this layer; making a new one"));
-    }
-    if let Some(Taken { ready, ztoc, staged, from }) = cache.take(layer.descriptor, key.1, job)? {
-        let outcome = reused(&ready, &ztoc, from);
+    let wanted = Wanted {
+        layer: layer.descriptor,
+        compression: key.1,
+        layout: job.layout,
+        options: job.options,
+        job: Some(job),
+    };
+    if let Some(Taken { ready, staged, from, .. }) = cache.find(&layers.candidates, &wanted)? {
+        let outcome = LayerOutcome::Reused { ztoc: ready.report.clone(), from };
         return Ok((Settled { outcome, ztoc: Some(ready), staged }, Outcome::Cached));
     }
     let made = made_now(layer, key, cache, job)?;
     if let Made::Ztoc { .. } = &made {
         job.steps.log(job.step, made.to_string());
     }
-    let settled = settled(layer, made, job, |ztoc| LayerOutcome::Indexed { ztoc })?;
-    Ok((settled, Outcome::Done))
+    Ok((settled(layer, made, job, false)?, Outcome::Done))
 }
 
-fn reused(ready: &ReadyZtoc, ztoc: &Ztoc, from: ReusedFrom) -> LayerOutcome {
-    LayerOutcome::Reused { ztoc: ready.report(ztoc), from }
-}
-
-fn settled(
-    layer: &Layer<'_>,
-    made: Made,
-    job: &Job<'_>,
-    outcome: impl FnOnce(ZtocReport) -> LayerOutcome,
-) -> Result<Settled, Error> {
+/// `there` tells whether a zTOC that was made is in the layout already, as that of this layer.
+fn settled(layer: &Layer<'_>, made: Made, job: &Job<'_>, there: bool) -> Result<Settled, Error> {
     Ok(match made {
-        Made::Ztoc { ready, report, staged } => {
-            Settled { outcome: outcome(report), ztoc: Some(ready), staged }
+        Made::Ztoc { ready, staged } => {
+            let ztoc = ready.report.clone();
+            let outcome = if there {
+                LayerOutcome::Reused { ztoc, from: ReusedFrom::Layout }
+            } else {
+                LayerOutcome::Indexed { ztoc }
+            };
+            Settled { outcome, ztoc: Some(ready), staged }
         }
         Made::Eager(reason) => {
             let outcome = decide::eager(layer.descriptor.digest, reason, job.options)?;
@@ -109,21 +102,16 @@ fn made_early(
     mut made: Made,
 ) -> Result<Settled, Error> {
     let mut there = false;
-    if let Made::Ztoc { ready, staged, .. } = &mut made {
+    if let Made::Ztoc { ready, staged } = &mut made {
+        let ZtocReport { ztoc, ztoc_size, .. } = ready.report;
         // When it was staged, the blob that is there may not have been.
-        if staged.is_some() && job.layout.has_sound_file(&ready.digest, ready.size)? {
+        if staged.is_some() && job.layout.has_sound_file(&ztoc, ztoc_size)? {
             *staged = None;
         }
-        let named = layers.candidates.name(layer.descriptor.digest, ready.digest);
+        let named = layers.candidates.name(layer.descriptor.digest, ztoc);
         there = named && staged.is_none();
     }
-    settled(layer, made, job, |ztoc| {
-        if there {
-            LayerOutcome::Reused { ztoc, from: ReusedFrom::Layout }
-        } else {
-            LayerOutcome::Indexed { ztoc }
-        }
-    })
+    settled(layer, made, job, there)
 }
 
 fn made_now(

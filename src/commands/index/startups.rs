@@ -3,27 +3,20 @@
 use std::collections::HashMap;
 
 use super::options::Options;
-use super::report::{ImageReport, ImageStartup, LayerOutcome, LayerReport, PrefetchReport, Report};
+use super::report::{
+    ImageReport, ImageStartup, LayerOutcome, LayerReport, PrefetchReport, Report, ZtocReport,
+};
 use crate::commands::startup::{LazyLayer, StartupImage, StartupLayer, estimate};
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::V2Platform;
 use crate::soci::prefetch;
 
-/// A zTOC in the numbers that count here: its bytes, its spans, and the uncompressed bytes and the files that it covers.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::commands) struct Numbers {
-    pub(in crate::commands) ztoc_size: u64,
-    pub(in crate::commands) spans: u64,
-    pub(in crate::commands) content: u64,
-    pub(in crate::commands) files: u64,
-}
-
-/// The estimates that [`Options::link`] asks for. `expected` are zTOCs that are still to be made; an image with one that
-/// is not expected either is left out.
+/// The estimates that [`Options::link`] asks for. `expected` are layers whose zTOCs are still to be made; an image with one
+/// that is not expected either is left out.
 pub(in crate::commands) fn startups(
     report: &Report,
     options: &Options,
-    expected: &HashMap<Digest, Numbers>,
+    expected: &HashMap<Digest, StartupLayer>,
 ) -> Vec<ImageStartup> {
     let Some(link) = options.link else { return Vec::new() };
     let layers: HashMap<Digest, &LayerReport> =
@@ -43,29 +36,24 @@ pub(in crate::commands) fn startups(
 fn layer(
     layer: &LayerReport,
     list: Option<&PrefetchReport>,
-    expected: &HashMap<Digest, Numbers>,
+    expected: &HashMap<Digest, StartupLayer>,
 ) -> Option<StartupLayer> {
-    let numbers = match &layer.outcome {
-        LayerOutcome::Pending => Some(*expected.get(&layer.digest)?),
-        outcome => outcome.ztoc().map(|ztoc| Numbers {
-            ztoc_size: ztoc.ztoc_size,
-            spans: ztoc.spans,
-            content: ztoc.uncompressed_size,
-            files: ztoc.files,
-        }),
+    let mut found = match (&layer.outcome, layer.outcome.ztoc()) {
+        (LayerOutcome::Pending, _) => *expected.get(&layer.digest)?,
+        (_, Some(&ZtocReport { ztoc_size, spans, uncompressed_size, files, .. })) => StartupLayer {
+            size: layer.size,
+            content: Some(uncompressed_size),
+            files,
+            lazy: Some(LazyLayer { ztoc_size, spans, ..LazyLayer::default() }),
+        },
+        (_, None) => StartupLayer { size: layer.size, ..StartupLayer::default() },
     };
     let mut artifacts = list.into_iter().flat_map(|list| &list.artifacts);
-    let artifact = artifacts.find(|artifact| artifact.layer == layer.digest);
-    let listed = artifact.map_or(0, |artifact| prefetch::count(&artifact.spans));
-    Some(StartupLayer {
-        size: layer.size,
-        content: numbers.map(|numbers| numbers.content),
-        files: numbers.map_or(0, |numbers| numbers.files),
-        lazy: numbers.map(|Numbers { ztoc_size, spans, .. }| LazyLayer {
-            ztoc_size,
-            spans,
-            listed,
-            listed_bytes: artifact.map_or(0, |artifact| artifact.bytes),
-        }),
-    })
+    if let Some(lazy) = &mut found.lazy
+        && let Some(artifact) = artifacts.find(|artifact| artifact.layer == layer.digest)
+    {
+        lazy.listed = prefetch::count(&artifact.spans);
+        lazy.listed_bytes = artifact.bytes;
+    }
+    Some(found)
 }

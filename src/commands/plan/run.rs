@@ -8,7 +8,8 @@ use super::stated::stated_size;
 use crate::commands::index::index;
 use crate::commands::index::options::Options;
 use crate::commands::index::report::{LayerOutcome, LayerReport};
-use crate::commands::index::startups::{Numbers, startups};
+use crate::commands::index::startups::startups;
+use crate::commands::startup::{LazyLayer, StartupLayer};
 use crate::commands::timetable::{self, Work};
 use crate::error::Error;
 use crate::layer::ScanRequest;
@@ -74,14 +75,15 @@ pub fn estimate(
     for (layer, (start, end)) in estimates.iter_mut().zip(&times) {
         (layer.start, layer.end) = (*start, *end);
     }
-    let numbers = |layer: &LayerEstimate| Numbers {
-        ztoc_size: layer.ztoc_size,
-        spans: layer.spans,
-        content: layer.uncompressed_size,
-        files: layer.ztoc_size.saturating_sub(layer.spans * SPAN_COST) / FILE_COST,
-    };
+    let startup =
+        |&LayerEstimate { size, spans, ztoc_size, uncompressed_size, .. }: &_| StartupLayer {
+            size,
+            content: Some(uncompressed_size),
+            files: ztoc_size.saturating_sub(spans * SPAN_COST) / FILE_COST,
+            lazy: Some(LazyLayer { ztoc_size, spans, ..LazyLayer::default() }),
+        };
     let expected: HashMap<_, _> =
-        estimates.iter().map(|layer| (layer.digest, numbers(layer))).collect();
+        estimates.iter().map(|layer| (layer.digest, startup(layer))).collect();
     plan.startups = startups(&plan, &options, &expected);
     let pending = estimates.iter().filter(|layer| layer.scanned);
     Ok(Estimate {

@@ -131,11 +131,8 @@ struct Collector<'a> {
 impl Collector<'_> {
     /// Takes a node and all below it.
     fn node(&mut self, node: &Node, referrer: &str) -> Result<(), Error> {
-        let AnyDescriptor::Known(descriptor) = &node.descriptor else {
-            let AnyDescriptor::Foreign { digest, .. } = &node.descriptor else { return Ok(()) };
-            let source = digest.parse::<Digest>().err();
-            let source = source.unwrap_or(crate::oci::digest::ParseDigestError::Malformed);
-            return Err(Error::digest(referrer, digest, source));
+        let Some(descriptor) = node.known() else {
+            return AnyDescriptor::read_known(node.text(), referrer).map(drop);
         };
         if let Content::Index { children, .. } | Content::Referrers { children, .. } = &node.content
         {
@@ -183,10 +180,7 @@ impl Collector<'_> {
             }
             let list = object.value("layers").unwrap_or("null");
             for layer in AnyDescriptor::read_list(list, &place)? {
-                let AnyDescriptor::Known(layer) = layer else {
-                    AnyDescriptor::read_known(layer.text(), &place)?;
-                    continue;
-                };
+                let layer = AnyDescriptor::read_known(layer.text(), &place)?;
                 self.blob(&layer, what(&layer), &place)?;
             }
         }
@@ -205,38 +199,28 @@ impl Collector<'_> {
             Some(value.split(',').map(|repository| (host.to_owned(), repository.to_owned())))
         });
         let sources: Vec<(String, String)> = sources.flatten().collect();
-        if let Some(position) = self.blobs.get(&blob.digest) {
+        let Descriptor { digest, size, .. } = *blob;
+        if let Some(position) = self.blobs.get(&digest) {
             self.load.blobs[*position].sources.extend(sources);
             return Ok(());
         }
-        match self.layout.blob_size(&blob.digest)? {
-            Some(found) if found == blob.size => {}
-            Some(found) => {
-                let (digest, expected) = (blob.digest, blob.size);
-                return Err(Error::BlobSize { digest, expected, found });
-            }
+        match self.layout.blob_size(&digest)? {
+            Some(found) if found == size => {}
+            Some(found) => return Err(Error::BlobSize { digest, expected: size, found }),
             // Whoever pulls it gets it from somewhere else.
             None if is_nondistributable(&blob.media_type) => return Ok(()),
-            None => {
-                let (digest, referrer) = (blob.digest, referrer.to_owned());
-                return Err(Error::BlobMissing { digest, referrer });
-            }
+            None => return Err(Error::BlobMissing { digest, referrer: referrer.to_owned() }),
         }
-        self.blobs.insert(blob.digest, self.load.blobs.len());
-        let (digest, size) = (blob.digest, blob.size);
+        self.blobs.insert(digest, self.load.blobs.len());
         self.load.blobs.push(BlobToPush { digest, size, what, sources });
         Ok(())
     }
 
     /// What the layout has that refers to something that is pushed, and what refers to that.
     fn referrers(&mut self, tree: &Tree) -> Result<(), Error> {
-        let mut nodes = Vec::new();
-        for root in &tree.roots {
-            root.visit(&mut |node| nodes.push(node));
-        }
         loop {
             let before = self.documents.len();
-            for node in &nodes {
+            for node in tree.nodes() {
                 let subject = match &node.content {
                     Content::Soci(soci) => soci.subject,
                     Content::Attestation { manifest: Some(artifact) }

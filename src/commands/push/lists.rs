@@ -5,10 +5,11 @@ use super::collect::Document;
 use crate::error::Error;
 use crate::layout::descriptor::{Descriptor, Object};
 use crate::oci::digest::Digest;
-use crate::oci::json::write_string;
+use crate::oci::json::string;
 use crate::oci::media_type::{OCI_INDEX, SOCI_INDEX_V1};
 use crate::registry::find::entries;
 use crate::registry::{Repository, fallback_tag};
+use crate::soci::index::{ManifestRef, descriptor_text, strings};
 use crate::trouble::RegistryTrouble;
 
 /// How often a list is written at most, when others write it at the same time.
@@ -83,12 +84,9 @@ fn merged(listed: &[Descriptor], ours: &[(Digest, String)]) -> Result<Option<Str
         return Ok(None);
     }
     kept.extend(new);
-    let mut list = String::from("{\"schemaVersion\":2,\"mediaType\":");
-    write_string(&mut list, OCI_INDEX);
-    list.push_str(",\"manifests\":[");
-    list.push_str(&kept.join(","));
-    list.push_str("]}");
-    Ok(Some(list))
+    let kept = kept.join(",");
+    let head = format!("\"schemaVersion\":2,\"mediaType\":\"{OCI_INDEX}\"");
+    Ok(Some(format!("{{{head},\"manifests\":[{kept}]}}")))
 }
 
 fn artifact_type(descriptor: &str) -> Result<String, Error> {
@@ -100,27 +98,11 @@ fn descriptor(document: &Document) -> Result<(Digest, String), Error> {
     let object = Object::read(&document.text, "a manifest")?;
     let said = object.text("artifactType")?;
     let kind = if said.is_empty() { object.object("config")?.text("mediaType")? } else { said };
-    let mut text = String::from("{\"mediaType\":");
-    write_string(&mut text, &document.media_type);
-    text.push_str(",\"digest\":");
-    write_string(&mut text, &document.digest.to_string());
-    text.push_str(",\"size\":");
-    text.push_str(&document.text.len().to_string());
     let annotations = object.strings("annotations")?;
-    if !annotations.is_empty() {
-        text.push_str(",\"annotations\":{");
-        for (position, (name, value)) in annotations.iter().enumerate() {
-            if position > 0 {
-                text.push(',');
-            }
-            write_string(&mut text, name);
-            text.push(':');
-            write_string(&mut text, value);
-        }
-        text.push('}');
-    }
-    text.push_str(",\"artifactType\":");
-    write_string(&mut text, &kind);
-    text.push('}');
-    Ok((document.digest, text))
+    let (texts, kind) = (strings(&annotations), string(&kind));
+    let more = [("annotations", texts.as_str()), ("artifactType", &kind)];
+    let more = if annotations.is_empty() { &more[1..] } else { &more[..] };
+    let Document { digest, media_type, text, .. } = document;
+    let (digest, media_type, size) = (*digest, media_type.clone(), text.len() as u64);
+    Ok((digest, descriptor_text(&ManifestRef { media_type, digest, size }, more)))
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::collect::{BlobToPush, Document, Load};
@@ -80,11 +79,25 @@ pub(in crate::commands) fn run(
         Some(tag) => repository.manifest_digest(tag)?.filter(|digest| !digest.is_empty()),
         None => None,
     };
-    let run = Run { layout, repository: &repository, steps, tally: Tally::default() };
+    let report = PushReport {
+        version: PUSH_REPORT_VERSION,
+        reference: String::new(),
+        digest: root.digest,
+        before,
+        blobs_sent: 0,
+        bytes_sent: 0,
+        blobs_mounted: 0,
+        blobs_there: 0,
+        manifests_sent: 0,
+        manifests_there: 0,
+        referrers_tags: Vec::new(),
+        seconds: 0.0,
+    };
+    let run = Run { layout, repository: &repository, steps, report: Mutex::new(report) };
     run.blobs(&load.blobs, options)?;
     let inputs: Vec<Digest> = load.blobs.iter().map(|blob| blob.digest).collect();
     let step = steps.announce(format!("[push] manifests to {}", to.name()), &root.text, &inputs);
-    let referrers_tags = steps.run(&step, || {
+    let tags = steps.run(&step, || {
         for document in others {
             run.document(document)?;
         }
@@ -93,26 +106,15 @@ pub(in crate::commands) fn run(
         let tags = run.lists(&load.documents)?;
         Ok((tags, Outcome::Done))
     })?;
+    let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let before = report.before.as_deref();
     match &to.tag {
-        Some(tag) => set_tag(&repository, tag, root, before.as_deref(), (step.digest, steps))?,
+        Some(tag) => set_tag(&repository, tag, root, before, (step.digest, steps))?,
         None => to.digest = Some(root.digest),
     }
-    let Tally { blobs_sent, bytes_sent, blobs_mounted, blobs_there, sent, there } = &run.tally;
-    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    Ok(PushReport {
-        version: PUSH_REPORT_VERSION,
-        reference: to.to_string(),
-        digest: root.digest,
-        before,
-        blobs_sent: count(blobs_sent),
-        bytes_sent: count(bytes_sent),
-        blobs_mounted: count(blobs_mounted),
-        blobs_there: count(blobs_there),
-        manifests_sent: count(sent),
-        manifests_there: count(there),
-        referrers_tags,
-        seconds: start.elapsed().as_secs_f64(),
-    })
+    (report.reference, report.referrers_tags) = (to.to_string(), tags);
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
 }
 
 /// Lets the tag lead to `root`, if it does not.
@@ -170,37 +172,26 @@ fn tagged(to: &Reference, name: Option<&str>, load: &Load) -> Result<Reference, 
         return Ok(to.clone());
     }
     let names = name.into_iter().chain(load.names.iter().map(String::as_str));
-    let tags = names.filter_map(|name| match name.rsplit_once(':') {
-        Some((_, tag)) => Some(tag).filter(|tag| is_tag(tag)),
-        None => Some(name).filter(|name| is_tag(name)),
-    });
-    match tags.into_iter().next() {
-        Some(tag) => Ok(to.with_tag(tag)),
-        None => {
-            Err(wrong("a tag is needed: the image has no name in the layout that could be one"))
-        }
-    }
-}
-
-/// What was done so far.
-#[derive(Default)]
-struct Tally {
-    blobs_sent: AtomicU64,
-    bytes_sent: AtomicU64,
-    blobs_mounted: AtomicU64,
-    blobs_there: AtomicU64,
-    sent: AtomicU64,
-    there: AtomicU64,
+    let mut tags = names.map(|name| name.rsplit_once(':').map_or(name, |(_, tag)| tag));
+    let tag = tags.find(|tag| is_tag(tag)).ok_or_else(|| {
+        wrong("a tag is needed: the image has no name in the layout that could be one")
+    })?;
+    Ok(to.with_tag(tag))
 }
 
 struct Run<'a> {
     layout: &'a Layout,
     repository: &'a Repository<'a>,
     steps: &'a Steps<'a>,
-    tally: Tally,
+    /// What was done so far.
+    report: Mutex<PushReport>,
 }
 
 impl Run<'_> {
+    fn report(&self) -> MutexGuard<'_, PushReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Brings all blobs there, several at a time, the largest first.
     fn blobs(&self, blobs: &[BlobToPush], options: &PushOptions) -> Result<(), Error> {
         let mut order: Vec<&BlobToPush> = blobs.iter().collect();
@@ -258,16 +249,19 @@ impl Run<'_> {
                 }
                 brought => brought?,
             };
-            let (counter, outcome) = match brought {
-                Brought::There => (&self.tally.blobs_there, Outcome::Cached),
-                Brought::Mounted => (&self.tally.blobs_mounted, Outcome::Done),
-                Brought::Sent => {
-                    self.tally.bytes_sent.fetch_add(size, Ordering::Relaxed);
-                    (&self.tally.blobs_sent, Outcome::Done)
+            let mut report = self.report();
+            match brought {
+                Brought::There => {
+                    report.blobs_there += 1;
+                    return Ok(((), Outcome::Cached));
                 }
-            };
-            counter.fetch_add(1, Ordering::Relaxed);
-            Ok(((), outcome))
+                Brought::Mounted => report.blobs_mounted += 1,
+                Brought::Sent => {
+                    report.blobs_sent += 1;
+                    report.bytes_sent += size;
+                }
+            }
+            Ok(((), Outcome::Done))
         })
     }
 
@@ -278,11 +272,11 @@ impl Run<'_> {
         }
         let digest = document.digest.to_string();
         if self.repository.has_manifest(&digest)? {
-            self.tally.there.fetch_add(1, Ordering::Relaxed);
+            self.report().manifests_there += 1;
             return Ok(());
         }
         self.repository.put_manifest(&digest, &document.media_type, document.text.as_bytes())?;
-        self.tally.sent.fetch_add(1, Ordering::Relaxed);
+        self.report().manifests_sent += 1;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::soci::prefetch::{SpanSet, Spans};
 use crate::ztoc::Ztoc;
 
 /// The spans of an image's layers that cover what was added.
+#[derive(Default)]
 pub(super) struct Covered<'a> {
     tables: &'a [LayerTable<'a>],
     limit: Option<PrefetchLimit>,
@@ -26,19 +27,7 @@ pub(super) struct Covered<'a> {
 
 impl<'a> Covered<'a> {
     pub(super) fn new(tables: &'a [LayerTable<'a>], limit: Option<PrefetchLimit>) -> Self {
-        let (seen, spans) = (HashSet::new(), BTreeMap::new());
-        let (left_out, left_out_ranges) = (0, 0);
-        Self {
-            tables,
-            limit,
-            seen,
-            spans,
-            requests: 0,
-            bytes: 0,
-            full: false,
-            left_out,
-            left_out_ranges,
-        }
+        Self { tables, limit, ..Self::default() }
     }
 
     /// Adds files; tells how many are in layers without a zTOC. `path` is what was asked for.
