@@ -5,6 +5,7 @@
 
 mod cache;
 mod cat;
+mod choice;
 mod command;
 mod diff;
 mod display;
