@@ -5,6 +5,11 @@ pub(in crate::cli) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// `no findings`, `1 finding`.
+pub(in crate::cli) fn findings(number: u64) -> String {
+    if number == 0 { "no findings".to_owned() } else { count(number, "finding") }
+}
+
 /// A share in percent: whole, but never 0 or 100 when it is not.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 || part >= whole {

@@ -7,25 +7,20 @@ use soci_layout::plan::{Estimate, LayerEstimate};
 use soci_layout::report::{LayerOutcome, LayerReport};
 use soci_layout::{Digest, Options};
 
+use super::names::title;
+use super::size::Bytes;
+use super::style::{DIM, WARNING};
 use super::summary::prefetched;
 use super::table::Table;
-use super::{count, startup};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::style::{BOLD, DIM, WARNING};
+use super::{count, escape, startup};
 
 /// The whole text.
 pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> String {
     let mut out = String::new();
     let plan = &estimate.plan;
     for image in &plan.images {
-        let platform = escape::label(&image.platform);
-        let names = if image.names.is_empty() {
-            String::new()
-        } else {
-            format!(" of {}", escape::label(&image.names.join(", ")))
-        };
-        let _ = writeln!(out, "{BOLD}{platform}{BOLD:#}{names}  {}", image.before);
+        let title = title(&image.platform, &image.names.join(", "));
+        let _ = writeln!(out, "{title}  {}", image.before);
         for list in plan.prefetch.iter().filter(|list| list.image == image.before) {
             let _ = writeln!(out, "  prefetch: {}", prefetched(list));
         }
