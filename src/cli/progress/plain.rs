@@ -16,12 +16,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use soci_layout::event::StepId;
+use soci_layout::event::{Outcome, StepId};
 
-use super::state::{Changes, Note, StepState, Verdict};
+use super::state::{Changes, Note, StepState};
 use super::{Display, bar};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes as Size;
+use crate::cli::show::{escape, size::Bytes as Size};
 
 /// Least time between two counter lines of a step.
 const COUNTER: Duration = Duration::from_secs(1);
@@ -171,14 +170,13 @@ impl Plain {
         let Some(section) = self.steps.get_mut(&id) else { return };
         section.closed = true;
         self.foreground = None;
-        let (verdict, words) = section.state.verdict().unwrap_or((Verdict::Cancelled, ""));
-        let words = escape::text(words);
-        let _ = match verdict {
-            Verdict::Done => writeln!(out, "#{id} DONE {:.1}s", section.state.seconds(now)),
-            Verdict::Cached => writeln!(out, "#{id} CACHED"),
-            Verdict::Skipped => writeln!(out, "#{id} SKIPPED {words}"),
-            Verdict::Failed => writeln!(out, "#{id} ERROR {words}"),
-            Verdict::Cancelled => writeln!(out, "#{id} CANCELED"),
+        let _ = match section.state.outcome().unwrap_or(&Outcome::Cancelled) {
+            Outcome::Cached => writeln!(out, "#{id} CACHED"),
+            Outcome::Skipped { reason } => writeln!(out, "#{id} SKIPPED {}", escape::text(reason)),
+            Outcome::Failed { error } => writeln!(out, "#{id} ERROR {}", escape::text(error)),
+            Outcome::Cancelled => writeln!(out, "#{id} CANCELED"),
+            // `Done`, and whatever the library may add.
+            _ => writeln!(out, "#{id} DONE {:.1}s", section.state.seconds(now)),
         };
     }
 }

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 
 use soci_layout::Digest;
 use soci_layout::diff::{
-    Change, Difference, FileDifference, ImageDifference, ImageSide, LayerDifference, NameDifference,
+    Change, Difference, FileDifference, ImageDifference, ImageSide, LayerDifference,
+    NameDifference, SociRef,
 };
-use soci_layout::inspect::{Blob, Layer, Share, SociVersion, Ztoc};
+use soci_layout::inspect::{Blob, Layer, Share, Ztoc};
 
+use super::names::{title, version};
+use super::size::Bytes;
+use super::style::{BOLD, CACHED, DIM, WARNING};
 use super::tree::Branch;
-use super::{count, percent};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::style::{BOLD, CACHED, DIM, WARNING};
+use super::{count, escape, percent, ztoc};
 
 /// Files that are listed with `-v`.
 const SHOWN: usize = 20;
@@ -79,12 +80,8 @@ impl Show {
 
     fn image(&self, image: &ImageDifference) -> Branch {
         let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
-        let names = image.names.join(", ");
-        let of =
-            if names.is_empty() { String::new() } else { format!(" of {}", escape::label(&names)) };
-        let mark = mark(image.change);
-        let platform = escape::label(platform);
-        let mut branch = Branch::new(format!("{mark} {BOLD}{platform}{BOLD:#}{of}"));
+        let title = title(platform, &image.names.join(", "));
+        let mut branch = Branch::new(format!("{} {title}", mark(image.change)));
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<9}{DIM:#}  {value}"));
         };
@@ -101,14 +98,10 @@ impl Show {
         for line in soci(image.a.as_ref(), image.b.as_ref()) {
             field(&line.0, line.1);
         }
-        match (&image.a, &image.b) {
-            (Some(a), Some(b)) if a.lazy == b.lazy => field("lazy", share(&a.lazy)),
-            (a, b) => {
-                let sides = [a, b].into_iter().flatten();
-                let words: Vec<_> = sides.map(|side| share(&side.lazy)).collect();
-                field("lazy", words.join(" → "));
-            }
-        }
+        let sides = [&image.a, &image.b].into_iter().flatten();
+        let mut shares: Vec<_> = sides.map(|side| side.lazy).collect();
+        shares.dedup();
+        field("lazy", shares.iter().map(share).collect::<Vec<_>>().join(" → "));
         for layer in &image.layers {
             branch.child(self.layer(layer));
         }
@@ -196,35 +189,21 @@ fn names(branch: &mut Branch, names: &[NameDifference]) {
 }
 
 fn numbers(ztoc: &Ztoc) -> String {
-    let size = Bytes(ztoc.size);
     match &ztoc.head {
-        Some(head) => {
-            let (spans, files) = (count(head.spans, "span"), count(head.files, "file"));
-            format!("{size}, {spans}, {files}")
-        }
-        None => format!("{size}, cannot be read"),
+        Some(head) => self::ztoc(ztoc.size, head.spans, head.files),
+        None => format!("{}, cannot be read", Bytes(ztoc.size)),
     }
 }
 
 /// The SOCI indexes of both sides: what stays, what goes, what comes.
 fn soci(a: Option<&ImageSide>, b: Option<&ImageSide>) -> Vec<(String, String)> {
-    let list = |side: Option<&ImageSide>| side.map_or(&[][..], |s| &s.soci_indexes).to_vec();
-    let (a, b) = (list(a), list(b));
-    let mut lines = Vec::new();
-    let mut line = |mark: &str, soci: &soci_layout::diff::SociRef| {
-        let version = match soci.soci_version {
-            SociVersion::V1 => "v1",
-            SociVersion::V2 => "v2",
-        };
-        lines.push((format!("{mark} SOCI {version}"), soci.digest.to_string()));
+    let (a, b) = (a.map_or(&[][..], |a| &a.soci_indexes), b.map_or(&[][..], |b| &b.soci_indexes));
+    let old = a.iter().map(|soci| (if b.contains(soci) { "=" } else { "-" }, soci));
+    let new = b.iter().filter(|soci| !a.contains(soci)).map(|soci| ("+", soci));
+    let line = |(mark, soci): (&str, &SociRef)| {
+        (format!("{mark} SOCI {}", version(soci.soci_version)), soci.digest.to_string())
     };
-    for soci in &a {
-        line(if b.contains(soci) { "=" } else { "-" }, soci);
-    }
-    for soci in b.iter().filter(|soci| !a.contains(soci)) {
-        line("+", soci);
-    }
-    lines
+    old.chain(new).map(line).collect()
 }
 
 fn share(share: &Share) -> String {

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use soci_layout::doctor::{Diagnosis, Examined, Finding, Place};
 
 use super::names::{names, title};
-use super::size::Bytes;
 use super::style::{HINT, WARNING};
-use super::{count, escape, findings, json, percent};
+use super::{count, escape, findings, json, part};
 
 /// The whole text.
 pub(crate) fn text(diagnosis: &Diagnosis) -> String {
@@ -31,15 +30,8 @@ fn image(out: &mut String, image: &Examined) {
     let platform = image.platform.as_deref().unwrap_or("(no platform)");
     let title = title(platform, &names(&image.names));
     let lazy = &image.lazy;
-    let layers = count(lazy.of_layers, "layer");
-    let share = percent(lazy.bytes, lazy.of_bytes);
-    let _ = writeln!(
-        out,
-        "{title}: {} of {layers} load lazily, {} of {} ({share})",
-        lazy.layers,
-        Bytes(lazy.bytes),
-        Bytes(lazy.of_bytes),
-    );
+    let (layers, share) = (count(lazy.of_layers, "layer"), part(lazy.bytes, lazy.of_bytes));
+    let _ = writeln!(out, "{title}: {} of {layers} load lazily, {share}", lazy.layers);
 }
 
 /// Findings of one kind that have the same remedy, in the order of the first of each.

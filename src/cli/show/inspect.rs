@@ -9,15 +9,15 @@ use std::fmt::Write as _;
 use soci_layout::Digest;
 use soci_layout::inspect::{
     BrokenBlob, Content, Eager, Entry, Image, Inspection, Layer, Prefetch, Problem, Shape,
-    SociIndex, SociVersion, Ztoc,
+    SociIndex, Ztoc,
 };
 
+use super::names::{names, title, version};
+use super::size::Bytes;
+use super::style::{BOLD, DIM, WARNING};
 use super::table::Table;
 use super::tree::Branch;
-use super::{count, percent, startup};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::style::{BOLD, DIM, WARNING};
+use super::{count, escape, part, startup};
 
 /// Blobs of one kind that are listed without `-v`.
 const SHOWN: usize = 10;
@@ -83,14 +83,8 @@ impl Show<'_> {
     }
 
     fn root(&self, names: &[&str], root: &Entry) -> Branch {
-        let name = if names.is_empty() { "(no name)".to_owned() } else { names.join(", ") };
-        let name = format!("{BOLD}{}{BOLD:#}", escape::label(&name));
+        let name = title(&self::names(names), "");
         match &root.content {
-            Content::Image { .. } => {
-                let mut branch = Branch::new(name);
-                branch.child(self.image(root));
-                branch
-            }
             Content::Index { entries } => {
                 let mut branch = Branch::new(format!("{name}  {}", escape::label(&root.digest)));
                 self.entries(&mut branch, entries);
@@ -98,8 +92,8 @@ impl Show<'_> {
             }
             Content::Referrers { subject, entries } => {
                 let of = self.called(&subject.to_string());
-                let mut branch = Branch::new(format!("{name}  referrers of {of}"));
-                branch.line(escape::label(&root.digest));
+                let head = format!("{name}  referrers of {of}");
+                let mut branch = Branch::new(head).with(escape::label(&root.digest));
                 self.entries(&mut branch, entries);
                 branch
             }
@@ -156,13 +150,12 @@ impl Show<'_> {
                     let of = self.called(&image.to_string());
                     return Branch::new(format!("SOCI {version} of {of}  {digest}"));
                 }
-                let mut branch = Branch::new(format!("SOCI {version}  {digest}"));
-                branch.line(format!("{WARNING}belongs to no image{WARNING:#} here"));
                 let ztocs = soci.ztocs.iter();
                 let bytes = ztocs.clone().fold(0_u64, |sum, ztoc| sum.saturating_add(ztoc.size));
                 let ztocs = count(ztocs.len() as u64, "zTOC");
-                branch.line(format!("{ztocs}, {}", Bytes(bytes)));
-                branch
+                Branch::new(format!("SOCI {version}  {digest}"))
+                    .with(format!("{WARNING}belongs to no image{WARNING:#} here"))
+                    .with(format!("{ztocs}, {}", Bytes(bytes)))
             }
             Content::Attestation { image, belongs, present, statements } => {
                 let of = match image {
@@ -180,28 +173,22 @@ impl Show<'_> {
                 branch
             }
             Content::Artifact { artifact_type, subject } => {
-                let kind = escape::label(artifact_type);
-                let of = subject
-                    .map(|subject| format!(" of {}", self.called(&subject.to_string())))
-                    .unwrap_or_default();
-                let mut branch = Branch::new(format!("artifact{of}  {digest}"));
-                branch.line(kind);
-                branch
+                let of =
+                    subject.map(|subject| format!(" of {}", self.called(&subject.to_string())));
+                let head = format!("artifact{}  {digest}", of.unwrap_or_default());
+                Branch::new(head).with(escape::label(artifact_type))
             }
             Content::Missing { platform } => {
                 let of =
                     platform.as_ref().map(|platform| format!(" of {}", escape::label(platform)));
-                let of = of.unwrap_or_default();
-                let mut branch = Branch::new(format!("manifest{of}  {digest}"));
-                branch.line(format!("{WARNING}missing{WARNING:#}"));
-                branch
+                let head = format!("manifest{}  {digest}", of.unwrap_or_default());
+                Branch::new(head).with(format!("{WARNING}missing{WARNING:#}"))
             }
             Content::Unreadable { problem } => {
                 let digest = if digest.is_empty() { "(no digest)".into() } else { digest };
-                let mut branch = Branch::new(format!("entry  {digest}"));
                 let problem = escape::label(problem);
-                branch.line(format!("{WARNING}cannot be read:{WARNING:#} {problem}"));
-                branch
+                Branch::new(format!("entry  {digest}"))
+                    .with(format!("{WARNING}cannot be read:{WARNING:#} {problem}"))
             }
             _ => Branch::new(format!("{}  {digest}", escape::label(&entry.media_type))),
         }
@@ -220,8 +207,7 @@ impl Show<'_> {
             return Branch::new(escape::label(&entry.digest));
         };
         let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
-        let platform = escape::label(platform);
-        let mut branch = Branch::new(format!("{BOLD}{platform}{BOLD:#}  {}", image.digest));
+        let mut branch = Branch::new(format!("{}  {}", title(platform, ""), image.digest));
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<8}{DIM:#}  {value}"));
         };
@@ -401,13 +387,6 @@ fn problem(problem: &Problem) -> String {
     }
 }
 
-fn version(version: SociVersion) -> &'static str {
-    match version {
-        SociVersion::V1 => "v1",
-        SociVersion::V2 => "v2",
-    }
-}
-
 fn lazy(image: &Image) -> String {
     let share = &image.lazy;
     let layers = count(share.of_layers, "layer");
@@ -422,9 +401,7 @@ fn lazy(image: &Image) -> String {
         };
         return format!("0 of {layers}, {}{why}", Bytes(share.of_bytes));
     }
-    let (bytes, of) = (Bytes(share.bytes), Bytes(share.of_bytes));
-    let percent = percent(share.bytes, share.of_bytes);
-    format!("{} of {layers}, {bytes} of {of} ({percent})", share.layers)
+    format!("{} of {layers}, {}", share.layers, part(share.bytes, share.of_bytes))
 }
 
 /// Position of a layer, from 1.

@@ -13,7 +13,6 @@ const MAX_VALUE: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) long: bool,
-    pub(crate) json: bool,
     /// Layer and extended attributes, in the long form.
     pub(crate) details: bool,
 }

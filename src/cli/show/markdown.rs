@@ -9,7 +9,7 @@ use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
 
 use super::size::Bytes;
 use super::summary::{Layers, by_digest, own_layers, prefetched};
-use super::{count, escape, startup};
+use super::{count, escape, startup, ztoc};
 
 /// The document.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
@@ -72,25 +72,23 @@ fn image(out: &mut String, image: &ImageReport, layers: &Layers<'_>, options: &O
 fn row(out: &mut String, layer: &LayerReport, options: &Options) {
     let digest = layer.digest.to_string();
     let short = digest.get(..19).unwrap_or(&digest);
-    let (loads, ztoc) = match &layer.outcome {
-        LayerOutcome::Indexed { ztoc } => ("lazily".to_owned(), Some(ztoc)),
-        LayerOutcome::Reused { ztoc, .. } => ("lazily (zTOC reused)".to_owned(), Some(ztoc)),
-        LayerOutcome::Pending => ("lazily, once indexed".to_owned(), None),
+    let loads = match &layer.outcome {
+        LayerOutcome::Indexed { .. } => "lazily".to_owned(),
+        LayerOutcome::Reused { .. } => "lazily (zTOC reused)".to_owned(),
+        LayerOutcome::Pending => "lazily, once indexed".to_owned(),
         LayerOutcome::Small => {
             let limit = Bytes(options.min_layer_size);
-            (format!("as a whole: below {limit} (`--min-layer-size`)"), None)
+            format!("as a whole: below {limit} (`--min-layer-size`)")
         }
         LayerOutcome::Skipped(reason) => {
             let remedy = of_reason(&layer.media_type, reason);
             let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            (format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text))), None)
+            format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text)))
         }
-        _ => ("as a whole".to_owned(), None),
+        _ => "as a whole".to_owned(),
     };
-    let numbers = ztoc.map_or_else(String::new, |ztoc| {
-        let (spans, files) = (count(ztoc.spans, "span"), count(ztoc.files, "file"));
-        format!("{}, {spans}, {files}", Bytes(ztoc.ztoc_size))
-    });
+    let numbers = layer.outcome.ztoc().map(|of| ztoc(of.ztoc_size, of.spans, of.files));
+    let numbers = numbers.unwrap_or_default();
     let _ = writeln!(out, "| `{short}` | {} | {loads} | {numbers} |", Bytes(layer.size));
 }
 

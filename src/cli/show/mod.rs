@@ -20,6 +20,6 @@ mod table;
 mod tree;
 
 pub(in crate::cli) use names::names;
-use number::percent;
 pub(in crate::cli) use number::{count, findings};
+use number::{part, percent, ztoc};
 pub(in crate::cli) use table::columns;

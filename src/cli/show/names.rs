@@ -1,6 +1,8 @@
-//! How images are called.
+//! How images and their indexes are called.
 
 use std::borrow::Borrow;
+
+use soci_layout::inspect::SociVersion;
 
 use super::escape;
 use super::style::BOLD;
@@ -14,4 +16,12 @@ pub(in crate::cli) fn names<S: Borrow<str>>(names: &[S]) -> String {
 pub(super) fn title(platform: &str, of: &str) -> String {
     let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::label(of)) };
     format!("{BOLD}{}{BOLD:#}{of}", escape::label(platform))
+}
+
+/// The version of a SOCI index.
+pub(super) fn version(version: SociVersion) -> &'static str {
+    match version {
+        SociVersion::V1 => "v1",
+        SociVersion::V2 => "v2",
+    }
 }

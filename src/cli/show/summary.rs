@@ -15,7 +15,7 @@ use soci_layout::{Digest, Options};
 use super::names::title;
 use super::size::Bytes;
 use super::style::DIM;
-use super::{count, escape};
+use super::{count, escape, ztoc};
 
 pub(super) type Layers<'a> = BTreeMap<Digest, &'a LayerReport>;
 
@@ -36,15 +36,14 @@ impl Counts {
     fn of<'a>(layers: impl Iterator<Item = &'a LayerReport>) -> Self {
         let mut counts = Self::default();
         for layer in layers {
-            let (counter, ztoc) = match &layer.outcome {
-                LayerOutcome::Indexed { ztoc } => (&mut counts.indexed, Some(ztoc)),
-                LayerOutcome::Reused { ztoc, .. } => (&mut counts.reused, Some(ztoc)),
-                LayerOutcome::Pending => (&mut counts.pending, None),
-                LayerOutcome::Small => (&mut counts.small, None),
-                _ => (&mut counts.skipped, None),
-            };
-            *counter += 1;
-            if let Some(ztoc) = ztoc {
+            *match &layer.outcome {
+                LayerOutcome::Indexed { .. } => &mut counts.indexed,
+                LayerOutcome::Reused { .. } => &mut counts.reused,
+                LayerOutcome::Pending => &mut counts.pending,
+                LayerOutcome::Small => &mut counts.small,
+                _ => &mut counts.skipped,
+            } += 1;
+            if let Some(ztoc) = layer.outcome.ztoc() {
                 counts.ztoc_size = counts.ztoc_size.saturating_add(ztoc.ztoc_size);
                 counts.spans = counts.spans.saturating_add(ztoc.spans);
                 counts.files = counts.files.saturating_add(ztoc.files);
@@ -159,9 +158,7 @@ fn image(out: &mut String, image: &ImageReport, layers: &Layers<'_>, small: &str
     let counts = Counts::of(own.iter().copied());
     field(out, "layers", &counts.words(small));
     if counts.indexed + counts.reused > 0 {
-        let spans = count(counts.spans, "span");
-        let files = count(counts.files, "file");
-        field(out, "zTOCs", &format!("{}, {spans}, {files}", Bytes(counts.ztoc_size)));
+        field(out, "zTOCs", &ztoc(counts.ztoc_size, counts.spans, counts.files));
     }
     for layer in own {
         if let LayerOutcome::Skipped(reason) = &layer.outcome {
