@@ -3,8 +3,6 @@
 //! 2 is clap's (and the shells') code for wrong usage, 70 is `EX_SOFTWARE` of `sysexits.h`, 130 and 143
 //! are what a shell reports for a program that SIGINT or SIGTERM ended.
 
-use std::process::ExitCode;
-
 /// The table as `--help` shows it.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -46,12 +44,6 @@ impl Exit {
     /// The number that the shell sees.
     pub(crate) const fn code(self) -> u8 {
         self as u8
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }
 

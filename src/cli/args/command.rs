@@ -6,9 +6,8 @@ use clap::{Parser, Subcommand};
 use super::registry::{CheckArgs, PushArgs};
 use super::{
     CacheArgs, CatArgs, CompletionsArgs, DiffArgs, DoctorArgs, GcArgs, IndexArgs, InspectArgs,
-    LsArgs, ManArgs, RemoveArgs, TraceArgs, VerifyArgs,
+    LsArgs, ManArgs, RemoveArgs, TraceArgs, VerifyArgs, exit,
 };
-use crate::cli::exit;
 use crate::cli::show::style;
 
 /// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use soci_layout::doctor::{DoctorOptions, Target};
 
-use super::super::exit;
-use super::choice::{Choice, choice};
-use super::{IMAGES, ImageFilterArgs, OUTPUT};
-use crate::cli::show::size;
+use super::value::{Choice, choice};
+use super::{IMAGES, ImageFilterArgs, OUTPUT, exit, size};
 
 /// Say what keeps the images of a layout from starting lazily, and what changes it
 ///

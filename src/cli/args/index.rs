@@ -6,18 +6,16 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use soci_layout::{
-    DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, IndexVersion, LayerChoice, LayerTypes,
-    Options, V1Shape, V2Platform,
+    DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, Error, IndexVersion, LayerChoice,
+    LayerTypes, Options, V1Shape, V2Platform,
 };
 
-use super::super::exit;
-use super::choice::{Choice, choice};
 use super::prefetch::PrefetchArgs;
+use super::value::{Choice, choice};
 use super::{
     CONTENT, CacheDir, DIGESTS_OR_JSON, DisplayArgs, Gates, ImageFilterArgs, LAYERS, OUTPUT, RUN,
-    jobs,
+    exit, jobs, size,
 };
-use crate::cli::show::size;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -313,8 +311,8 @@ pub(crate) enum Accept {
 }
 
 impl IndexArgs {
-    /// The library's settings.
-    pub(crate) fn options(&self) -> Options {
+    /// The library's settings, with what stands in files.
+    pub(crate) fn options(&self) -> Result<Options, Error> {
         let mut options = Options::default();
         options.index_version = self.index_version;
         options.v1_shape = self.v1_shape;
@@ -329,7 +327,7 @@ impl IndexArgs {
         options.skip_layers.clone_from(&self.skip_layers);
         options.xattr_optimization = self.optimizations.contains(&Optimization::Xattr);
         options.build_tool_identifier.clone_from(&self.build_tool_identifier);
-        options.prefetch = self.prefetch.files();
+        options.prefetch = self.prefetch.files()?;
         options.link = self.prefetch.link;
         options.prune = self.prune;
         options.external_blobs = self.external_blobs;
@@ -344,7 +342,7 @@ impl IndexArgs {
         }
         options.dry_run = self.dry_run;
         options.jobs = self.jobs;
-        options
+        Ok(options)
     }
 }
 
@@ -378,7 +376,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_library_s() {
-        let options = index("DIR").expect("valid").options();
+        let options = index("DIR").expect("valid").options().expect("no files");
         assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()));
     }
 
@@ -446,7 +444,8 @@ mod tests {
         expected.external_blobs = false;
         expected.dry_run = true;
         expected.jobs = NonZeroUsize::new(3);
-        assert_eq!(format!("{:?}", args.expect("valid").options()), format!("{expected:?}"));
+        let options = args.expect("valid").options().expect("no files");
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
     }
 
     #[test]

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use soci_layout::{IndexVersion, RemoveOptions};
 
-use super::super::exit;
-use super::choice::choice;
 use super::index::INDEX_VERSIONS;
-use super::{DIGESTS_OR_JSON, DisplayArgs, ImageFilterArgs, RUN};
+use super::value::choice;
+use super::{DIGESTS_OR_JSON, DisplayArgs, ImageFilterArgs, RUN, exit};
 
 /// Remove SOCI indexes from a layout
 ///

@@ -6,10 +6,9 @@ use soci_layout::Error;
 use soci_layout::cache::{Cache, Checked, Listing, Pruned, Reason};
 
 use super::super::args::{CacheArgs, CacheCommand};
-use super::super::exit::Exit;
-use super::super::show::{escape, printer::Printer, size::Bytes};
+use super::super::show::{Bytes, escape};
 use super::super::signals;
-use super::super::talk::Talk;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Result<Exit, Exit> {

@@ -7,10 +7,9 @@ use soci_layout::Error;
 use soci_layout::files::{EntryKind, ReadError, ReadReport};
 
 use super::super::args::CatArgs;
-use super::super::exit::Exit;
-use super::super::show::{escape, printer::Printer, size::Bytes};
-use super::super::talk::Talk;
+use super::super::show::{Bytes, escape};
 use super::files::{self, Interruptible};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &CatArgs, printer: Printer) -> Result<Exit, Exit> {

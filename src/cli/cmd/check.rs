@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use soci_layout::check::{CheckFinding, CheckReport, check};
 
 use super::super::args::registry::CheckArgs;
-use super::super::exit::Exit;
-use super::super::show::{escape, findings, json, printer::Printer, size::Bytes};
-use super::super::talk::Talk;
+use super::super::show::{Bytes, escape, findings, json};
 use super::verify;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Exit> {

@@ -6,11 +6,10 @@ use soci_layout::event::{Event, Observer};
 use soci_layout::files::ImageFiles;
 
 use super::super::args::ImageArgs;
-use super::super::exit::Exit;
 use super::super::progress::Progress;
-use super::super::show::{printer::Printer, size::Bytes};
+use super::super::show::Bytes;
 use super::super::signals;
-use super::super::talk::Talk;
+use super::{Exit, Printer, Talk};
 
 /// Opens the image that the arguments choose.
 ///

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use soci_layout::gc::{GcReport, UnreferencedBlob, gc};
 
 use super::super::args::GcArgs;
-use super::super::exit::Exit;
-use super::super::show::{count, escape, printer::Printer, size::Bytes};
-use super::super::talk::Talk;
+use super::super::show::{Bytes, count, escape};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &GcArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -15,12 +14,10 @@ pub(crate) fn run(args: &GcArgs, printer: Printer) -> Result<Exit, Exit> {
     let talk = Talk { writes: !args.dry_run, ..Talk::silent(args.quiet, printer) };
     let report = talk.watch(|progress| gc(&args.layout, &args.options(), progress))?;
     talk.summary(&text(&report));
-    talk.report(&report, args.json, None, |report| lines(&report.removed))
-}
-
-/// The digests that go, one per line.
-fn lines(blobs: &[UnreferencedBlob]) -> String {
-    blobs.iter().fold(String::new(), |lines, blob| lines + &blob.digest.to_string() + "\n")
+    // The digests that go, one per line.
+    talk.report(&report, args.json, None, |GcReport { removed, .. }| {
+        removed.iter().fold(String::new(), |lines, blob| lines + &format!("{}\n", blob.digest))
+    })
 }
 
 /// What was done, for people.

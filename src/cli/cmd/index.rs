@@ -11,13 +11,13 @@ use super::super::archive::{Archive, Target};
 #[cfg(feature = "registry")]
 use super::super::args::registry::registry_image;
 use super::super::args::{DisplayArgs, IndexArgs};
-use super::super::exit::Exit;
 use super::super::progress::Progress;
-use super::super::show::{escape, markdown, printer::Printer, summary};
-use super::super::talk::{LAYOUT_DONE, Talk};
+use super::super::show::{escape, markdown, summary};
+use super::super::talk::LAYOUT_DONE;
 use super::gates::gates;
 #[cfg(feature = "registry")]
 use super::gates::stopped;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
             "docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR";
         return Err(talk.misuse("standard input is a terminal, not an archive", hint));
     }
-    let options = settings(args, talk)?;
+    let options = args.options().map_err(|error| talk.failed(&error))?;
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
         stdout = Printer::out_bytes().map_err(|error| talk.unwritten(&error, None))?;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
     if let Some(pushed) = &report.pushed {
         talk.summary(&super::push::summary(pushed));
     }
-    let appended = append_summary(args, &report, talk);
+    let appended = append_summary(args, &report, &options, talk);
     if let Some(Target::Directory(path) | Target::Archive(path)) =
         archive.map(|archive| archive.target)
     {
@@ -78,19 +78,17 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
     Ok(if appended { gates(args, &report, talk) } else { Exit::Error })
 }
 
-/// The library's settings, with what stands in files.
-pub(super) fn settings(args: &IndexArgs, talk: Talk) -> Result<Options, Exit> {
-    let mut options = args.options();
-    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
-    Ok(options)
-}
-
 /// Appends what `--summary` asks for to its file, which is made when it is not there: the steps of a job
 /// share one. Says so and returns `false` where that fails.
 #[expect(clippy::disallowed_methods, reason = "no part of a layout, and it may be shared")]
-pub(super) fn append_summary(args: &IndexArgs, report: &Report, talk: Talk) -> bool {
+pub(super) fn append_summary(
+    args: &IndexArgs,
+    report: &Report,
+    options: &Options,
+    talk: Talk,
+) -> bool {
     let Some(path) = &args.summary else { return true };
-    let text = markdown::text(report, &args.options());
+    let text = markdown::text(report, options);
     let file = OpenOptions::new().create(true).append(true).open(path);
     let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) else { return true };
     let path = path.display().to_string();

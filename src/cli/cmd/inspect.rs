@@ -3,9 +3,8 @@
 use soci_layout::inspect::{Inspection, inspect};
 
 use super::super::args::InspectArgs;
-use super::super::exit::Exit;
-use super::super::show::{self, printer::Printer};
-use super::super::talk::Talk;
+use super::super::show;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<Exit, Exit> {

@@ -9,18 +9,16 @@ use soci_layout::report::Report;
 
 use super::super::args::IndexArgs;
 use super::super::args::registry::images;
-use super::super::exit::Exit;
 use super::super::show::{count, escape, json};
-use super::super::talk::Talk;
 use super::gates::stopped;
-use super::index::settings;
+use super::{Exit, Talk};
 
 /// Largest list, in bytes.
 const MAX_LIST_SIZE: u64 = 64 << 20;
 
 /// Runs the command for the images of the list at `path`.
 pub(super) fn run(args: &IndexArgs, path: &Path, talk: Talk) -> Result<Exit, Exit> {
-    let options = settings(args, talk)?;
+    let options = args.options().map_err(|error| talk.failed(&error))?;
     let list = read(args, path).map_err(|problem| {
         talk.error(&problem, &[], None);
         Exit::Error

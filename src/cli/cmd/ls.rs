@@ -7,12 +7,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use soci_layout::files::{EntryKind, ImageFiles, LookupError, NodeId, Root};
 
 use super::super::args::LsArgs;
-use super::super::exit::Exit;
 use super::super::show::escape;
 use super::super::show::listing::{self, Form, Item};
-use super::super::show::printer::Printer;
 use super::super::signals;
 use super::files;
+use super::{Exit, Printer};
 
 /// Bytes of text that are collected before they are written.
 const PIECE: usize = 64 << 10;
@@ -78,8 +77,9 @@ impl<'a> Lister<'a> {
         if self.args.json {
             self.text += &listing::json_begin(image);
         }
-        let items: Vec<_> = plain.into_iter().map(|(path, node)| self.item(path, node)).collect();
-        self.block(&[], &items)?;
+        let root = self.root;
+        let items = plain.into_iter().map(|(name, node)| Item { name, entry: root.entry(node) });
+        self.block(&[], &items.collect::<Vec<_>>())?;
         let titled = self.args.recursive || self.args.paths.len() > 1;
         for (path, node) in directories {
             self.directory(path, node, titled)?;
@@ -113,13 +113,6 @@ impl<'a> Lister<'a> {
             return Ok(target.ok().filter(|n| self.root.names(*n).is_some()).unwrap_or(node));
         }
         Ok(node)
-    }
-
-    fn item<'n>(&self, name: &'n [u8], node: NodeId) -> Item<'n>
-    where
-        'a: 'n,
-    {
-        Item { name, entry: self.root.entry(node) }
     }
 
     /// What is in a directory, and with `--recursive` in all below: without recursion of ours, as an image
@@ -158,18 +151,14 @@ impl<'a> Lister<'a> {
         let root = self.root;
         let names: Vec<(&[u8], NodeId)> = root.names(node).into_iter().flatten().collect();
         let shown = names.iter().map(|(name, node)| {
-            let is_link = root.entry(*node).kind() == EntryKind::Symlink;
-            if self.args.dereference && is_link {
-                let mut link = path.to_vec();
-                link.push(b'/');
-                link.extend_from_slice(name);
+            let mut shown = *node;
+            if self.args.dereference && root.entry(*node).kind() == EntryKind::Symlink {
                 // As `ls` does, a link that leads nowhere is shown itself.
-                return self.item(name, root.lookup(&link, true).unwrap_or(*node));
+                shown = root.lookup(&[path, b"/", name].concat(), true).unwrap_or(*node);
             }
-            self.item(name, *node)
+            Item { name, entry: root.entry(shown) }
         });
-        let shown: Vec<_> = shown.collect();
-        self.block(path, &shown)?;
+        self.block(path, &shown.collect::<Vec<_>>())?;
         let below = names.into_iter().filter(|(_, node)| root.names(*node).is_some());
         Ok(if self.args.recursive { below.collect() } else { Vec::new() })
     }

@@ -3,11 +3,10 @@
 use soci_layout::plan::{Estimate, estimate};
 
 use super::super::args::IndexArgs;
-use super::super::exit::Exit;
-use super::super::show::{self, printer::Printer};
-use super::super::talk::Talk;
+use super::super::show;
 use super::gates::gates;
-use super::index::{append_summary, settings};
+use super::index::append_summary;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -19,13 +18,13 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
         let hint = "index --dry-run says of images in a registry what would be done";
         return Err(talk.misuse("plan works on a directory", hint));
     }
-    let options = settings(args, talk)?;
+    let options = args.options().map_err(|error| talk.failed(&error))?;
     let estimate = talk.watch_closely(
         args.verbose,
         |estimate: &Estimate| &estimate.plan.warnings,
         |progress| estimate(&args.layout, &options, progress),
     )?;
-    if !append_summary(args, &estimate.plan, talk) {
+    if !append_summary(args, &estimate.plan, &options, talk) {
         return Err(Exit::Error);
     }
     let text = |estimate: &Estimate| show::plan::text(estimate, &options, args.verbose);

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use soci_layout::push::{PushReport, push};
 
 use super::super::args::registry::PushArgs;
-use super::super::exit::Exit;
-use super::super::show::{count, escape, printer::Printer, size::Bytes};
-use super::super::talk::Talk;
+use super::super::show::{Bytes, count, escape};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &PushArgs, printer: Printer) -> Result<Exit, Exit> {

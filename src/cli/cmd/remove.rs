@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use soci_layout::{RemoveReport, remove};
 
 use super::super::args::RemoveArgs;
-use super::super::exit::Exit;
-use super::super::show::printer::Printer;
-use super::super::show::summary::{digests, effect, field, heading, root_digests, roots, wrote};
-use super::super::talk::{LAYOUT_DONE, Talk};
+use super::super::show::summary::{digests, effect, field, root_digests, roots, wrote};
+use super::super::show::title;
+use super::super::talk::LAYOUT_DONE;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &RemoveArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -30,7 +30,7 @@ fn text(report: &RemoveReport) -> String {
     let mut out = String::new();
     roots(&mut out, &report.roots, false);
     for image in &report.images {
-        heading(&mut out, &image.platform, &image.names.join(", "));
+        let _ = writeln!(out, "{}", title(&image.platform, &image.names.join(", ")));
         digests(&mut out, image.before, image.after, false);
         for index in &image.removed {
             field(&mut out, "removed", &format!("SOCI index {index}"));

@@ -11,9 +11,7 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
 use super::super::args::{Cli, CompletionsArgs, ManArgs};
-use super::super::exit::Exit;
-use super::super::show::printer::Printer;
-use super::super::talk::Talk;
+use super::{Exit, Printer, Talk};
 
 /// Prints a completion script.
 pub(crate) fn completions(args: &CompletionsArgs, printer: Printer) -> Result<Exit, Exit> {

@@ -3,9 +3,8 @@
 use soci_layout::prefetch::read_trace;
 
 use super::super::args::TraceArgs;
-use super::super::exit::Exit;
-use super::super::show::printer::Printer;
 use super::files;
+use super::{Exit, Printer};
 
 /// Runs the command.
 pub(crate) fn run(args: &TraceArgs, printer: Printer) -> Result<Exit, Exit> {

@@ -8,10 +8,9 @@ use soci_layout::{Digest, Error};
 #[cfg(feature = "registry")]
 use super::super::args::registry::registry_image;
 use super::super::args::{HINT, VerifyArgs};
-use super::super::exit::Exit;
 use super::super::progress::Progress;
-use super::super::show::{count, escape, findings, json, names, printer::Printer, size::Bytes};
-use super::super::talk::Talk;
+use super::super::show::{Bytes, count, escape, findings, json, names};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {

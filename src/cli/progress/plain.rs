@@ -20,7 +20,7 @@ use soci_layout::event::{Outcome, StepId};
 
 use super::state::{Changes, Note, StepState};
 use super::{Display, bar};
-use crate::cli::show::{escape, size::Bytes as Size};
+use crate::cli::show::{Bytes as Size, escape};
 
 /// Least time between two counter lines of a step.
 const COUNTER: Duration = Duration::from_secs(1);
@@ -48,12 +48,6 @@ struct Section {
     counter: Option<(Duration, u64)>,
 }
 
-impl Section {
-    fn new(state: StepState) -> Self {
-        Self { state, notes: Vec::new(), closed: false, shown: None, counter: None }
-    }
-}
-
 impl Display for Plain {
     fn show(&mut self, changes: Changes, now: Duration, last: bool) -> String {
         self.merge(changes);
@@ -76,7 +70,9 @@ impl Plain {
             if let Some(section) = self.steps.get_mut(&state.step.id) {
                 section.state = state;
             } else {
-                self.steps.insert(state.step.id, Section::new(state));
+                let (id, notes) = (state.step.id, Vec::new());
+                let section = Section { state, notes, closed: false, shown: None, counter: None };
+                self.steps.insert(id, section);
             }
         }
         for note in changes.notes {

@@ -21,7 +21,7 @@ use soci_layout::event::{Outcome, StepId};
 use super::state::{Changes, Note, StepState};
 use super::{Display, bar};
 use crate::cli::show::style::{BOLD, CACHED, DIM, ERROR, WARNING};
-use crate::cli::show::{columns, escape, message, printer::Printer, size::Bytes as Size};
+use crate::cli::show::{Bytes as Size, columns, escape, message, printer::Printer};
 
 /// Nothing is drawn before: what is over in an instant shall not flash.
 const DELAY: Duration = Duration::from_millis(500);

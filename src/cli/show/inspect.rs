@@ -12,12 +12,11 @@ use soci_layout::inspect::{
     SociIndex, Ztoc,
 };
 
-use super::names::{names, title, version};
-use super::size::Bytes;
+use super::names::{names, short, title, version};
 use super::style::{BOLD, DIM, WARNING};
 use super::table::Table;
 use super::tree::Branch;
-use super::{count, escape, part, startup};
+use super::{Bytes, count, escape, part, startup};
 
 /// Blobs of one kind that are listed without `-v`.
 const SHOWN: usize = 10;
@@ -78,10 +77,6 @@ fn statements<'a>(entries: &'a [Entry], found: &mut HashMap<&'a str, &'a [String
 }
 
 impl Show<'_> {
-    fn short(&self, digest: &Digest) -> String {
-        if self.verbose { digest.to_string() } else { digest.short() }
-    }
-
     fn root(&self, names: &[&str], root: &Entry) -> Branch {
         let name = title(&self::names(names), "");
         match &root.content {
@@ -211,23 +206,23 @@ impl Show<'_> {
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<8}{DIM:#}  {value}"));
         };
-        for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
+        let own = image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest));
+        for soci in own.clone() {
             field(&format!("SOCI {}", version(soci.soci_version)), self.soci_line(soci));
         }
         field("lazy", lazy(image));
-        for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
-            for prefetch in &soci.prefetch {
-                let layer = prefetch.layer.and_then(|layer| position(image, &layer));
-                let of = layer.map_or_else(
-                    || "of no layer here".to_owned(),
-                    |position| format!("of layer {position}"),
-                );
-                let what = match &prefetch.problem {
-                    Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
-                    None => ranges(prefetch),
-                };
-                field("prefetch", format!("{}  {what} {of}", self.short(&prefetch.digest)));
-            }
+        for prefetch in own.flat_map(|soci| &soci.prefetch) {
+            let of = |layer: &Layer| Some(layer.digest) == prefetch.layer;
+            let of = match image.layers.iter().position(of) {
+                Some(position) => format!("of layer {}", position + 1),
+                None => "of no layer here".to_owned(),
+            };
+            let what = match &prefetch.problem {
+                Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
+                None => ranges(prefetch),
+            };
+            let digest = short(&prefetch.digest, self.verbose);
+            field("prefetch", format!("{digest}  {what} {of}"));
         }
         for line in image.startup.iter().flat_map(startup::lines) {
             field("start", line);
@@ -266,7 +261,7 @@ impl Show<'_> {
         for (position, layer) in image.layers.iter().enumerate() {
             let mut cells = vec![
                 (position + 1).to_string(),
-                self.short(&layer.digest),
+                short(&layer.digest, self.verbose),
                 Bytes(layer.size).to_string(),
                 compression(&layer.media_type).to_owned(),
                 Self::state(layer),
@@ -300,14 +295,12 @@ impl Show<'_> {
 
     /// Spans, files and the zTOC, in five cells.
     fn ztoc(&self, ztoc: &Ztoc) -> Vec<String> {
-        let digest = format!("zTOC {}", self.short(&ztoc.digest));
+        let digest = format!("zTOC {}", short(&ztoc.digest, self.verbose));
         let size = Bytes(ztoc.size).to_string();
-        let Some(head) = &ztoc.head else {
-            let problem = ztoc.problem.as_ref().map(problem);
-            let (none, problem) = (String::new(), problem.unwrap_or_default());
-            return vec![none.clone(), none, digest, size, problem];
-        };
         let mut notes: Vec<String> = ztoc.problem.iter().map(problem).collect();
+        let Some(head) = &ztoc.head else {
+            return vec![String::new(), String::new(), digest, size, notes.join(", ")];
+        };
         if self.verbose {
             notes.push(format!("by {}", escape::label(&head.build_tool)));
         }
@@ -336,8 +329,7 @@ impl Show<'_> {
         }
         let missing = |blob: &&BrokenBlob| matches!(blob.problem, Problem::Missing);
         let gone = blobs.broken.iter().filter(missing).count();
-        let (gone, wrong) = (gone, blobs.broken.len() - gone);
-        for (number, what) in [(gone, "missing"), (wrong, "damaged")] {
+        for (number, what) in [(gone, "missing"), (blobs.broken.len() - gone, "damaged")] {
             if number > 0 {
                 parts.push(format!("{WARNING}{number} {what}{WARNING:#}"));
             }
@@ -404,11 +396,6 @@ fn lazy(image: &Image) -> String {
     format!("{} of {layers}, {}", share.layers, part(share.bytes, share.of_bytes))
 }
 
-/// Position of a layer, from 1.
-fn position(image: &Image, layer: &Digest) -> Option<usize> {
-    Some(image.layers.iter().position(|other| other.digest == *layer)? + 1)
-}
-
 /// `8 spans (0-7)`.
 fn ranges(prefetch: &Prefetch) -> String {
     let (spans, number) = (&prefetch.spans, prefetch.span_count());
@@ -423,16 +410,8 @@ fn ranges(prefetch: &Prefetch) -> String {
 
 /// One word for how a layer is compressed, from its media type.
 fn compression(media_type: &str) -> &'static str {
-    let ends = |end: &str| media_type.ends_with(end);
     if media_type.contains("encrypted") {
-        "encrypted"
-    } else if ends("gzip") {
-        "gzip"
-    } else if ends("zstd") {
-        "zstd"
-    } else if ends("tar") {
-        "tar"
-    } else {
-        "other"
+        return "encrypted";
     }
+    ["gzip", "zstd", "tar"].into_iter().find(|end| media_type.ends_with(end)).unwrap_or("other")
 }

@@ -7,9 +7,8 @@ use soci_layout::Options;
 use soci_layout::doctor::{WORTHWHILE, of_reason};
 use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
 
-use super::size::Bytes;
 use super::summary::{Layers, by_digest, own_layers, prefetched};
-use super::{count, escape, startup, ztoc};
+use super::{Bytes, count, escape, startup, ztoc};
 
 /// The document.
 pub(crate) fn text(report: &Report, options: &Options) -> String {

@@ -19,7 +19,8 @@ pub(crate) mod summary;
 mod table;
 mod tree;
 
-pub(in crate::cli) use names::names;
+pub(in crate::cli) use names::{names, title};
 pub(in crate::cli) use number::{count, findings};
 use number::{part, percent, ztoc};
+pub(in crate::cli) use size::Bytes;
 pub(in crate::cli) use table::columns;

@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 
 use soci_layout::report::{
     CacheReport, ImageReport, LayerOutcome, LayerReport, PrefetchReport, Report, RootReport,
+    ZtocReport,
 };
 use soci_layout::{Digest, Options};
 
 use super::names::title;
-use super::size::Bytes;
 use super::style::DIM;
-use super::{count, escape, ztoc};
+use super::{Bytes, count, escape, ztoc};
 
 pub(super) type Layers<'a> = BTreeMap<Digest, &'a LayerReport>;
 
@@ -27,9 +27,6 @@ struct Counts {
     pending: u64,
     small: u64,
     skipped: u64,
-    ztoc_size: u64,
-    spans: u64,
-    files: u64,
 }
 
 impl Counts {
@@ -43,11 +40,6 @@ impl Counts {
                 LayerOutcome::Small => &mut counts.small,
                 _ => &mut counts.skipped,
             } += 1;
-            if let Some(ztoc) = layer.outcome.ztoc() {
-                counts.ztoc_size = counts.ztoc_size.saturating_add(ztoc.ztoc_size);
-                counts.spans = counts.spans.saturating_add(ztoc.spans);
-                counts.files = counts.files.saturating_add(ztoc.files);
-            }
         }
         counts
     }
@@ -79,7 +71,7 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     let layers = by_digest(report);
     let small = format!("small (below {})", Bytes(options.min_layer_size));
     for image in &report.images {
-        heading(&mut out, &image.platform, &image.names.join(", "));
+        let _ = writeln!(out, "{}", title(&image.platform, &image.names.join(", ")));
         digests(&mut out, image.before, image.after, report.dry_run);
         self::image(&mut out, image, &layers, &small);
         for prefetch in report.prefetch.iter().filter(|list| list.image == image.before) {
@@ -104,7 +96,7 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
 pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
     for same in roots.chunk_by(|a, b| (a.before, a.after) == (b.before, b.after)) {
         let names = same.iter().map(|root| root.name.as_deref().unwrap_or("(no name)"));
-        heading(out, &names.collect::<Vec<_>>().join(", "), "");
+        let _ = writeln!(out, "{}", title(&names.collect::<Vec<_>>().join(", "), ""));
         digests(out, same[0].before, same[0].after, dry_run);
     }
 }
@@ -115,10 +107,6 @@ pub(crate) fn root_digests(roots: &[RootReport]) -> String {
     let mut seen = BTreeSet::new();
     let distinct = roots.iter().filter(|root| seen.insert(root.after));
     distinct.fold(String::new(), |lines, root| lines + &format!("{}\n", root.after))
-}
-
-pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
-    let _ = writeln!(out, "{}", title(name, of));
 }
 
 pub(crate) fn field(out: &mut String, name: &str, value: &str) {
@@ -155,10 +143,14 @@ fn image(out: &mut String, image: &ImageReport, layers: &Layers<'_>, small: &str
         }
     }
     let own = own_layers(image, layers);
-    let counts = Counts::of(own.iter().copied());
-    field(out, "layers", &counts.words(small));
-    if counts.indexed + counts.reused > 0 {
-        field(out, "zTOCs", &ztoc(counts.ztoc_size, counts.spans, counts.files));
+    field(out, "layers", &Counts::of(own.iter().copied()).words(small));
+    let ztocs: Vec<_> = own.iter().filter_map(|layer| layer.outcome.ztoc()).collect();
+    if !ztocs.is_empty() {
+        let sum = |of: fn(&ZtocReport) -> u64| {
+            ztocs.iter().map(|ztoc| of(ztoc)).fold(0, u64::saturating_add)
+        };
+        let (size, spans, files) = (sum(|of| of.ztoc_size), sum(|of| of.spans), sum(|of| of.files));
+        field(out, "zTOCs", &ztoc(size, spans, files));
     }
     for layer in own {
         if let LayerOutcome::Skipped(reason) = &layer.outcome {

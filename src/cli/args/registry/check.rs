@@ -7,11 +7,9 @@ use soci_layout::doctor::Target;
 use soci_layout::registry::Reference;
 
 use super::RegistryArgs;
-use crate::cli::args::choice::choice;
 use crate::cli::args::doctor::TARGETS;
-use crate::cli::args::{DisplayArgs, FINDINGS_ONLY, IMAGES, RUN};
-use crate::cli::exit;
-use crate::cli::show::size;
+use crate::cli::args::value::choice;
+use crate::cli::args::{DisplayArgs, FINDINGS_ONLY, IMAGES, RUN, exit, size};
 
 /// Check that a pushed image would be loaded lazily
 ///
