@@ -9,9 +9,8 @@ use super::{Exit, Printer, Talk};
 /// Runs the command.
 pub(crate) fn run(args: &DiffArgs, printer: Printer) -> Result<Exit, Exit> {
     let talk = Talk::silent(true, printer);
-    let options = args
-        .options()
-        .map_err(|problem| talk.misuse(problem, "soci-layout diff --help has examples"))?;
+    let hint = "soci-layout diff --help has examples";
+    let options = args.options().map_err(|problem| talk.misuse(problem, hint))?;
     let b = args.b.as_ref().unwrap_or(&args.a);
     let difference = talk.watch(|progress| diff(&args.a, b, &options, progress))?;
     let text = |difference: &Difference| show::diff::text(difference, args.verbose);

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
         let path = path.display().to_string();
         talk.summary(&format!("the result is in {}\n", escape::text(&path)));
     }
-    // Otherwise it has the archive.
+    // Where the archive went to standard output, nothing else does.
     if stdout.is_none() {
         talk.report(&report, json, (!report.dry_run).then_some(LAYOUT_DONE), data)?;
     }

@@ -44,7 +44,7 @@ fn text(report: &RemoveReport) -> String {
         (true, true) => "dry run: index.json would be replaced".to_owned(),
         (true, false) => wrote(report.blobs_written, true, report.bytes_written),
     };
-    let effect = effect(written, report.blobs_pruned, report.bytes_pruned, report.seconds);
+    let effect = effect(&written, report.blobs_pruned, report.bytes_pruned, report.seconds);
     let _ = writeln!(out, "{effect}");
     out
 }

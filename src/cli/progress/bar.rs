@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthChar;
 
 use crate::cli::show::columns;
 
@@ -19,7 +19,7 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
         let dots = ".".repeat(width.min(2));
         let mut wide = columns(&short);
         while wide > width - dots.len() {
-            wide -= short.pop().and_then(|c| c.width()).unwrap_or(0);
+            wide -= short.pop().and_then(UnicodeWidthChar::width).unwrap_or(0);
         }
         short += &dots;
     }

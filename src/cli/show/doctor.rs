@@ -28,7 +28,7 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
 
 fn image(out: &mut String, image: &Examined) {
     let platform = image.platform.as_deref().unwrap_or("(no platform)");
-    let title = title(platform, &names(&image.names));
+    let title = format!("{} of {}", title(platform, ""), escape::label(&names(&image.names)));
     let lazy = &image.lazy;
     let (layers, share) = (count(lazy.of_layers, "layer"), part(lazy.bytes, lazy.of_bytes));
     let _ = writeln!(out, "{title}: {} of {layers} load lazily, {share}", lazy.layers);

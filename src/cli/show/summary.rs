@@ -225,7 +225,7 @@ fn bytes_total(report: &Report) -> String {
     } else {
         "wrote nothing, the layout is unchanged".to_owned()
     };
-    effect(written, report.blobs_pruned, report.bytes_pruned, seconds)
+    effect(&written, report.blobs_pruned, report.bytes_pruned, seconds)
 }
 
 /// So many blobs, and perhaps `index.json`.
@@ -235,7 +235,7 @@ pub(crate) fn wrote(blobs: u64, index: bool, bytes: u64) -> String {
 }
 
 /// What was written, what `--prune` removed, and how long it took.
-pub(crate) fn effect(written: String, pruned: u64, bytes: u64, seconds: f64) -> String {
+pub(crate) fn effect(written: &str, pruned: u64, bytes: u64, seconds: f64) -> String {
     let removed = match pruned {
         0 => String::new(),
         blobs => format!("; removed {}, {}", count(blobs, "blob"), Bytes(bytes)),
