@@ -22,5 +22,5 @@ fn main() -> ExitCode {
         printer.err(&cli::bug::message());
         Exit::Bug
     });
-    exit.into()
+    exit.code().into()
 }

@@ -34,18 +34,14 @@ impl Archive {
         let path = args.layout.as_path();
         let stdin = path == Path::new(STREAM);
         if !stdin && !std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
-            return match (&args.output, args.force) {
-                (None, false) => Ok(None),
-                (output, _) => {
-                    let option = if output.is_some() { "--output" } else { "--force" };
-                    let problem =
-                        format!("{option} is for archives, and {} is none", path.display());
-                    Err((
-                        problem,
-                        "a directory is indexed in place; copy it first to keep it as it is",
-                    ))
-                }
+            let option = match (&args.output, args.force) {
+                (Some(_), _) => "--output",
+                (None, true) => "--force",
+                (None, false) => return Ok(None),
             };
+            let problem = format!("{option} is for archives, and {} is none", path.display());
+            let hint = "a directory is indexed in place; copy it first to keep it as it is";
+            return Err((problem, hint));
         }
         if args.dry_run {
             let hint = "unpack it first, or index it: nothing but --output is written";

@@ -3,8 +3,6 @@
 //! 2 is clap's (and the shells') code for wrong usage, 70 is `EX_SOFTWARE` of `sysexits.h`, 130 and 143
 //! are what a shell reports for a program that SIGINT or SIGTERM ended.
 
-use std::process::ExitCode;
-
 /// The table as `--help` shows it.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -22,46 +20,30 @@ Exit codes:
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// The work is done, or there was nothing to do.
-    Done,
+    Done = 0,
     /// An error, and the layout is as before; or a finding of `verify` or `check`, or a difference with
     /// `diff --exit-code`.
-    Error,
+    Error = 1,
     /// The command line makes no sense.
-    Usage,
+    Usage = 2,
     /// Nothing was indexed, and `--require-index` was given; a layer is not lazy, and `verify --require-lazy`
     /// was; or an image does not pass `--min-lazy` or `--max-eager`.
-    NotLazy,
+    NotLazy = 3,
     /// Some images of `index --from-file` failed.
     #[cfg(feature = "registry")]
-    SomeFailed,
+    SomeFailed = 4,
     /// A bug in this program.
-    Bug,
+    Bug = 70,
     /// Ended by SIGINT.
-    Interrupted,
+    Interrupted = 130,
     /// Ended by SIGTERM.
-    Terminated,
+    Terminated = 143,
 }
 
 impl Exit {
     /// The number that the shell sees.
     pub(crate) const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Error => 1,
-            Self::Usage => 2,
-            Self::NotLazy => 3,
-            #[cfg(feature = "registry")]
-            Self::SomeFailed => 4,
-            Self::Bug => 70,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
-        }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
+        self as u8
     }
 }
 

@@ -4,12 +4,11 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-#[cfg(feature = "registry")]
-use super::args::RegistryCommand;
 use super::args::{Cli, Command};
+use super::cmd;
 use super::exit::Exit;
 use super::show::printer::Printer;
-use super::{cmd, show};
+use super::talk::Talk;
 
 /// Runs the command line `arguments` (the program's name first).
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -> Exit {
@@ -23,15 +22,15 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, printer: Printer) -
         Command::Index(args) => cmd::index::run(&args, printer),
         Command::Inspect(args) => cmd::inspect::run(&args, printer),
         #[cfg(feature = "registry")]
-        Command::Registry(RegistryCommand::Push(args)) => cmd::push::run(&args, printer),
+        Command::Push(args) => cmd::push::run(&args, printer),
         #[cfg(feature = "registry")]
-        Command::Registry(RegistryCommand::Check(args)) => cmd::check::run(&args, printer),
+        Command::Check(args) => cmd::check::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Verify(args) => cmd::verify::run(&args, printer),
         Command::Remove(args) => cmd::remove::run(&args, printer),
         Command::Gc(args) => cmd::gc::run(&args, printer),
-        Command::Completions(args) => Ok(cmd::shell::completions(&args, printer)),
-        Command::Man(args) => Ok(cmd::shell::man(&args, printer)),
+        Command::Completions(args) => cmd::shell::completions(&args, printer),
+        Command::Man(args) => cmd::shell::man(&args, printer),
         Command::Ls(args) => cmd::ls::run(&args, printer),
         Command::Cat(args) => cmd::cat::run(&args, printer),
         Command::Trace(args) => cmd::trace::run(&args, printer),
@@ -48,13 +47,7 @@ fn explain(error: &clap::Error, printer: Printer) -> Exit {
         printer.err(&text);
         return Exit::Usage;
     }
-    match printer.out(&text) {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            printer.err(&show::message::stdout_failed(&error));
-            Exit::Error
-        }
-    }
+    Talk::silent(true, printer).data(&text, None).unwrap_or_else(|exit| exit)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! What is said on standard error besides progress: summaries, warnings, errors.
 
+use serde::Serialize;
 use soci_layout::Error;
 
 use super::exit::Exit;
 use super::progress::{self, Mode, Progress, rawjson};
+use super::show::printer::Printer;
+use super::show::{json, message};
 use super::{args, hints, signals};
-use crate::cli::show::message;
-use crate::cli::show::printer::Printer;
 
 /// The hint where a layout was changed and only the report of it could not be written.
 pub(crate) const LAYOUT_DONE: &str = "the layout itself is done; only the output is missing";
@@ -42,12 +43,28 @@ impl Talk {
         }
     }
 
-    /// Runs what the library does for a command under the display of progress, and says what the display has
-    /// not said: warnings, and the error.
+    /// Of a command that shows no progress.
+    pub(crate) const fn silent(quiet: bool, printer: Printer) -> Self {
+        Self { mode: Mode::Quiet, quiet, printer, writes: false }
+    }
+
+    /// Runs what the library does for a command under the display of progress, and says why it failed.
     ///
     /// # Errors
     /// The exit for the library's error.
     pub(crate) fn watch<R>(
+        self,
+        verb: impl FnOnce(&Progress) -> Result<R, Error>,
+    ) -> Result<R, Exit> {
+        self.watch_closely(false, |_| &[], verb)
+    }
+
+    /// As [`Self::watch`], where a report has warnings, which are said unless the display has said them, and
+    /// details may be asked for.
+    ///
+    /// # Errors
+    /// The exit for the library's error.
+    pub(crate) fn watch_closely<R>(
         self,
         verbose: bool,
         warnings: fn(&R) -> &[String],
@@ -78,12 +95,34 @@ impl Talk {
         self.error(text, &message::causes(error), hint.as_deref());
     }
 
+    /// Says why the command line makes no sense, and gives the exit for it.
+    pub(crate) fn misuse(self, problem: &str, hint: &str) -> Exit {
+        self.error(problem, &[], Some(hint));
+        Exit::Usage
+    }
+
+    /// Writes a report to standard output, as JSON or in the words of `text`.
+    ///
+    /// # Errors
+    /// The exit; that it failed has been said, with this hint.
+    pub(crate) fn report<R: Serialize>(
+        self,
+        report: &R,
+        json: bool,
+        hint: Option<&str>,
+        text: impl FnOnce(&R) -> String,
+    ) -> Result<Exit, Exit> {
+        let data = if json { json::document(report) } else { text(report) };
+        self.data(&data, hint)
+    }
+
     /// Writes data to standard output.
     ///
     /// # Errors
     /// The exit; that it failed has been said, with this hint.
-    pub(crate) fn data(self, data: &str, hint: Option<&str>) -> Result<(), Exit> {
-        self.printer.out(data).map_err(|error| self.unwritten(&error, hint))
+    pub(crate) fn data(self, data: &str, hint: Option<&str>) -> Result<Exit, Exit> {
+        self.printer.out(data).map_err(|error| self.unwritten(&error, hint))?;
+        Ok(Exit::Done)
     }
 
     /// Says that standard output could not be written, and gives the exit for it.
@@ -92,17 +131,16 @@ impl Talk {
         Exit::Error
     }
 
+    /// What was done; not when `quiet`, and where every line is JSON there is no line for it.
     pub(crate) fn summary(self, text: &str) {
         if !self.quiet && self.mode != Mode::RawJson {
             self.printer.err(text);
         }
     }
 
-    /// Something worth knowing; not when `quiet`, and where every line is JSON there is no line for it.
+    /// Something worth knowing, where a summary would be said.
     pub(crate) fn note(self, message: &str) {
-        if !self.quiet && self.mode != Mode::RawJson {
-            self.printer.err(&message::note(message));
-        }
+        self.summary(&message::note(message));
     }
 
     pub(crate) fn warning(self, message: &str) {

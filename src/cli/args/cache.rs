@@ -8,9 +8,7 @@ use clap::builder::OsStringValueParser;
 use clap::{Args, Subcommand};
 use soci_layout::cache::PruneOptions;
 
-use super::super::exit;
-use super::{OUTPUT, RUN};
-use crate::cli::show::size;
+use super::{OUTPUT, RUN, exit, size};
 
 /// Environment variable with the directory.
 const VARIABLE: &str = "SOCI_LAYOUT_CACHE_DIR";

@@ -3,12 +3,11 @@
 use clap::{Parser, Subcommand};
 
 #[cfg(feature = "registry")]
-use super::RegistryCommand;
+use super::registry::{CheckArgs, PushArgs};
 use super::{
     CacheArgs, CatArgs, CompletionsArgs, DiffArgs, DoctorArgs, GcArgs, IndexArgs, InspectArgs,
-    LsArgs, ManArgs, PlanArgs, RemoveArgs, TraceArgs, VerifyArgs,
+    LsArgs, ManArgs, RemoveArgs, TraceArgs, VerifyArgs, exit,
 };
-use crate::cli::exit;
 use crate::cli::show::style;
 
 /// Writes SOCI indexes into OCI image layouts, so that container runtimes can start images before
@@ -30,11 +29,12 @@ pub(crate) enum Command {
     /// sizes are estimated from the first megabytes of the largest layers, scanned here and now. Nothing is
     /// locked or written. How good the estimate is stands below it.
     #[command(after_help = "See --help for more about each option.", after_long_help = exit::HELP)]
-    Plan(PlanArgs),
+    Plan(IndexArgs),
     Verify(VerifyArgs),
     #[cfg(feature = "registry")]
-    #[command(flatten)]
-    Registry(RegistryCommand),
+    Push(PushArgs),
+    #[cfg(feature = "registry")]
+    Check(CheckArgs),
     Doctor(DoctorArgs),
     Inspect(InspectArgs),
     Ls(LsArgs),
@@ -46,4 +46,28 @@ pub(crate) enum Command {
     Cache(CacheArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// What is said of `index` must not stand in the help of `plan`.
+    #[test]
+    fn help_is_its_own_and_options_are_those_of_index() {
+        let cli = Cli::command();
+        let about = |name: &str| {
+            let command = cli.find_subcommand(name).expect("a command");
+            command.get_about().expect("a text").to_string()
+        };
+        assert!(about("plan").starts_with("Preview an index run"), "{}", about("plan"));
+        assert!(about("index").starts_with("Index the images"), "{}", about("index"));
+        let options = |name: &str| {
+            let command = cli.find_subcommand(name).expect("a command");
+            command.get_arguments().map(|a| a.get_id().clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(options("plan"), options("index"));
+    }
 }

@@ -7,8 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use soci_layout::Platform;
 use soci_layout::diff::DiffOptions;
 
-use super::super::exit;
-use super::{IMAGES, OUTPUT, RUN};
+use super::{IMAGES, OUTPUT, RUN, exit};
 
 /// Compare two layouts, or two images of one
 ///

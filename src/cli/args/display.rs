@@ -1,8 +1,8 @@
 //! How a command speaks: the options that all commands with a display of progress share.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::{OUTPUT, Progress};
+use super::OUTPUT;
 
 /// Progress, report and silence.
 #[derive(Args, Debug)]
@@ -18,6 +18,21 @@ pub(crate) struct DisplayArgs {
     /// Only errors and warnings on standard error
     #[arg(long, short, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
+}
+
+/// Displays of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// tty on a terminal outside of CI, else plain
+    Auto,
+    /// Steps with bars, redrawn in place
+    Tty,
+    /// One line after the other
+    Plain,
+    /// One JSON object per line, as buildx has it (docs/progress.md)
+    Rawjson,
+    /// None
+    Quiet,
 }
 
 /// The long help of `--json` where standard output has digests without it.

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use soci_layout::doctor::DoctorOptions;
+use clap::Args;
+use soci_layout::doctor::{DoctorOptions, Target};
 
-use super::super::exit;
-use super::{IMAGES, ImageFilterArgs, OUTPUT};
-use crate::cli::show::size;
+use super::value::{Choice, choice};
+use super::{IMAGES, ImageFilterArgs, OUTPUT, exit, size};
 
 /// Say what keeps the images of a layout from starting lazily, and what changes it
 ///
@@ -24,7 +23,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) images: ImageFilterArgs,
 
     /// The runtime that is to start the images [default: what matters to any of them]
-    #[arg(long = "for", value_name = "RUNTIME", help_heading = IMAGES)]
+    #[arg(long = "for", value_name = "RUNTIME", help_heading = IMAGES, value_parser = choice(&TARGETS))]
     pub(crate) target: Option<Target>,
 
     /// The minimum layer size of the indexing run
@@ -39,26 +38,11 @@ pub(crate) struct DoctorArgs {
 }
 
 /// Runtimes that load images lazily.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Target {
-    /// AWS Fargate (ECS)
-    Fargate,
-    /// EKS with nodes that have the soci-snapshotter
-    Eks,
-    /// containerd with the soci-snapshotter, anywhere
-    Containerd,
-}
-
-impl Target {
-    /// The library's.
-    pub(crate) fn library(self) -> soci_layout::doctor::Target {
-        match self {
-            Self::Fargate => soci_layout::doctor::Target::Fargate,
-            Self::Eks => soci_layout::doctor::Target::Eks,
-            Self::Containerd => soci_layout::doctor::Target::Containerd,
-        }
-    }
-}
+pub(super) const TARGETS: [Choice<Target>; 3] = [
+    ("fargate", "AWS Fargate (ECS)", Target::Fargate),
+    ("eks", "EKS with nodes that have the soci-snapshotter", Target::Eks),
+    ("containerd", "containerd with the soci-snapshotter, anywhere", Target::Containerd),
+];
 
 impl DoctorArgs {
     /// The library's settings.
@@ -66,7 +50,7 @@ impl DoctorArgs {
         let mut options = DoctorOptions::default();
         options.images = self.images.filter();
         options.min_layer_size = self.min_layer_size;
-        options.target = self.target.map(Target::library);
+        options.target = self.target;
         options
     }
 }

@@ -4,8 +4,8 @@ use clap::Args;
 use soci_layout::inspect::Share;
 
 use super::RUN;
-use crate::cli::show::escape;
 use crate::cli::show::size::{self, Bytes};
+use crate::cli::show::{self, escape};
 
 /// What is said when less is lazy than was asked for.
 pub(crate) const HINT: &str = "`soci-layout doctor LAYOUT` says what changes it";
@@ -36,7 +36,7 @@ impl Gates {
             }
             _ => return None,
         };
-        let names = if names.is_empty() { "(no name)".to_owned() } else { names.join(", ") };
+        let names = show::names(names);
         Some(format!("{} of {}: {problem}", escape::label(platform), escape::label(&names)))
     }
 }

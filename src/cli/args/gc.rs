@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use soci_layout::gc::GcOptions;
 
-use super::super::exit;
-use super::{OUTPUT, RUN};
+use super::{OUTPUT, RUN, exit};
 
 /// Remove blobs that nothing refers to
 ///

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use soci_layout::{DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, LayerChoice, Options};
+use soci_layout::{
+    DEFAULT_BUILD_TOOL_IDENTIFIER, DEFAULT_MIN_SAVING, Error, IndexVersion, LayerChoice,
+    LayerTypes, Options, V1Shape, V2Platform,
+};
 
-use super::super::exit;
 use super::prefetch::PrefetchArgs;
+use super::value::{Choice, choice};
 use super::{
     CONTENT, CacheDir, DIGESTS_OR_JSON, DisplayArgs, Gates, ImageFilterArgs, LAYERS, OUTPUT, RUN,
-    jobs,
+    exit, jobs, size,
 };
-use crate::cli::show::size;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,15 +112,15 @@ tag leads to them."
     pub(crate) skip_layers: Vec<LayerChoice>,
 
     /// SOCI index version
-    #[arg(long, value_name = "VERSION", help_heading = CONTENT, default_value = "v2")]
+    #[arg(long, value_name = "VERSION", help_heading = CONTENT, default_value = "v2", value_parser = choice(&INDEX_VERSIONS))]
     pub(crate) index_version: IndexVersion,
 
     /// Where a V1 index is put (with --index-version v1 or both)
-    #[arg(long, value_name = "SHAPE", help_heading = CONTENT, default_value = "nested")]
+    #[arg(long, value_name = "SHAPE", help_heading = CONTENT, default_value = "nested", value_parser = choice(&V1_SHAPES))]
     pub(crate) v1_shape: V1Shape,
 
     /// The platform that a V2 index has in the image index (with --index-version v2 or both)
-    #[arg(long, value_name = "PLATFORM", help_heading = CONTENT, default_value = "image")]
+    #[arg(long, value_name = "PLATFORM", help_heading = CONTENT, default_value = "image", value_parser = choice(&V2_PLATFORMS))]
     pub(crate) v2_platform: V2Platform,
 
     /// Keep Docker's layer types where a manifest becomes an OCI manifest
@@ -258,44 +260,41 @@ tag leads to them."
     pub(crate) verbose: bool,
 }
 
-/// SOCI index versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum IndexVersion {
-    /// Found through an annotation of the image manifest, which gets a new digest
-    V2,
-    /// Found through referrers; image manifests keep their digests
-    V1,
-    /// V2, and V1 for readers that do not know V2
-    Both,
-}
+pub(super) const INDEX_VERSIONS: [Choice<IndexVersion>; 3] = [
+    (
+        "v2",
+        "Found through an annotation of the image manifest, which gets a new digest",
+        IndexVersion::V2,
+    ),
+    ("v1", "Found through referrers; image manifests keep their digests", IndexVersion::V1),
+    ("both", "V2, and V1 for readers that do not know V2", IndexVersion::Both),
+];
 
-impl From<IndexVersion> for soci_layout::IndexVersion {
-    fn from(version: IndexVersion) -> Self {
-        match version {
-            IndexVersion::V1 => Self::V1,
-            IndexVersion::V2 => Self::V2,
-            IndexVersion::Both => Self::Both,
-        }
-    }
-}
+const V1_SHAPES: [Choice<V1Shape>; 2] = [
+    (
+        "nested",
+        "In the image index: one push carries everything; the image index gets a new digest",
+        V1Shape::Nested,
+    ),
+    (
+        "tagged",
+        "In a list of its own named sha256-HEX: no digest changes, one more push",
+        V1Shape::Tagged,
+    ),
+];
 
-/// Where a V1 index is put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum V1Shape {
-    /// In the image index: one push carries everything; the image index gets a new digest
-    Nested,
-    /// In a list of its own named sha256-HEX: no digest changes, one more push
-    Tagged,
-}
-
-/// The platform of a V2 index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum V2Platform {
-    /// That of its image, as the reference writes it: clients that pull the image fetch the zTOCs too
-    Image,
-    /// unknown/unknown: only the snapshotter fetches them, and no tool takes the index for the image
-    Unknown,
-}
+const V2_PLATFORMS: [Choice<V2Platform>; 2] = [
+    (
+        "image",
+        "That of its image, as the reference writes it: clients that pull the image fetch the zTOCs too",
+        V2Platform::Image,
+    ),
+    (
+        "unknown",
+        "unknown/unknown: only the snapshotter fetches them, and no tool takes the index for the image",
+        V2Platform::Unknown,
+    ),
+];
 
 /// Optimizations of the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -312,23 +311,14 @@ pub(crate) enum Accept {
 }
 
 impl IndexArgs {
-    /// The library's settings.
-    pub(crate) fn options(&self) -> Options {
+    /// The library's settings, with what stands in files.
+    pub(crate) fn options(&self) -> Result<Options, Error> {
         let mut options = Options::default();
-        options.index_version = self.index_version.into();
-        options.v1_shape = match self.v1_shape {
-            V1Shape::Nested => soci_layout::V1Shape::Nested,
-            V1Shape::Tagged => soci_layout::V1Shape::Tagged,
-        };
-        options.v2_platform = match self.v2_platform {
-            V2Platform::Image => soci_layout::V2Platform::Image,
-            V2Platform::Unknown => soci_layout::V2Platform::Unknown,
-        };
-        options.layer_types = if self.keep_layer_types {
-            soci_layout::LayerTypes::Keep
-        } else {
-            soci_layout::LayerTypes::Oci
-        };
+        options.index_version = self.index_version;
+        options.v1_shape = self.v1_shape;
+        options.v2_platform = self.v2_platform;
+        options.layer_types =
+            if self.keep_layer_types { LayerTypes::Keep } else { LayerTypes::Oci };
         options.name.clone_from(&self.name);
         options.images = self.images.filter();
         options.span_size = self.span_size;
@@ -337,7 +327,7 @@ impl IndexArgs {
         options.skip_layers.clone_from(&self.skip_layers);
         options.xattr_optimization = self.optimizations.contains(&Optimization::Xattr);
         options.build_tool_identifier.clone_from(&self.build_tool_identifier);
-        options.prefetch = self.prefetch.files();
+        options.prefetch = self.prefetch.files()?;
         options.link = self.prefetch.link;
         options.prune = self.prune;
         options.external_blobs = self.external_blobs;
@@ -352,7 +342,7 @@ impl IndexArgs {
         }
         options.dry_run = self.dry_run;
         options.jobs = self.jobs;
-        options
+        Ok(options)
     }
 }
 
@@ -386,7 +376,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_library_s() {
-        let options = index("DIR").expect("valid").options();
+        let options = index("DIR").expect("valid").options().expect("no files");
         assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()));
     }
 
@@ -403,9 +393,9 @@ mod tests {
             "{arguments} --cache-from r.example/a:b --cache-from localhost:1/c --plain-http --ca-file F"
         ));
         let mut expected = Options::default();
-        expected.index_version = soci_layout::IndexVersion::Both;
-        expected.v1_shape = soci_layout::V1Shape::Tagged;
-        expected.v2_platform = soci_layout::V2Platform::Unknown;
+        expected.index_version = IndexVersion::Both;
+        expected.v1_shape = V1Shape::Tagged;
+        expected.v2_platform = V2Platform::Unknown;
         #[cfg(feature = "registry")]
         {
             expected.cache_from = ["r.example/a:b", "localhost:1/c"]
@@ -416,7 +406,7 @@ mod tests {
                 ca_file: Some("F".into()),
             };
         }
-        expected.layer_types = soci_layout::LayerTypes::Keep;
+        expected.layer_types = LayerTypes::Keep;
         expected.name = Some("n".into());
         expected.images = ImageFilter {
             refs: vec!["a".into(), "b".into()],
@@ -454,7 +444,8 @@ mod tests {
         expected.external_blobs = false;
         expected.dry_run = true;
         expected.jobs = NonZeroUsize::new(3);
-        assert_eq!(format!("{:?}", args.expect("valid").options()), format!("{expected:?}"));
+        let options = args.expect("valid").options().expect("no files");
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
     }
 
     #[test]

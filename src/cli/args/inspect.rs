@@ -6,9 +6,8 @@ use clap::Args;
 use soci_layout::Link;
 use soci_layout::inspect::InspectOptions;
 
-use super::super::exit;
 use super::prefetch::{LINK, link};
-use super::{ImageFilterArgs, OUTPUT};
+use super::{ImageFilterArgs, OUTPUT, exit};
 
 /// Show what a layout holds
 ///

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::exit;
-use super::{ImageArgs, OUTPUT};
+use super::{ImageArgs, OUTPUT, exit};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,43 +12,45 @@ mod doctor;
 mod filter;
 mod gates;
 mod gc;
-mod headings;
 mod image;
 mod index;
 mod inspect;
-mod jobs;
 mod ls;
-mod plan;
 mod prefetch;
-mod progress;
 #[cfg(feature = "registry")]
 pub(crate) mod registry;
 mod remove;
 mod shell;
 mod trace;
+mod value;
 mod verify;
 
 pub(crate) use cache::{CacheArgs, CacheCommand, CacheDir};
 pub(crate) use cat::CatArgs;
 pub(crate) use command::{Cli, Command};
 pub(crate) use diff::DiffArgs;
-pub(crate) use display::DisplayArgs;
 use display::{DIGESTS_OR_JSON, FINDINGS_ONLY};
+pub(crate) use display::{DisplayArgs, Progress};
 pub(crate) use doctor::DoctorArgs;
 use filter::ImageFilterArgs;
 pub(crate) use gates::{Gates, HINT};
 pub(crate) use gc::GcArgs;
-use headings::{CONTENT, IMAGES, LAYERS, OUTPUT, RUN};
 pub(crate) use image::ImageArgs;
 pub(crate) use index::IndexArgs;
 pub(crate) use inspect::InspectArgs;
-use jobs::jobs;
 pub(crate) use ls::LsArgs;
-pub(crate) use plan::PlanArgs;
-pub(crate) use progress::Progress;
-#[cfg(feature = "registry")]
-pub(crate) use registry::RegistryCommand;
 pub(crate) use remove::RemoveArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use trace::TraceArgs;
+use value::jobs;
 pub(crate) use verify::VerifyArgs;
+
+use super::exit;
+use super::show::size;
+
+// Headings of the options in the help.
+const IMAGES: &str = "Which images";
+const LAYERS: &str = "Which layers";
+const CONTENT: &str = "What is written";
+const RUN: &str = "Run";
+const OUTPUT: &str = "Output";

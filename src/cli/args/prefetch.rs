@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use soci_layout::{Error, Link, PrefetchFiles, PrefetchLimit, prefetch};
 
-use super::CONTENT;
-use crate::cli::show::size;
+use super::{CONTENT, size};
 
 /// What is fetched ahead.
 #[derive(Args, Clone, Debug)]
@@ -59,24 +58,21 @@ pub(crate) struct PrefetchArgs {
 }
 
 impl PrefetchArgs {
-    /// The files that the command line names itself.
-    pub(crate) fn files(&self) -> PrefetchFiles {
+    /// The library's settings: what the command line names itself, then what stands in files.
+    pub(super) fn files(&self) -> Result<PrefetchFiles, Error> {
         let limit = self.prefetch_max_time.zip(self.link);
         let limit = limit.map(|(time, link)| PrefetchLimit { time, link });
-        PrefetchFiles { files: trimmed(&self.files), limit, ..PrefetchFiles::default() }
-    }
-
-    /// Adds those that stand in files.
-    pub(crate) fn read(&self, to: &mut PrefetchFiles) -> Result<(), Error> {
+        let mut all =
+            PrefetchFiles { files: trimmed(&self.files), limit, ..PrefetchFiles::default() };
         if let Some(path) = &self.prefetch_files_json {
-            to.files.extend(trimmed(&prefetch::read_list(path)?));
+            all.files.extend(trimmed(&prefetch::read_list(path)?));
         }
         for path in &self.traces {
             let trace = prefetch::read_trace(path)?;
-            to.traced.extend(trace.files);
-            to.ranges.extend(trace.ranges);
+            all.traced.extend(trace.files);
+            all.ranges.extend(trace.ranges);
         }
-        Ok(())
+        Ok(all)
     }
 }
 

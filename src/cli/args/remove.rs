@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use soci_layout::RemoveOptions;
+use soci_layout::{IndexVersion, RemoveOptions};
 
-use super::super::exit;
-use super::index::IndexVersion;
-use super::{DIGESTS_OR_JSON, DisplayArgs, ImageFilterArgs, RUN};
+use super::index::INDEX_VERSIONS;
+use super::value::choice;
+use super::{DIGESTS_OR_JSON, DisplayArgs, ImageFilterArgs, RUN, exit};
 
 /// Remove SOCI indexes from a layout
 ///
@@ -26,7 +26,7 @@ pub(crate) struct RemoveArgs {
     pub(crate) images: ImageFilterArgs,
 
     /// Only indexes of this version
-    #[arg(long, value_name = "VERSION", help_heading = RUN, default_value = "both")]
+    #[arg(long, value_name = "VERSION", help_heading = RUN, default_value = "both", value_parser = choice(&INDEX_VERSIONS))]
     pub(crate) index_version: IndexVersion,
 
     /// Remove the blobs that nothing refers to afterwards: SOCI indexes, zTOCs, replaced manifests
@@ -53,7 +53,7 @@ impl RemoveArgs {
     pub(crate) fn options(&self) -> RemoveOptions {
         let mut options = RemoveOptions::default();
         options.images = self.images.filter();
-        options.index_version = self.index_version.into();
+        options.index_version = self.index_version;
         options.prune = self.prune;
         options.external_blobs = self.external_blobs;
         options.dry_run = self.dry_run;

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::exit;
-use super::ImageArgs;
+use super::{ImageArgs, exit};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use soci_layout::verify::VerifyOptions;
 
-use super::super::exit;
-use super::{DisplayArgs, FINDINGS_ONLY, Gates, ImageFilterArgs, RUN, jobs};
-use crate::cli::show::size;
+use super::{DisplayArgs, FINDINGS_ONLY, Gates, ImageFilterArgs, RUN, exit, jobs, size};
 
 /// Verify that images load lazily and correctly
 ///

@@ -2,73 +2,53 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
 use soci_layout::Error;
-use soci_layout::cache::Cache;
-use soci_layout::cache::Checked;
-use soci_layout::cache::Listing;
-use soci_layout::cache::{Pruned, Reason};
+use soci_layout::cache::{Cache, Checked, Listing, Pruned, Reason};
 
-use super::super::args::{CacheArgs, CacheCommand, Progress};
-use super::super::exit::Exit;
+use super::super::args::{CacheArgs, CacheCommand};
+use super::super::show::{Bytes, escape};
 use super::super::signals;
-use super::super::talk::Talk;
-use crate::cli::show::escape;
-use crate::cli::show::json;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &CacheArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk::start(Some(Progress::Plain), false, printer)?;
-    let Some(directory) = args.command.directory() else {
-        let hint = "name it with --cache-dir DIR or in SOCI_LAYOUT_CACHE_DIR";
-        talk.error("no cache directory given", &[], Some(hint));
-        return Err(Exit::Usage);
-    };
+    let talk = Talk::silent(false, printer);
+    let hint = "name it with --cache-dir DIR or in SOCI_LAYOUT_CACHE_DIR";
+    let directory = args.command.directory();
+    let directory = directory.ok_or_else(|| talk.misuse("no cache directory given", hint))?;
     let cache = Cache::new(directory);
     let cancelled = || signals::caught().is_some();
-    let result = match &args.command {
-        CacheCommand::Ls(args) => cache.list().map(|found| listed(&found, args.json, talk)),
-        CacheCommand::Prune(args) => cache
-            .prune(&args.options(), &cancelled)
-            .map(|done| (output(&done, args.json, pruned), Exit::Done)),
-        CacheCommand::Verify(args) => cache.verify(args.remove, &cancelled).map(|found| {
-            let exit = if found.corrupt.is_empty() { Exit::Done } else { Exit::Error };
-            (output(&found, args.json, checked), exit)
-        }),
-    };
-    let (data, exit) = match result {
-        Ok(result) => result,
-        Err(Error::Cancelled) => {
+    let failed = |error| match error {
+        Error::Cancelled => {
             talk.error("cancelled", &[], None);
-            return Err(signals::caught().unwrap_or(Exit::Error));
+            signals::caught().unwrap_or(Exit::Error)
         }
-        Err(error) => return Err(talk.failed(&error)),
+        error => talk.failed(&error),
     };
-    talk.data(&data, None)?;
-    Ok(exit)
-}
-
-/// One JSON document, or the text for people.
-fn output<T: Serialize>(value: &T, json: bool, text: impl FnOnce(&T) -> String) -> String {
-    if json {
-        return json::document(value);
+    match &args.command {
+        CacheCommand::Ls(args) => listed(&cache.list().map_err(failed)?, args.json, talk),
+        CacheCommand::Prune(args) => {
+            let done = cache.prune(&args.options(), &cancelled).map_err(failed)?;
+            talk.report(&done, args.json, None, pruned)
+        }
+        CacheCommand::Verify(args) => {
+            let found = cache.verify(args.remove, &cancelled).map_err(failed)?;
+            talk.report(&found, args.json, None, checked)?;
+            Ok(if found.corrupt.is_empty() { Exit::Done } else { Exit::Error })
+        }
     }
-    text(value)
 }
 
 /// The list; what is no part of it is said on standard error.
-fn listed(listing: &Listing, json: bool, talk: Talk) -> (String, Exit) {
+fn listed(listing: &Listing, json: bool, talk: Talk) -> Result<Exit, Exit> {
     for entry in &listing.unusable {
         let hint = "`cache verify --remove` removes such entries";
         talk.warning(&format!("{}: {} ({hint})", entry.name, entry.problem));
     }
-    let data = output(listing, json, table);
     if !json {
         talk.summary(&totals(listing));
     }
-    (data, Exit::Done)
+    talk.report(listing, json, None, table)
 }
 
 /// A line per entry, under a heading.

@@ -1,17 +1,15 @@
 //! `soci-layout cat`.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 
 use soci_layout::Error;
 use soci_layout::files::{EntryKind, ReadError, ReadReport};
 
 use super::super::args::CatArgs;
-use super::super::exit::Exit;
+use super::super::show::{Bytes, escape};
 use super::files::{self, Interruptible};
-use crate::cli::show::escape;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &CatArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -30,47 +28,43 @@ pub(crate) fn run(args: &CatArgs, printer: Printer) -> Result<Exit, Exit> {
                 continue;
             }
         };
-        let read = root.read(node, &mut out, &Interruptible);
-        let read = read.and_then(|report| {
-            out.flush().map_err(ReadError::Output)?;
-            Ok(report)
-        });
-        match read {
-            Ok(report) if report.ztoc.is_none() => {
-                let (number, digest) = (report.layer_number, report.layer);
-                let read = share(&report);
-                talk.note(&format!(
-                    "{shown}: layer {number} ({digest}) has no zTOC, {read} were read straight"
-                ));
+        let error = match root.read(node, &mut out, &Interruptible) {
+            Ok(report) => {
+                tell(&shown, &report, args.image.verbose, talk);
+                continue;
             }
-            Ok(report) if args.image.verbose => talk.note(&format!("{shown}: {}", spans(&report))),
-            Ok(_) => {}
+            Err(error) => error,
+        };
+        match &error {
             // A reader that went away has what it wanted.
-            Err(ReadError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
-                return Ok(exit);
-            }
-            Err(ReadError::Output(error)) => return Err(talk.unwritten(&error, None)),
-            Err(ReadError::NotAFile(kind)) => {
+            ReadError::Output(gone) if gone.kind() == ErrorKind::BrokenPipe => return Ok(exit),
+            ReadError::Output(cause) => return Err(talk.unwritten(cause, None)),
+            ReadError::Layout(cause @ Error::Cancelled) => return Err(talk.failed(cause)),
+            ReadError::Layout(cause) => talk.about(&format!("{shown}: {cause}"), cause),
+            ReadError::NotAFile(kind) => {
                 let hint = match kind {
                     EntryKind::Directory => "soci-layout ls lists what is in it",
                     _ => "only regular files have content in an image",
                 };
-                let message = format!("{shown}: {}", ReadError::NotAFile(kind));
-                talk.error(&message, &[], Some(hint));
-                exit = Exit::Error;
+                talk.error(&format!("{shown}: {error}"), &[], Some(hint));
             }
-            Err(ReadError::Layout(error @ Error::Cancelled)) => return Err(talk.failed(&error)),
-            Err(ReadError::Layout(error)) => {
-                talk.about(&format!("{shown}: {error}"), &error);
-                exit = Exit::Error;
-            }
-            Err(error) => {
-                talk.error(&format!("{shown}: {error}"), &[], None);
-                exit = Exit::Error;
-            }
+            _ => talk.error(&format!("{shown}: {error}"), &[], None),
         }
+        exit = Exit::Error;
     }
     Ok(exit)
+}
+
+/// Says what it took to read a file, where that is much or details are asked for.
+fn tell(shown: &str, report: &ReadReport, verbose: bool, talk: Talk) {
+    if report.ztoc.is_none() {
+        let (number, digest, read) = (report.layer_number, report.layer, share(report));
+        talk.note(&format!(
+            "{shown}: layer {number} ({digest}) has no zTOC, {read} were read straight"
+        ));
+    } else if verbose {
+        talk.note(&format!("{shown}: {}", spans(report)));
+    }
 }
 
 /// How much of the layer's blob was needed.

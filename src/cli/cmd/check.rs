@@ -2,27 +2,19 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::check::{CheckFinding, CheckReport};
+use soci_layout::check::{CheckFinding, CheckReport, check};
 
 use super::super::args::registry::CheckArgs;
-use super::super::exit::Exit;
-use super::super::talk::Talk;
+use super::super::show::{Bytes, escape, findings, json};
 use super::verify;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::{count, escape, json};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Exit> {
     let display = &args.display;
     let talk = Talk::start(display.progress, display.quiet, printer)?;
-    let report = talk.watch(
-        false,
-        |_| &[],
-        |progress| soci_layout::check::check(&args.reference, &args.options(), progress),
-    )?;
-    let data = if display.json { json::document(&report) } else { text(&report, display.quiet) };
-    talk.data(&data, None)?;
+    let report = talk.watch(|progress| check(&args.reference, &args.options(), progress))?;
+    talk.report(&report, display.json, None, |report| text(report, display.quiet))?;
     let proven = report.verification.as_ref().is_none_or(|proof| proof.findings.is_empty());
     if report.findings.is_empty() && proven { Ok(Exit::Done) } else { Err(Exit::Error) }
 }
@@ -51,10 +43,7 @@ fn text(report: &CheckReport, quiet: bool) -> String {
         };
         let _ = writeln!(out, "{platform}: {lazy} ({bytes}), {index}");
     }
-    let findings = match report.findings.len() {
-        0 => "no findings".to_owned(),
-        found => count(found as u64, "finding"),
-    };
+    let findings = findings(report.findings.len() as u64);
     let _ = writeln!(out, "{findings} in {:.1} s", report.seconds);
     out
 }
@@ -71,19 +60,8 @@ fn found_by(word: &str) -> &str {
 fn one(out: &mut String, finding: &CheckFinding) {
     let CheckFinding { mistake, consequence, platform, blob, place, expected, found, advice } =
         finding;
-    let word = serde_json::to_string(mistake).unwrap_or_default();
-    let _ = write!(out, "{}: ", word.trim_matches('"'));
-    if let Some(platform) = platform {
-        let _ = write!(out, "{}: ", escape::label(platform));
-    }
-    if let Some(blob) = blob {
-        let _ = write!(out, "{blob}: ");
-    }
-    let (place, expected, found) =
-        (escape::label(place), escape::label(expected), escape::label(found));
-    let _ = writeln!(
-        out,
-        "{place}\n  expected {expected}\n  found    {found}\n  gives    {}\n  advice   {advice}",
-        consequence.explanation()
-    );
+    let of = platform.as_ref().map(|platform| format!("{}: ", escape::label(platform)));
+    let _ = write!(out, "{}: {}", json::word(mistake), of.unwrap_or_default());
+    verify::wrong(out, *blob, place, None, [expected, found, consequence.explanation()]);
+    let _ = writeln!(out, "  advice   {advice}");
 }

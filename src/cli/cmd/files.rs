@@ -6,12 +6,10 @@ use soci_layout::event::{Event, Observer};
 use soci_layout::files::ImageFiles;
 
 use super::super::args::ImageArgs;
-use super::super::exit::Exit;
 use super::super::progress::Progress;
+use super::super::show::Bytes;
 use super::super::signals;
-use super::super::talk::Talk;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
+use super::{Exit, Printer, Talk};
 
 /// Opens the image that the arguments choose.
 ///
@@ -24,19 +22,18 @@ pub(super) fn open(
 ) -> Result<(ImageFiles, Talk), Exit> {
     let talk = Talk::start(args.progress(printer), args.quiet, printer)?;
     let open = |progress: &Progress| ImageFiles::open(layout, &args.options(), progress);
-    let image = talk.watch(args.verbose, |_| &[], open)?;
+    let image = talk.watch_closely(args.verbose, |_| &[], open)?;
     if !image.left_out().is_empty() {
         let (platform, others) = (image.platform(), image.left_out().join(", "));
         talk.note(&format!("showing {platform}, this machine's platform (also there: {others})"));
     }
     for layer in image.read_layers() {
+        let (number, digest, size) = (layer.number, layer.digest, Bytes(layer.size));
         if let Some(problem) = &layer.ztoc_problem {
-            let (number, digest) = (layer.number, layer.digest);
             talk.warning(&format!(
                 "layer {number} ({digest}) was read without its zTOC, which cannot be used: {problem}"
             ));
         } else if args.verbose && layer.ztoc.is_none() {
-            let (number, digest, size) = (layer.number, layer.digest, Bytes(layer.size));
             talk.note(&format!(
                 "layer {number} ({digest}, {size}) has no zTOC, all of it was read"
             ));

@@ -6,8 +6,7 @@ use soci_layout::media_type::{LayerKind, layer_kind};
 use soci_layout::report::{ImageReport, LayerOutcome, Report};
 
 use super::super::args::{HINT, IndexArgs};
-use super::super::exit::Exit;
-use super::super::talk::Talk;
+use super::{Exit, Talk};
 use crate::cli::show::summary;
 
 /// Whether as much is lazy (or, dry, would be) as was asked for.

@@ -4,33 +4,20 @@ use std::fmt::Write as _;
 
 use soci_layout::gc::{GcReport, UnreferencedBlob, gc};
 
-use super::super::args::{self, GcArgs};
-use super::super::exit::Exit;
-use super::super::talk::Talk;
-use crate::cli::show::escape;
-use crate::cli::show::json;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::summary::count;
+use super::super::args::GcArgs;
+use super::super::show::{Bytes, count, escape};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &GcArgs, printer: Printer) -> Result<Exit, Exit> {
     // Only files are listed and removed: there is no progress worth showing.
-    let talk = Talk {
-        writes: !args.dry_run,
-        ..Talk::start(Some(args::Progress::Quiet), args.quiet, printer)?
-    };
-    let report =
-        talk.watch(false, |_| &[], |progress| gc(&args.layout, &args.options(), progress))?;
-    let data = if args.json { json::document(&report) } else { lines(&report.removed) };
+    let talk = Talk { writes: !args.dry_run, ..Talk::silent(args.quiet, printer) };
+    let report = talk.watch(|progress| gc(&args.layout, &args.options(), progress))?;
     talk.summary(&text(&report));
-    talk.data(&data, None)?;
-    Ok(Exit::Done)
-}
-
-/// The digests that go, one per line.
-fn lines(blobs: &[UnreferencedBlob]) -> String {
-    blobs.iter().fold(String::new(), |lines, blob| lines + &blob.digest.to_string() + "\n")
+    // The digests that go, one per line.
+    talk.report(&report, args.json, None, |GcReport { removed, .. }| {
+        removed.iter().fold(String::new(), |lines, blob| lines + &format!("{}\n", blob.digest))
+    })
 }
 
 /// What was done, for people.
@@ -38,8 +25,8 @@ fn text(report: &GcReport) -> String {
     let mut out = String::new();
     let blobs = |list: &[UnreferencedBlob]| count(list.len() as u64, "blob");
     let bytes = |list: &[UnreferencedBlob]| Bytes(list.iter().map(|blob| blob.size).sum());
+    let verb = if report.dry_run { "would remove" } else { "removed" };
     for path in &report.leftovers {
-        let verb = if report.dry_run { "would remove" } else { "removed" };
         let _ = writeln!(out, "{verb} leftover {}", escape::text(&path.display().to_string()));
     }
     for path in &report.strangers {
@@ -52,16 +39,11 @@ fn text(report: &GcReport) -> String {
     }
     let kept = format!("{}, {}", count(report.kept, "blob"), Bytes(report.bytes_kept));
     let _ = writeln!(out, "{kept} referenced");
-    let removed = match (report.removed.len(), report.dry_run) {
-        (0, _) => "nothing to remove".to_owned(),
-        (_, true) => format!("would remove {}", blobs(&report.removed)),
-        (_, false) => format!("removed {}", blobs(&report.removed)),
-    };
-    let size = if report.removed.is_empty() {
-        String::new()
+    let removed = if report.removed.is_empty() {
+        "nothing to remove".to_owned()
     } else {
-        format!(", {}", Bytes(report.bytes_removed))
+        format!("{verb} {}, {}", blobs(&report.removed), Bytes(report.bytes_removed))
     };
-    let _ = writeln!(out, "{removed}{size}; {:.1}s", report.seconds);
+    let _ = writeln!(out, "{removed}; {:.1}s", report.seconds);
     out
 }

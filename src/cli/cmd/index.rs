@@ -11,14 +11,13 @@ use super::super::archive::{Archive, Target};
 #[cfg(feature = "registry")]
 use super::super::args::registry::registry_image;
 use super::super::args::{DisplayArgs, IndexArgs};
-use super::super::exit::Exit;
 use super::super::progress::Progress;
-use super::super::talk::{LAYOUT_DONE, Talk};
+use super::super::show::{escape, markdown, summary};
+use super::super::talk::LAYOUT_DONE;
 use super::gates::gates;
 #[cfg(feature = "registry")]
 use super::gates::stopped;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::{escape, json, markdown, summary};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -26,47 +25,33 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
     let talk = Talk { writes: !args.dry_run, ..Talk::start(progress, quiet, printer)? };
     #[cfg(feature = "registry")]
     if let Some(list) = &args.list.from_file {
-        return super::list::run(args, list, talk, printer);
+        return super::list::run(args, list, talk);
     }
-    let archive = match Archive::of(args) {
-        Ok(archive) => archive,
-        Err((problem, hint)) => {
-            talk.error(&problem, &[], Some(hint));
-            return Err(Exit::Usage);
-        }
-    };
+    let archive = Archive::of(args).map_err(|(problem, hint)| talk.misuse(&problem, hint))?;
     #[cfg(feature = "registry")]
     if args.to.is_some() && registry_image(&args.layout).is_none() {
         let problem =
             format!("--to is for images in a registry, and {} is none", args.layout.display());
-        talk.error(&problem, &[], Some("REPO:TAG names one; push sends a layout to a registry"));
-        return Err(Exit::Usage);
+        let hint = "REPO:TAG names one; push sends a layout to a registry";
+        return Err(talk.misuse(&problem, hint));
     }
     if archive.as_ref().is_some_and(|archive| archive.source.is_none()) && Printer::stdin_typed() {
         let hint =
             "docker buildx build --output type=oci,dest=- . | soci-layout index - --output DIR";
-        talk.error("standard input is a terminal, not an archive", &[], Some(hint));
-        return Err(Exit::Usage);
+        return Err(talk.misuse("standard input is a terminal, not an archive", hint));
     }
-    let mut options = args.options();
-    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
+    let options = args.options().map_err(|error| talk.failed(&error))?;
     let mut stdout = None;
     if archive.as_ref().is_some_and(|archive| archive.target == Target::Stdout) {
-        match Printer::out_bytes() {
-            Ok(Some(file)) => stdout = Some(file),
-            Ok(None) => {
-                let hint =
-                    "redirect standard output, or write the archive to a file: --output x.tar";
-                let cause = "it is a terminal".to_owned();
-                talk.error("no archive is written to standard output", &[cause], Some(hint));
-                return Err(Exit::Usage);
-            }
-            Err(error) => {
-                return Err(talk.unwritten(&error, None));
-            }
+        stdout = Printer::out_bytes().map_err(|error| talk.unwritten(&error, None))?;
+        if stdout.is_none() {
+            let hint = "redirect standard output, or write the archive to a file: --output x.tar";
+            let cause = "it is a terminal".to_owned();
+            talk.error("no archive is written to standard output", &[cause], Some(hint));
+            return Err(Exit::Usage);
         }
     }
-    let report = talk.watch(
+    let report = talk.watch_closely(
         args.verbose,
         |report: &Report| &report.warnings,
         |progress| match &archive {
@@ -79,26 +64,31 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
     if let Some(pushed) = &report.pushed {
         talk.summary(&super::push::summary(pushed));
     }
-    let appended = append_summary(args, &report, talk);
-    match archive.map(|archive| archive.target) {
-        Some(Target::Directory(path) | Target::Archive(path)) => {
-            let path = path.display().to_string();
-            talk.summary(&format!("the result is in {}\n", escape::text(&path)));
-        }
-        // It has the archive.
-        Some(Target::Stdout) => return Ok(exit(args, &report, appended, talk)),
-        None => {}
+    let appended = append_summary(args, &report, &options, talk);
+    if let Some(Target::Directory(path) | Target::Archive(path)) =
+        archive.map(|archive| archive.target)
+    {
+        let path = path.display().to_string();
+        talk.summary(&format!("the result is in {}\n", escape::text(&path)));
     }
-    talk.data(&data(&report, json), (!report.dry_run).then_some(LAYOUT_DONE))?;
-    Ok(exit(args, &report, appended, talk))
+    // Where the archive went to standard output, nothing else does.
+    if stdout.is_none() {
+        talk.report(&report, json, (!report.dry_run).then_some(LAYOUT_DONE), data)?;
+    }
+    Ok(if appended { gates(args, &report, talk) } else { Exit::Error })
 }
 
 /// Appends what `--summary` asks for to its file, which is made when it is not there: the steps of a job
 /// share one. Says so and returns `false` where that fails.
 #[expect(clippy::disallowed_methods, reason = "no part of a layout, and it may be shared")]
-pub(super) fn append_summary(args: &IndexArgs, report: &Report, talk: Talk) -> bool {
+pub(super) fn append_summary(
+    args: &IndexArgs,
+    report: &Report,
+    options: &Options,
+    talk: Talk,
+) -> bool {
     let Some(path) = &args.summary else { return true };
-    let text = markdown::text(report, &args.options());
+    let text = markdown::text(report, options);
     let file = OpenOptions::new().create(true).append(true).open(path);
     let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) else { return true };
     let path = path.display().to_string();
@@ -143,25 +133,10 @@ fn take_in(
     soci_layout::archive::index(input, output, options, progress)
 }
 
-/// How a run that went well ends.
-fn exit(args: &IndexArgs, report: &Report, appended: bool, talk: Talk) -> Exit {
-    if !appended {
-        return Exit::Error;
-    }
-    gates(args, report, talk)
-}
-
-/// What goes to standard output: the report, or the digests of the selected entries of `index.json` as
-/// they are now, each once, so that a single image gives a single line however many names it has. A
-/// dry run does not know the digests, so it gives none.
-fn data(report: &Report, json: bool) -> String {
-    if json {
-        return json::document(report);
-    }
-    if report.dry_run {
-        return String::new();
-    }
-    summary::root_digests(&report.roots)
+/// What goes to standard output without `--json`: the digests of the selected entries of `index.json`. A dry run
+/// does not know them as they would be, so it gives none.
+fn data(report: &Report) -> String {
+    if report.dry_run { String::new() } else { summary::root_digests(&report.roots) }
 }
 
 #[cfg(test)]
@@ -170,6 +145,7 @@ mod tests {
     use soci_layout::Digest;
 
     use super::*;
+    use crate::cli::show;
 
     #[test]
     fn standard_output() {
@@ -192,10 +168,10 @@ mod tests {
             "seconds": 0.5,
         }))
         .expect("a report");
-        assert_eq!(data(&report, false), format!("{after}\n{before}\n"));
+        assert_eq!(data(&report), format!("{after}\n{before}\n"));
         report.dry_run = true;
-        assert_eq!(data(&report, false), "");
-        let json = data(&report, true);
+        assert_eq!(data(&report), "");
+        let json = show::json::document(&report);
         assert!(json.contains("\"a\\u202e\"") && json.ends_with("}\n"), "{json}");
         let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(value["roots"][0]["name"], "a\u{202e}");

@@ -2,26 +2,18 @@
 
 use soci_layout::inspect::{Inspection, inspect};
 
-use super::super::args::{InspectArgs, Progress};
-use super::super::exit::Exit;
-use super::super::talk::Talk;
-use crate::cli::show;
-use crate::cli::show::json;
-use crate::cli::show::printer::Printer;
+use super::super::args::InspectArgs;
+use super::super::show;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<Exit, Exit> {
-    let talk = Talk::start(Some(Progress::Quiet), true, printer)?;
-    let inspection = talk.watch(
+    let talk = Talk::silent(true, printer);
+    let inspection = talk.watch_closely(
         false,
         |inspection: &Inspection| &inspection.warnings,
         |progress| inspect(&args.layout, &args.options(), progress),
     )?;
-    let data = if args.json {
-        json::document(&inspection)
-    } else {
-        show::inspect::text(&inspection, args.verbose)
-    };
-    talk.data(&data, None)?;
-    Ok(Exit::Done)
+    let text = |inspection: &Inspection| show::inspect::text(inspection, args.verbose);
+    talk.report(&inspection, args.json, None, text)
 }

@@ -1,6 +1,6 @@
 //! `soci-layout index --from-file`: one line of JSON for each image.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use soci_layout::many::{ImageRecord, ImageResult, index_list};
@@ -9,24 +9,16 @@ use soci_layout::report::Report;
 
 use super::super::args::IndexArgs;
 use super::super::args::registry::images;
-use super::super::exit::Exit;
-use super::super::talk::Talk;
+use super::super::show::{count, escape, json};
 use super::gates::stopped;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::{count, escape, json};
+use super::{Exit, Talk};
 
 /// Largest list, in bytes.
 const MAX_LIST_SIZE: u64 = 64 << 20;
 
 /// Runs the command for the images of the list at `path`.
-pub(super) fn run(
-    args: &IndexArgs,
-    path: &Path,
-    talk: Talk,
-    printer: Printer,
-) -> Result<Exit, Exit> {
-    let mut options = args.options();
-    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
+pub(super) fn run(args: &IndexArgs, path: &Path, talk: Talk) -> Result<Exit, Exit> {
+    let options = args.options().map_err(|error| talk.failed(&error))?;
     let list = read(args, path).map_err(|problem| {
         talk.error(&problem, &[], None);
         Exit::Error
@@ -36,11 +28,11 @@ pub(super) fn run(
     let mut tell = |record: &ImageRecord| {
         ended += 1;
         failed += u64::from(matches!(record.result, ImageResult::Failed | ImageResult::Refused));
-        if let Err(error) = printer.out(&(json::line(record) + "\n")) {
+        if let Err(error) = talk.printer.out(&(json::line(record) + "\n")) {
             unwritten.get_or_insert(error);
         }
     };
-    talk.watch(
+    talk.watch_closely(
         args.verbose,
         |()| &[],
         |progress| index_list(&list, &options, &accepts, &mut tell, progress),
@@ -57,20 +49,18 @@ pub(super) fn run(
     Ok(Exit::Done)
 }
 
-type Images = Vec<(Reference, Option<Reference>)>;
-
 /// The part of the list that is this run's.
-fn read(args: &IndexArgs, path: &Path) -> Result<Images, String> {
+fn read(args: &IndexArgs, path: &Path) -> Result<Vec<(Reference, Option<Reference>)>, String> {
     let shown = escape::text(&path.display().to_string()).into_owned();
     let told = |problem: String| format!("the list {shown}: {problem}");
     let failed = |error: std::io::Error| told(format!("failed to read: {error}"));
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().take(MAX_LIST_SIZE + 1).read_to_string(&mut text).map_err(failed)?;
+    let from: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
     } else {
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(MAX_LIST_SIZE + 1).read_to_string(&mut text).map_err(failed)?;
-    }
+        Box::new(std::fs::File::open(path).map_err(failed)?)
+    };
+    let mut text = String::new();
+    from.take(MAX_LIST_SIZE + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_LIST_SIZE {
         return Err(told(format!("more than {MAX_LIST_SIZE} bytes")));
     }

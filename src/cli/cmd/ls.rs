@@ -1,18 +1,20 @@
 //! `soci-layout ls`.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 
-use soci_layout::files::{EntryKind, LookupError, NodeId, Root};
+use soci_layout::files::{EntryKind, ImageFiles, LookupError, NodeId, Root};
 
 use super::super::args::LsArgs;
-use super::super::exit::Exit;
+use super::super::show::escape;
+use super::super::show::listing::{self, Form, Item};
 use super::super::signals;
 use super::files;
-use crate::cli::show::escape;
-use crate::cli::show::listing::{self, Form, Item};
-use crate::cli::show::printer::Printer;
+use super::{Exit, Printer};
+
+/// Bytes of text that are collected before they are written.
+const PIECE: usize = 64 << 10;
 
 /// Runs the command.
 pub(crate) fn run(args: &LsArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -25,62 +27,30 @@ pub(crate) fn run(args: &LsArgs, printer: Printer) -> Result<Exit, Exit> {
         ));
     }
     let root = image.root().map_err(|error| talk.failed(&error))?;
-    let form = Form { long: args.long, json: args.json, details: args.image.verbose };
-    let mut lister = Lister { args, root: &root, out: Output::new(printer), form, first: true };
+    let form = Form { long: args.long, details: args.image.verbose };
+    let text = String::with_capacity(PIECE);
+    let mut lister = Lister { args, root: &root, printer, text, form, first: true };
     let mut failures = Vec::new();
     let listed = lister.all(&image, &mut failures);
     for (path, error) in &failures {
         talk.error(&format!("{}: {error}", escape::bytes(path)), &[], None);
     }
     Ok(match listed {
-        Err(Stop::Signal) => signals::caught().unwrap_or(Exit::Error),
-        Err(Stop::Output(error)) => talk.unwritten(&error, None),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            signals::caught().unwrap_or(Exit::Error)
+        }
+        Err(error) => talk.unwritten(&error, None),
         Ok(()) if failures.is_empty() => Exit::Done,
         Ok(()) => Exit::Error,
     })
 }
 
-/// Why a listing ended early.
-enum Stop {
-    Signal,
-    Output(io::Error),
-}
-
-/// Standard output in large pieces.
-struct Output {
-    printer: Printer,
-    text: String,
-}
-
-/// Bytes of text that are collected before they are written.
-const PIECE: usize = 64 << 10;
-
-impl Output {
-    fn new(printer: Printer) -> Self {
-        Self { printer, text: String::with_capacity(PIECE) }
-    }
-
-    fn flush(&mut self) -> Result<(), Stop> {
-        let written = self.printer.out(&self.text);
-        self.text.clear();
-        written.map_err(Stop::Output)
-    }
-
-    fn step(&mut self) -> Result<(), Stop> {
-        if self.text.len() >= PIECE {
-            if signals::caught().is_some() {
-                return Err(Stop::Signal);
-            }
-            self.flush()?;
-        }
-        Ok(())
-    }
-}
-
 struct Lister<'a> {
     args: &'a LsArgs,
     root: &'a Root<'a>,
-    out: Output,
+    printer: Printer,
+    /// What is to be written to standard output next.
+    text: String,
     form: Form,
     /// Whether nothing was listed yet.
     first: bool,
@@ -89,9 +59,9 @@ struct Lister<'a> {
 impl<'a> Lister<'a> {
     fn all(
         &mut self,
-        image: &soci_layout::files::ImageFiles,
+        image: &ImageFiles,
         failures: &mut Vec<(Vec<u8>, LookupError)>,
-    ) -> Result<(), Stop> {
+    ) -> io::Result<()> {
         let mut paths: Vec<&[u8]> = self.args.paths.iter().map(|path| path.as_bytes()).collect();
         paths.sort_unstable();
         let (mut plain, mut directories) = (Vec::new(), Vec::new());
@@ -104,19 +74,30 @@ impl<'a> Lister<'a> {
                 Ok(node) => plain.push((path, node)),
             }
         }
-        if self.form.json {
-            self.out.text.push_str(&listing::json_begin(image));
+        if self.args.json {
+            self.text += &listing::json_begin(image);
         }
-        let items: Vec<_> = plain.iter().map(|(path, node)| self.item(path, *node)).collect();
-        self.block(&[], &items)?;
+        let root = self.root;
+        let items = plain.into_iter().map(|(name, node)| Item { name, entry: root.entry(node) });
+        self.block(&[], &items.collect::<Vec<_>>())?;
         let titled = self.args.recursive || self.args.paths.len() > 1;
         for (path, node) in directories {
             self.directory(path, node, titled)?;
         }
-        if self.form.json {
-            self.out.text.push_str(&listing::json_end(failures));
+        if self.args.json {
+            self.text += &listing::json_end(failures);
         }
-        self.out.flush()
+        self.write()
+    }
+
+    /// Writes the text so far. A signal is told as an interruption, which no writing ends with.
+    fn write(&mut self) -> io::Result<()> {
+        if self.text.len() >= PIECE && signals::caught().is_some() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let written = self.printer.out(&self.text);
+        self.text.clear();
+        written
     }
 
     /// The rules of `ls`: a link to a directory is followed when it is named itself, unless its own
@@ -134,16 +115,9 @@ impl<'a> Lister<'a> {
         Ok(node)
     }
 
-    fn item<'n>(&self, name: &'n [u8], node: NodeId) -> Item<'n>
-    where
-        'a: 'n,
-    {
-        Item { name, entry: self.root.entry(node) }
-    }
-
     /// What is in a directory, and with `--recursive` in all below: without recursion of ours, as an image
     /// decides how deep it is.
-    fn directory(&mut self, path: &[u8], node: NodeId, titled: bool) -> Result<(), Stop> {
+    fn directory(&mut self, path: &[u8], node: NodeId, titled: bool) -> io::Result<()> {
         let mut path = path.to_vec();
         let mut todo = vec![(path.len(), self.one(&path, node, titled)?.into_iter())];
         while let Some((length, children)) = todo.last_mut() {
@@ -168,46 +142,41 @@ impl<'a> Lister<'a> {
         path: &[u8],
         node: NodeId,
         titled: bool,
-    ) -> Result<Vec<(&'a [u8], NodeId)>, Stop> {
-        if titled && !self.form.json {
+    ) -> io::Result<Vec<(&'a [u8], NodeId)>> {
+        if titled && !self.args.json {
             let blank = if self.first { "" } else { "\n" };
-            let _ = writeln!(self.out.text, "{blank}{}:", escape::bytes(path));
+            let _ = writeln!(self.text, "{blank}{}:", escape::bytes(path));
             self.first = false;
         }
         let root = self.root;
         let names: Vec<(&[u8], NodeId)> = root.names(node).into_iter().flatten().collect();
         let shown = names.iter().map(|(name, node)| {
-            let is_link = root.entry(*node).kind() == EntryKind::Symlink;
-            if self.args.dereference && is_link {
-                let mut link = path.to_vec();
-                link.push(b'/');
-                link.extend_from_slice(name);
+            let mut shown = *node;
+            if self.args.dereference && root.entry(*node).kind() == EntryKind::Symlink {
                 // As `ls` does, a link that leads nowhere is shown itself.
-                return self.item(name, root.lookup(&link, true).unwrap_or(*node));
+                shown = root.lookup(&[path, b"/", name].concat(), true).unwrap_or(*node);
             }
-            self.item(name, *node)
+            Item { name, entry: root.entry(shown) }
         });
-        let shown: Vec<_> = shown.collect();
-        self.block(path, &shown)?;
+        self.block(path, &shown.collect::<Vec<_>>())?;
         let below = names.into_iter().filter(|(_, node)| root.names(*node).is_some());
         Ok(if self.args.recursive { below.collect() } else { Vec::new() })
     }
 
     /// Items that stand together, in `directory`.
-    fn block(&mut self, directory: &[u8], items: &[Item<'_>]) -> Result<(), Stop> {
-        if items.is_empty() {
-            return Ok(());
-        }
+    fn block(&mut self, directory: &[u8], items: &[Item<'_>]) -> io::Result<()> {
         let widths = listing::Widths::of(items, self.form);
         for item in items {
-            if self.form.json {
-                self.out.text.push_str(if self.first { "\n" } else { ",\n" });
-                self.out.text.push_str(&listing::json_entry(directory, item));
+            if self.args.json {
+                self.text += if self.first { "\n" } else { ",\n" };
+                self.text += &listing::json_entry(directory, item);
             } else {
-                listing::line(&mut self.out.text, item, self.form, widths);
+                listing::line(&mut self.text, item, self.form, widths);
             }
             self.first = false;
-            self.out.step()?;
+            if self.text.len() >= PIECE {
+                self.write()?;
+            }
         }
         Ok(())
     }

@@ -21,3 +21,7 @@ pub(super) mod remove;
 pub(super) mod shell;
 pub(super) mod trace;
 pub(super) mod verify;
+
+use super::exit::Exit;
+use super::show::printer::Printer;
+use super::talk::Talk;

@@ -2,42 +2,32 @@
 
 use soci_layout::plan::{Estimate, estimate};
 
-use super::super::args::PlanArgs;
-use super::super::exit::Exit;
-use super::super::talk::Talk;
+use super::super::args::IndexArgs;
+use super::super::show;
 use super::gates::gates;
 use super::index::append_summary;
-use crate::cli::show;
-use crate::cli::show::json;
-use crate::cli::show::printer::Printer;
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
-pub(crate) fn run(args: &PlanArgs, printer: Printer) -> Result<Exit, Exit> {
-    let args = &args.index;
+pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<Exit, Exit> {
     // What takes a moment needs a display only on request.
     let progress = args.display.progress;
     let talk = Talk::start(progress, progress.is_none(), printer)?;
     #[cfg(feature = "registry")]
     if args.list.from_file.is_some() || args.to.is_some() {
         let hint = "index --dry-run says of images in a registry what would be done";
-        talk.error("plan works on a directory", &[], Some(hint));
-        return Err(Exit::Usage);
+        return Err(talk.misuse("plan works on a directory", hint));
     }
-    let mut options = args.options();
-    args.prefetch.read(&mut options.prefetch).map_err(|error| talk.failed(&error))?;
-    let estimate = talk.watch(
+    let options = args.options().map_err(|error| talk.failed(&error))?;
+    let estimate = talk.watch_closely(
         args.verbose,
         |estimate: &Estimate| &estimate.plan.warnings,
         |progress| estimate(&args.layout, &options, progress),
     )?;
-    if !append_summary(args, &estimate.plan, talk) {
+    if !append_summary(args, &estimate.plan, &options, talk) {
         return Err(Exit::Error);
     }
-    let data = if args.display.json {
-        json::document(&estimate)
-    } else {
-        show::plan::text(&estimate, &options, args.verbose)
-    };
-    talk.data(&data, None)?;
+    let text = |estimate: &Estimate| show::plan::text(estimate, &options, args.verbose);
+    talk.report(&estimate, args.display.json, None, text)?;
     Ok(gates(args, &estimate.plan, talk))
 }

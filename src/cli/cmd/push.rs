@@ -2,29 +2,20 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::push::PushReport;
+use soci_layout::push::{PushReport, push};
 
 use super::super::args::registry::PushArgs;
-use super::super::exit::Exit;
-use super::super::talk::Talk;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::{count, escape, json};
+use super::super::show::{Bytes, count, escape};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &PushArgs, printer: Printer) -> Result<Exit, Exit> {
     let talk = Talk::start(args.display.progress, args.display.quiet, printer)?;
     let (layout, options) = args.options();
-    let report = talk.watch(
-        false,
-        |_| &[],
-        |progress| soci_layout::push::push(&layout, &args.reference, &options, progress),
-    )?;
+    let report = talk.watch(|progress| push(&layout, &args.reference, &options, progress))?;
     talk.summary(&summary(&report));
-    let digest = || format!("{}\n", report.digest);
-    let data = if args.display.json { json::document(&report) } else { digest() };
-    talk.data(&data, Some("it was pushed all the same"))?;
-    Ok(Exit::Done)
+    let done = Some("it was pushed all the same");
+    talk.report(&report, args.display.json, done, |report| format!("{}\n", report.digest))
 }
 
 /// What was done, for people.

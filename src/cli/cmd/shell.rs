@@ -11,44 +11,39 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
 use super::super::args::{Cli, CompletionsArgs, ManArgs};
-use super::super::exit::Exit;
-use crate::cli::show::message;
-use crate::cli::show::printer::Printer;
+use super::{Exit, Printer, Talk};
 
 /// Prints a completion script.
-pub(crate) fn completions(args: &CompletionsArgs, printer: Printer) -> Exit {
+pub(crate) fn completions(args: &CompletionsArgs, printer: Printer) -> Result<Exit, Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "soci-layout", &mut script);
     // clap_complete 4.6.11 writes a hyphen in the program's name in two ways in its script for bash, and
     // then finds no option of any command.
     let script = String::from_utf8_lossy(&script).replace("soci__subcmd__layout", "soci__layout");
-    print(script.as_bytes(), printer)
+    Talk::silent(true, printer).data(&script, None)
 }
 
 /// Prints one manual page or writes all of them.
-pub(crate) fn man(args: &ManArgs, printer: Printer) -> Exit {
+pub(crate) fn man(args: &ManArgs, printer: Printer) -> Result<Exit, Exit> {
+    let talk = Talk::silent(true, printer);
     let root = built();
     if let Some(directory) = &args.output {
-        return match write_all(&root, directory) {
-            Ok(()) => Exit::Done,
-            Err((path, error)) => {
-                let message = format!("failed to write {}", path.display());
-                printer.err(&message::error(&message, &[error.to_string()], None));
-                Exit::Error
-            }
-        };
+        return write_all(&root, directory).map(|()| Exit::Done).map_err(|(path, error)| {
+            let message = format!("failed to write {}", path.display());
+            talk.error(&message, &[error.to_string()], None);
+            Exit::Error
+        });
     }
     let mut command = &root;
     for name in &args.command {
         let Some(found) = command.find_subcommand(name) else {
             let known: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
             let hint = format!("there are: {}", known.join(", "));
-            printer.err(&message::error(&format!("no command named {name:?}"), &[], Some(&hint)));
-            return Exit::Usage;
+            return Err(talk.misuse(&format!("no command named {name:?}"), &hint));
         };
         command = found;
     }
-    print(&page(command), printer)
+    talk.data(&String::from_utf8_lossy(&page(command)), None)
 }
 
 /// The description of the command line, with the full names of all commands worked out.
@@ -75,14 +70,4 @@ fn write_all(command: &Command, directory: &Path) -> Result<(), (std::path::Path
     let path = directory.join(format!("{name}.1"));
     fs::write(&path, page(command)).map_err(|error| (path, error))?;
     command.get_subcommands().try_for_each(|command| write_all(command, directory))
-}
-
-fn print(bytes: &[u8], printer: Printer) -> Exit {
-    match printer.out(&String::from_utf8_lossy(bytes)) {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            printer.err(&message::stdout_failed(&error));
-            Exit::Error
-        }
-    }
 }

@@ -3,9 +3,8 @@
 use soci_layout::prefetch::read_trace;
 
 use super::super::args::TraceArgs;
-use super::super::exit::Exit;
 use super::files;
-use crate::cli::show::printer::Printer;
+use super::{Exit, Printer};
 
 /// Runs the command.
 pub(crate) fn run(args: &TraceArgs, printer: Printer) -> Result<Exit, Exit> {
@@ -29,6 +28,5 @@ pub(crate) fn run(args: &TraceArgs, printer: Printer) -> Result<Exit, Exit> {
         out.push_str(&serde_json::to_string(file).unwrap_or_default());
         out.push('\n');
     }
-    talk.data(&out, None)?;
-    Ok(Exit::Done)
+    talk.data(&out, None)
 }

@@ -2,28 +2,22 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::Error;
 use soci_layout::verify::{EagerLayer, Finding, Verification, VerifiedImage};
+use soci_layout::{Digest, Error};
 
 #[cfg(feature = "registry")]
 use super::super::args::registry::registry_image;
 use super::super::args::{HINT, VerifyArgs};
-use super::super::exit::Exit;
 use super::super::progress::Progress;
-use super::super::talk::Talk;
-use crate::cli::show::json;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::{count, escape};
+use super::super::show::{Bytes, count, escape, findings, json, names};
+use super::{Exit, Printer, Talk};
 
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, printer: Printer) -> Result<Exit, Exit> {
     let display = &args.display;
     let talk = Talk::start(display.progress, display.quiet, printer)?;
-    let verification = talk.watch(false, |_| &[], |progress| verify(args, progress))?;
-    let findings = || text(&verification, display.quiet);
-    let data = if display.json { json::document(&verification) } else { findings() };
-    talk.data(&data, None)?;
+    let verification = talk.watch(|progress| verify(args, progress))?;
+    talk.report(&verification, display.json, None, |found| text(found, display.quiet))?;
     if !verification.findings.is_empty() {
         return Err(Exit::Error);
     }
@@ -58,21 +52,20 @@ fn verify(args: &VerifyArgs, progress: &Progress) -> Result<Verification, Error>
 pub(super) fn text(verification: &Verification, quiet: bool) -> String {
     let mut out = String::new();
     for finding in &verification.findings {
-        one(&mut out, finding);
+        let Finding { consequence, blob, place, offset, expected, found, .. } = finding;
+        let _ = write!(out, "{}: ", json::word(consequence));
+        wrong(&mut out, *blob, place, *offset, [expected, found, consequence.explanation()]);
     }
     if quiet {
         return out;
     }
     for image in &verification.images {
-        let names = match image.names.as_slice() {
-            [] => "(no name)".to_owned(),
-            names => names.join(", "),
-        };
         let lazy = format!("{} of {} layers lazy", image.lazy_layers, image.layers);
         let fetched = match image.largest_span {
             Some(span) => format!(", reading one file fetches up to {} of a layer", Bytes(span)),
             None => String::new(),
         };
+        let names = names(&image.names);
         let (names, platform) = (escape::label(&names), escape::label(&image.platform));
         let _ = writeln!(out, "{names} {platform}: {lazy}{fetched}");
         for layer in &image.eager {
@@ -85,29 +78,25 @@ pub(super) fn text(verification: &Verification, quiet: bool) -> String {
     let _ = writeln!(
         out,
         "{}: {layers} layers, {checkpoints} checkpoints, {files} files verified in {seconds:.1} s",
-        match verification.findings.len() {
-            0 => "no findings".to_owned(),
-            found => count(found as u64, "finding"),
-        },
+        findings(verification.findings.len() as u64),
     );
     out
 }
 
-fn one(out: &mut String, finding: &Finding) {
-    let Finding { consequence, blob, place, offset, expected, found, .. } = finding;
-    let word = serde_json::to_string(consequence).unwrap_or_default();
-    let _ = write!(out, "{}: ", word.trim_matches('"'));
-    if let Some(blob) = blob {
-        let _ = write!(out, "{blob}: ");
-    }
-    let _ = write!(out, "{}", escape::label(place));
-    if let Some(offset) = offset {
-        let _ = write!(out, " (offset {offset})");
-    }
-    let (expected, found) = (escape::label(expected), escape::label(found));
+/// Where something is wrong, what was expected there, what was found, and what a runtime makes of it.
+pub(super) fn wrong(
+    out: &mut String,
+    blob: Option<Digest>,
+    place: &str,
+    offset: Option<u64>,
+    [expected, found, gives]: [&str; 3],
+) {
+    let blob = blob.map(|blob| format!("{blob}: ")).unwrap_or_default();
+    let offset = offset.map(|offset| format!(" (offset {offset})")).unwrap_or_default();
+    let (place, expected, found) =
+        (escape::label(place), escape::label(expected), escape::label(found));
     let _ = writeln!(
         out,
-        "\n  expected {expected}\n  found    {found}\n  gives    {}",
-        consequence.explanation()
+        "{blob}{place}{offset}\n  expected {expected}\n  found    {found}\n  gives    {gives}"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthChar;
 
 use crate::cli::show::columns;
 
@@ -17,16 +17,11 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     let mut short = short_digests(text);
     if columns(&short) > width {
         let dots = ".".repeat(width.min(2));
-        let mut left = width - dots.len();
-        let end = short.char_indices().find(|(_, c)| {
-            let rest = left.checked_sub(c.width().unwrap_or(0));
-            left = rest.unwrap_or(left);
-            rest.is_none()
-        });
-        if let Some((end, _)) = end {
-            short.truncate(end);
-            short += &dots;
+        let mut wide = columns(&short);
+        while wide > width - dots.len() {
+            wide -= short.pop().and_then(UnicodeWidthChar::width).unwrap_or(0);
         }
+        short += &dots;
     }
     Cow::Owned(short)
 }

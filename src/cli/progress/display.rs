@@ -8,8 +8,8 @@ use soci_layout::event::{Event, Observer};
 
 use super::super::{args, signals};
 use super::state::{Changes, State};
-use super::{plain, quiet, rawjson, tty};
-use crate::cli::show::printer::Printer;
+use super::{plain, rawjson, tty};
+use crate::cli::show::{message, printer::Printer};
 
 /// How often a display is refreshed.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -60,6 +60,16 @@ pub(super) trait Display: Send {
     fn show(&mut self, changes: Changes, now: Duration, last: bool) -> String;
 }
 
+/// The display of those who want no progress: warnings, as they come.
+struct Quiet;
+
+impl Display for Quiet {
+    fn show(&mut self, changes: Changes, _now: Duration, _last: bool) -> String {
+        let warnings = changes.notes.iter().filter(|note| note.warning);
+        warnings.map(|note| message::warning(&note.message)).collect()
+    }
+}
+
 /// A running display; the [`Observer`] of a run.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -88,7 +98,7 @@ impl Progress {
             Mode::Tty => Box::new(tty::Tty::new(printer)),
             Mode::Plain => Box::<plain::Plain>::default(),
             Mode::RawJson => Box::new(rawjson::RawJson::new(SystemTime::now())),
-            Mode::Quiet => Box::new(quiet::Quiet),
+            Mode::Quiet => Box::new(Quiet),
         };
         Self::with(display, logs, printer)
     }
@@ -178,6 +188,12 @@ mod tests {
             assert_eq!(Mode::choose(asked, drawable, ci), mode);
         }
         assert!(Mode::choose(Tty, false, false).is_err());
+    }
+
+    #[test]
+    fn story_told_quietly() {
+        let text = anstream::adapter::strip_str(&testing::show(&mut Quiet)).to_string();
+        assert_eq!(text, "warning: zTOC made anew\n");
     }
 
     /// A display that counts what it is shown.

@@ -7,9 +7,7 @@
 
 mod bar;
 mod display;
-mod encode;
 mod plain;
-mod quiet;
 pub(crate) mod rawjson;
 #[cfg(test)]
 mod schema;

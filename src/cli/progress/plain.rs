@@ -16,12 +16,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use soci_layout::event::StepId;
+use soci_layout::event::{Outcome, StepId};
 
-use super::state::{Changes, Note, StepState, Verdict};
+use super::state::{Changes, Note, StepState};
 use super::{Display, bar};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes as Size;
+use crate::cli::show::{Bytes as Size, escape};
 
 /// Least time between two counter lines of a step.
 const COUNTER: Duration = Duration::from_secs(1);
@@ -49,12 +48,6 @@ struct Section {
     counter: Option<(Duration, u64)>,
 }
 
-impl Section {
-    fn new(state: StepState) -> Self {
-        Self { state, notes: Vec::new(), closed: false, shown: None, counter: None }
-    }
-}
-
 impl Display for Plain {
     fn show(&mut self, changes: Changes, now: Duration, last: bool) -> String {
         self.merge(changes);
@@ -77,7 +70,9 @@ impl Plain {
             if let Some(section) = self.steps.get_mut(&state.step.id) {
                 section.state = state;
             } else {
-                self.steps.insert(state.step.id, Section::new(state));
+                let (id, notes) = (state.step.id, Vec::new());
+                let section = Section { state, notes, closed: false, shown: None, counter: None };
+                self.steps.insert(id, section);
             }
         }
         for note in changes.notes {
@@ -171,14 +166,13 @@ impl Plain {
         let Some(section) = self.steps.get_mut(&id) else { return };
         section.closed = true;
         self.foreground = None;
-        let (verdict, words) = section.state.verdict().unwrap_or((Verdict::Cancelled, ""));
-        let words = escape::text(words);
-        let _ = match verdict {
-            Verdict::Done => writeln!(out, "#{id} DONE {:.1}s", section.state.seconds(now)),
-            Verdict::Cached => writeln!(out, "#{id} CACHED"),
-            Verdict::Skipped => writeln!(out, "#{id} SKIPPED {words}"),
-            Verdict::Failed => writeln!(out, "#{id} ERROR {words}"),
-            Verdict::Cancelled => writeln!(out, "#{id} CANCELED"),
+        let _ = match section.state.outcome().unwrap_or(&Outcome::Cancelled) {
+            Outcome::Cached => writeln!(out, "#{id} CACHED"),
+            Outcome::Skipped { reason } => writeln!(out, "#{id} SKIPPED {}", escape::text(reason)),
+            Outcome::Failed { error } => writeln!(out, "#{id} ERROR {}", escape::text(error)),
+            Outcome::Cancelled => writeln!(out, "#{id} CANCELED"),
+            // `Done`, and whatever the library may add.
+            _ => writeln!(out, "#{id} DONE {:.1}s", section.state.seconds(now)),
         };
     }
 }

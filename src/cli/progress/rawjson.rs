@@ -13,11 +13,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use soci_layout::Digest;
-use soci_layout::event::StepId;
+use soci_layout::event::{Outcome, StepId};
 
 use super::Display;
-use super::encode::rfc3339;
-use super::state::{Changes, StepState, Verdict};
+use super::state::{Changes, StepState};
 use crate::cli::show::escape;
 
 /// Version of the lines; members are only ever added under the same one.
@@ -128,6 +127,12 @@ fn write(line: &Line<'_>) -> String {
     serde_json::to_string(line).map_or_else(|_| String::new(), |json| json + "\n")
 }
 
+/// RFC 3339 in UTC with nanoseconds, of the nearest time that it can say: from 1970 to 9999.
+fn rfc3339(time: SystemTime) -> String {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, last)).to_string()
+}
+
 /// The display for programs.
 #[derive(Debug)]
 pub(super) struct RawJson {
@@ -147,24 +152,22 @@ impl RawJson {
     }
 
     fn vertex<'a>(&self, state: &'a StepState) -> Vertex<'a> {
-        let verdict = state.verdict();
-        let words =
-            |of: Verdict| verdict.filter(|(is, _)| *is == of).map_or("", |(_, words)| words);
-        let cancelled = matches!(verdict, Some((Verdict::Cancelled, _)));
+        let (error, skipped) = match state.outcome() {
+            Some(Outcome::Failed { error }) => (error.as_str(), ""),
+            // The words by which BuildKit's displays tell a cancelled step from a failed one.
+            Some(Outcome::Cancelled) => ("context canceled", ""),
+            Some(Outcome::Skipped { reason }) => ("", reason.as_str()),
+            _ => ("", ""),
+        };
         Vertex {
             digest: state.step.digest,
             inputs: &state.step.inputs,
             name: escape::text(&state.step.name),
             started: state.started.map(|at| self.time(at)),
             completed: state.finished.as_ref().map(|(at, _)| self.time(*at)),
-            cached: matches!(verdict, Some((Verdict::Cached, _))),
-            // The words by which BuildKit's displays tell a cancelled step from a failed one.
-            error: escape::text(if cancelled {
-                "context canceled"
-            } else {
-                words(Verdict::Failed)
-            }),
-            skipped: escape::text(words(Verdict::Skipped)),
+            cached: state.outcome() == Some(&Outcome::Cached),
+            error: escape::text(error),
+            skipped: escape::text(skipped),
         }
     }
 
@@ -198,7 +201,7 @@ impl Display for RawJson {
         };
         for state in &steps {
             // Those who do not know `skipped` shall not take it for an ordinary end.
-            if let Some((Verdict::Skipped, reason)) = state.verdict() {
+            if let Some(Outcome::Skipped { reason }) = state.outcome() {
                 let message = format!("skipped: {reason}");
                 line.warnings.push(Warning::new(Some(state.step.digest), &message));
             }
@@ -292,5 +295,21 @@ mod tests {
             warning("w"),
             "{\"version\":1,\"warnings\":[{\"level\":1,\"short\":\"dw==\"}]}\n"
         );
+    }
+
+    #[test]
+    fn times() {
+        for (second, nanos, text) in [
+            (0, 0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_399, 999_999_999, "2000-02-28T23:59:59.999999999Z"),
+            (951_782_400, 0, "2000-02-29T00:00:00.000000000Z"),
+            (1_709_251_199, 1, "2024-02-29T23:59:59.000000001Z"),
+            (1_735_689_599, 0, "2024-12-31T23:59:59.000000000Z"),
+            (4_107_542_400, 0, "2100-03-01T00:00:00.000000000Z"),
+            (12_622_780_800, 0, "2370-01-01T00:00:00.000000000Z"),
+            (253_402_300_799, 0, "9999-12-31T23:59:59.000000000Z"),
+        ] {
+            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::new(second, nanos)), text);
+        }
     }
 }

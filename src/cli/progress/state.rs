@@ -36,27 +36,10 @@ impl StepState {
         end.saturating_sub(self.started.unwrap_or(end)).as_secs_f64()
     }
 
-    /// The word for how it ended and what there is to say about it.
-    pub(super) fn verdict(&self) -> Option<(Verdict, &str)> {
-        Some(match &self.finished.as_ref()?.1 {
-            Outcome::Cached => (Verdict::Cached, ""),
-            Outcome::Skipped { reason } => (Verdict::Skipped, reason),
-            Outcome::Cancelled => (Verdict::Cancelled, ""),
-            Outcome::Failed { error } => (Verdict::Failed, error),
-            // `Done`, and whatever the library may add.
-            _ => (Verdict::Done, ""),
-        })
+    /// How it ended.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        self.finished.as_ref().map(|(_, outcome)| outcome)
     }
-}
-
-/// How a step ended, as far as it is shown differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Done,
-    Cached,
-    Skipped,
-    Failed,
-    Cancelled,
 }
 
 /// A line of text that belongs to a step.
@@ -166,7 +149,7 @@ mod tests {
         assert!(state.take().steps.is_empty());
         state.fold(&finished(1, Outcome::Cached), ms(2010));
         let one = &state.take().steps[0];
-        assert_eq!(one.verdict(), Some((Verdict::Cached, "")));
+        assert_eq!(one.outcome(), Some(&Outcome::Cached));
         assert!((one.seconds(ms(9000)) - 2.0).abs() < 1e-9);
     }
 
@@ -189,6 +172,6 @@ mod tests {
         let mut state = State::new(false);
         state.fold(&Event::Planned(step(1, "one")), ms(0));
         state.fold(&finished(1, Outcome::Cancelled), ms(0));
-        assert_eq!(state.take().steps[0].verdict(), Some((Verdict::Cancelled, "")));
+        assert_eq!(state.take().steps[0].outcome(), Some(&Outcome::Cancelled));
     }
 }

@@ -16,15 +16,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use soci_layout::event::StepId;
+use soci_layout::event::{Outcome, StepId};
 
-use super::state::{Changes, Note, StepState, Verdict};
+use super::state::{Changes, Note, StepState};
 use super::{Display, bar};
-use crate::cli::show::columns;
-use crate::cli::show::printer::Printer;
-use crate::cli::show::size::Bytes as Size;
 use crate::cli::show::style::{BOLD, CACHED, DIM, ERROR, WARNING};
-use crate::cli::show::{escape, message};
+use crate::cli::show::{Bytes as Size, columns, escape, message, printer::Printer};
 
 /// Nothing is drawn before: what is over in an instant shall not flash.
 const DELAY: Duration = Duration::from_millis(500);
@@ -52,21 +49,15 @@ impl Tty {
         } else {
             format!("{DIM}#{} {}{DIM:#}", note.step, escape::text(&note.message))
         };
-        let line = line.trim_end();
-        let plain = || anstream::adapter::strip_str(line).to_string();
-        let line = if self.printer.stderr_colour() { line.to_owned() } else { plain() };
         // Where drawing fails there is no terminal any more.
-        let _ = self.screen.println(line);
+        let _ = self.screen.println(styled(line.trim_end(), self.printer.stderr_colour()));
     }
 
     fn draw(&mut self, text: String) {
         let screen = &self.screen;
         let picture = self.picture.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{msg}");
-            screen.add(style.map_or_else(
-                |_| ProgressBar::no_length(),
-                |s| ProgressBar::no_length().with_style(s),
-            ))
+            let style = ProgressStyle::with_template("{msg}").expect("a sound template");
+            screen.add(ProgressBar::no_length().with_style(style))
         });
         picture.set_message(text);
     }
@@ -112,13 +103,14 @@ impl Picture<'_> {
     fn lines(&self, last: bool) -> Vec<String> {
         let done = self.steps.values().filter(|step| step.finished.is_some()).count();
         let all = self.steps.len();
-        let failed = |step: &StepState| matches!(step.verdict(), Some((Verdict::Failed, _)));
+        let failed = |step: &StepState| matches!(step.outcome(), Some(Outcome::Failed { .. }));
         let whole = last && done == all && !self.steps.values().any(failed);
         let finished = if whole { " FINISHED" } else { "" };
         let seconds = self.now.as_secs_f64();
         let header = format!("[+] Indexing {seconds:.1}s ({done}/{all}){finished}");
         let mut lines = vec![bar::fit(&header, self.columns).into_owned()];
-        lines.extend(self.visible().into_iter().map(|step| self.line(step, last)));
+        let line = |step| styled(&self.line(step, last), self.colour);
+        lines.extend(self.visible().into_iter().map(line));
         lines
     }
 
@@ -145,23 +137,23 @@ impl Picture<'_> {
         // Wide enough for most, so that the column before it stays in place.
         let seconds = format!("{:>6.1}s", step.seconds(self.now));
         // A step that is left running at the end was told to stop.
-        let verdict = step.verdict().or(last.then_some((Verdict::Cancelled, "")));
-        let (word, style) = match verdict {
-            None => ("", None),
-            Some((Verdict::Done, _)) => ("", Some(DIM)),
-            Some((Verdict::Cached, _)) => ("CACHED ", Some(CACHED)),
-            Some((Verdict::Skipped, _)) => ("SKIPPED ", Some(WARNING)),
-            Some((Verdict::Failed, _)) => ("ERROR ", Some(ERROR)),
-            Some((Verdict::Cancelled, _)) => ("CANCELED ", Some(WARNING)),
+        let outcome = step.outcome().or(last.then_some(&Outcome::Cancelled));
+        let (word, style, reason) = match outcome {
+            None => ("", BOLD, ""),
+            Some(Outcome::Cached) => ("CACHED ", CACHED, ""),
+            Some(Outcome::Skipped { reason }) => ("SKIPPED ", WARNING, reason.as_str()),
+            Some(Outcome::Failed { .. }) => ("ERROR ", ERROR, ""),
+            Some(Outcome::Cancelled) => ("CANCELED ", WARNING, ""),
+            // `Done`, and whatever the library may add.
+            Some(_) => ("", DIM, ""),
         };
         if self.columns < NARROW {
             let text = format!("{ARROW}{word}{}", escape::text(&step.step.name));
             return bar::fit(&text, self.columns).into_owned();
         }
         let room = self.columns.saturating_sub(ARROW.len() + seconds.len());
-        let status = if verdict.is_none() { status(step, room) } else { String::new() };
-        let reason = verdict.map_or("", |(_, words)| words);
-        let name = if reason.is_empty() || matches!(verdict, Some((Verdict::Failed, _))) {
+        let status = if outcome.is_none() { status(step, room) } else { String::new() };
+        let name = if reason.is_empty() {
             step.step.name.clone()
         } else {
             format!("{}: {reason}", bar::short_digests(&step.step.name))
@@ -170,18 +162,19 @@ impl Picture<'_> {
         let room = room.saturating_sub(status.len() + word.len());
         let name = bar::fit(&name, room);
         let space = " ".repeat(room.saturating_sub(columns(&name)));
-        match style {
-            Some(_) if !self.colour => format!("{ARROW}{word}{name}{space}{status}{seconds}"),
-            Some(style) if word.is_empty() => {
-                format!("{style}{ARROW}{name}{space}{seconds}{style:#}")
-            }
-            Some(style) => format!(
-                "{DIM}{ARROW}{DIM:#}{style}{word}{style:#}{DIM}{name}{space}{seconds}{DIM:#}"
-            ),
-            None if self.colour => format!("{BOLD}{ARROW}{BOLD:#}{name}{space}{status}{seconds}"),
-            None => format!("{ARROW}{name}{space}{status}{seconds}"),
+        if outcome.is_none() {
+            format!("{style}{ARROW}{style:#}{name}{space}{status}{seconds}")
+        } else if word.is_empty() {
+            format!("{style}{ARROW}{name}{space}{seconds}{style:#}")
+        } else {
+            format!("{DIM}{ARROW}{DIM:#}{style}{word}{style:#}{DIM}{name}{space}{seconds}{DIM:#}")
         }
     }
+}
+
+/// A line with its styles, or without them.
+fn styled(line: &str, colour: bool) -> String {
+    if colour { line.to_owned() } else { anstream::adapter::strip_str(line).to_string() }
 }
 
 /// The longest form of the counter that leaves room for the name; the shortest if none does.

@@ -3,17 +3,16 @@
 
 use std::fmt::Write as _;
 
-use soci_layout::Digest;
 use soci_layout::diff::{
-    Change, Difference, FileDifference, ImageDifference, ImageSide, LayerDifference, NameDifference,
+    Change, Difference, FileDifference, ImageDifference, ImageSide, LayerDifference,
+    NameDifference, SociRef,
 };
-use soci_layout::inspect::{Blob, Layer, Share, SociVersion, Ztoc};
+use soci_layout::inspect::{Blob, Layer, Share, Ztoc};
 
+use super::names::{short, title, version};
+use super::style::{BOLD, CACHED, DIM, WARNING};
 use super::tree::Branch;
-use super::{count, percent};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::style::{BOLD, CACHED, DIM, WARNING};
+use super::{Bytes, count, escape, percent, ztoc};
 
 /// Files that are listed with `-v`.
 const SHOWN: usize = 20;
@@ -32,7 +31,6 @@ pub(crate) fn text(difference: &Difference, verbose: bool) -> String {
         );
         return out;
     }
-    let show = Show { verbose };
     if !difference.names.is_empty() {
         let mut branch = Branch::new(format!("{BOLD}names{BOLD:#}"));
         // Names that went the same way stand together.
@@ -42,7 +40,7 @@ pub(crate) fn text(difference: &Difference, verbose: bool) -> String {
         branch.write(&mut out);
     }
     for image in &difference.images {
-        show.image(image).write(&mut out);
+        self::image(image, verbose).write(&mut out);
     }
     let blobs = &difference.blobs;
     let mut part = |mark: &str, what: &str, list: &[Blob], bytes: u64| {
@@ -59,10 +57,6 @@ pub(crate) fn text(difference: &Difference, verbose: bool) -> String {
     out
 }
 
-struct Show {
-    verbose: bool,
-}
-
 fn mark(change: Change) -> String {
     match change {
         Change::Same => "=".to_owned(),
@@ -72,115 +66,107 @@ fn mark(change: Change) -> String {
     }
 }
 
-impl Show {
-    fn short(&self, digest: &Digest) -> String {
-        if self.verbose { digest.to_string() } else { digest.short() }
-    }
-
-    fn image(&self, image: &ImageDifference) -> Branch {
-        let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
-        let names = image.names.join(", ");
-        let of =
-            if names.is_empty() { String::new() } else { format!(" of {}", escape::label(&names)) };
-        let mark = mark(image.change);
-        let platform = escape::label(platform);
-        let mut branch = Branch::new(format!("{mark} {BOLD}{platform}{BOLD:#}{of}"));
-        let mut field = |name: &str, value: String| {
-            branch.line(format!("{DIM}{name:<9}{DIM:#}  {value}"));
-        };
-        match (&image.a, &image.b) {
-            (Some(a), Some(b)) if a.digest == b.digest => field("is still", a.digest.to_string()),
-            (a, b) => {
-                for (word, side) in [("was", a), ("is", b)] {
-                    if let Some(side) = side {
-                        field(word, side.digest.to_string());
-                    }
+fn image(image: &ImageDifference, verbose: bool) -> Branch {
+    let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
+    let title = title(platform, &image.names.join(", "));
+    let mut branch = Branch::new(format!("{} {title}", mark(image.change)));
+    let mut field = |name: &str, value: String| {
+        branch.line(format!("{DIM}{name:<9}{DIM:#}  {value}"));
+    };
+    match (&image.a, &image.b) {
+        (Some(a), Some(b)) if a.digest == b.digest => field("is still", a.digest.to_string()),
+        (a, b) => {
+            for (word, side) in [("was", a), ("is", b)] {
+                if let Some(side) = side {
+                    field(word, side.digest.to_string());
                 }
             }
         }
-        for line in soci(image.a.as_ref(), image.b.as_ref()) {
-            field(&line.0, line.1);
-        }
-        match (&image.a, &image.b) {
-            (Some(a), Some(b)) if a.lazy == b.lazy => field("lazy", share(&a.lazy)),
-            (a, b) => {
-                let sides = [a, b].into_iter().flatten();
-                let words: Vec<_> = sides.map(|side| share(&side.lazy)).collect();
-                field("lazy", words.join(" → "));
-            }
-        }
-        for layer in &image.layers {
-            branch.child(self.layer(layer));
-        }
-        branch
     }
+    for (name, digest) in soci(image.a.as_ref(), image.b.as_ref()) {
+        field(&name, digest);
+    }
+    let sides = [&image.a, &image.b].into_iter().flatten();
+    let mut shares: Vec<_> = sides.map(|side| side.lazy).collect();
+    shares.dedup();
+    field("lazy", shares.iter().map(share).collect::<Vec<_>>().join(" → "));
+    for layer in &image.layers {
+        branch.child(self::layer(layer, verbose));
+    }
+    branch
+}
 
-    fn layer(&self, layer: &LayerDifference) -> Branch {
-        let sides = (layer.a.as_ref(), layer.b.as_ref());
-        let blob =
-            |layer: &Layer| format!("{}  {:>9}", self.short(&layer.digest), Bytes(layer.size));
-        let blob = match sides {
-            (Some(a), Some(b)) if layer.change == Change::Changed => {
-                format!("{} → {}", blob(a), blob(b))
-            }
-            (a, b) => a.or(b).map(blob).unwrap_or_default(),
+fn layer(layer: &LayerDifference, verbose: bool) -> Branch {
+    let sides = (layer.a.as_ref(), layer.b.as_ref());
+    let blob =
+        |layer: &Layer| format!("{}  {:>9}", short(&layer.digest, verbose), Bytes(layer.size));
+    let blob = match sides {
+        (Some(a), Some(b)) if layer.change == Change::Changed => {
+            format!("{} → {}", blob(a), blob(b))
+        }
+        (a, b) => a.or(b).map(blob).unwrap_or_default(),
+    };
+    let mut branch = Branch::new(format!("{} {blob}{}", mark(layer.change), ztocs(layer, verbose)));
+    if layer.same_content {
+        branch.line("the same archive, compressed in another way");
+    }
+    for contrast in &layer.contrasts {
+        let (a, b) = (escape::label(&contrast.a), escape::label(&contrast.b));
+        branch.line(format!("{}: {a} → {b}", escape::label(&contrast.place)));
+    }
+    if let Some(files) = &layer.files {
+        self::files(&mut branch, files, verbose);
+    }
+    branch
+}
+
+/// The zTOCs of a layer, behind it on its line.
+fn ztocs(layer: &LayerDifference, verbose: bool) -> String {
+    let of = |layer: &Option<Layer>| layer.as_ref().and_then(|layer| layer.ztoc.clone());
+    let (a, b) = (of(&layer.a), of(&layer.b));
+    let one = |of: &Ztoc| {
+        let numbers = match &of.head {
+            Some(head) => ztoc(of.size, head.spans, head.files),
+            None => format!("{}, cannot be read", Bytes(of.size)),
         };
-        let mut branch = Branch::new(format!("{} {blob}{}", mark(layer.change), self.ztoc(layer)));
-        if layer.same_content {
-            branch.line("the same archive, compressed in another way");
+        format!("{}  {numbers}", short(&of.digest, verbose))
+    };
+    match (layer.ztoc, a, b) {
+        (Some(Change::Same), Some(a), _) => {
+            format!("  = zTOC {}  reused", short(&a.digest, verbose))
         }
-        for contrast in &layer.contrasts {
-            let (a, b) = (escape::label(&contrast.a), escape::label(&contrast.b));
-            branch.line(format!("{}: {a} → {b}", escape::label(&contrast.place)));
+        (Some(change @ Change::Changed), Some(a), Some(b)) => {
+            format!("  {} zTOC {} → {}", mark(change), one(&a), one(&b))
         }
-        if let Some(files) = &layer.files {
-            self.files(&mut branch, files);
+        (Some(change), a, b) => {
+            let ztoc = a.or(b).map(|ztoc| one(&ztoc)).unwrap_or_default();
+            // A layer that is new or gone says so itself.
+            if layer.change == change {
+                format!("  zTOC {ztoc}")
+            } else {
+                format!("  {} zTOC {ztoc}", mark(change))
+            }
         }
-        branch
+        (None, ..) => "  no zTOC".to_owned(),
     }
+}
 
-    /// The zTOCs of a layer, behind it on its line.
-    fn ztoc(&self, layer: &LayerDifference) -> String {
-        let of = |layer: &Option<Layer>| layer.as_ref().and_then(|layer| layer.ztoc.clone());
-        let (a, b) = (of(&layer.a), of(&layer.b));
-        let one = |ztoc: &Ztoc| format!("{}  {}", self.short(&ztoc.digest), numbers(ztoc));
-        match (layer.ztoc, a, b) {
-            (Some(Change::Same), Some(a), _) => {
-                format!("  = zTOC {}  reused", self.short(&a.digest))
-            }
-            (Some(change @ Change::Changed), Some(a), Some(b)) => {
-                format!("  {} zTOC {} → {}", mark(change), one(&a), one(&b))
-            }
-            (Some(change), a, b) => {
-                let ztoc = a.or(b).map(|ztoc| one(&ztoc)).unwrap_or_default();
-                // A layer that is new or gone says so itself.
-                if layer.change == change {
-                    format!("  zTOC {ztoc}")
-                } else {
-                    format!("  {} zTOC {ztoc}", mark(change))
-                }
-            }
-            (None, ..) => "  no zTOC".to_owned(),
-        }
+fn files(branch: &mut Branch, files: &FileDifference, verbose: bool) {
+    let FileDifference { added, removed, changed, unchanged, examples, .. } = files;
+    if added + removed + changed == 0 {
+        branch.line(format!("files: all {unchanged} as before"));
+        return;
     }
-
-    fn files(&self, branch: &mut Branch, files: &FileDifference) {
-        let FileDifference { added, removed, changed, unchanged, examples, .. } = files;
-        if added + removed + changed == 0 {
-            branch.line(format!("files: all {unchanged} as before"));
-            return;
-        }
-        branch.line(format!(
-            "files: {added} added, {removed} removed, {changed} changed, {unchanged} as before"
-        ));
-        let limit = if self.verbose { SHOWN } else { 0 };
-        for file in examples.iter().take(limit) {
-            branch.line(format!("  {} {}", mark(file.change), escape::label(&file.name)));
-        }
-        let more = (added + removed + changed).saturating_sub(limit as u64);
-        if self.verbose && more > 0 {
-            branch.line(format!("  and {more} more"));
-        }
+    branch.line(format!(
+        "files: {added} added, {removed} removed, {changed} changed, {unchanged} as before"
+    ));
+    let limit = if verbose { SHOWN } else { 0 };
+    for file in examples.iter().take(limit) {
+        branch.line(format!("  {} {}", mark(file.change), escape::label(&file.name)));
+    }
+    let more = (added + removed + changed).saturating_sub(limit as u64);
+    if verbose && more > 0 {
+        branch.line(format!("  and {more} more"));
     }
 }
 
@@ -195,36 +181,15 @@ fn names(branch: &mut Branch, names: &[NameDifference]) {
     branch.child(line);
 }
 
-fn numbers(ztoc: &Ztoc) -> String {
-    let size = Bytes(ztoc.size);
-    match &ztoc.head {
-        Some(head) => {
-            let (spans, files) = (count(head.spans, "span"), count(head.files, "file"));
-            format!("{size}, {spans}, {files}")
-        }
-        None => format!("{size}, cannot be read"),
-    }
-}
-
 /// The SOCI indexes of both sides: what stays, what goes, what comes.
 fn soci(a: Option<&ImageSide>, b: Option<&ImageSide>) -> Vec<(String, String)> {
-    let list = |side: Option<&ImageSide>| side.map_or(&[][..], |s| &s.soci_indexes).to_vec();
-    let (a, b) = (list(a), list(b));
-    let mut lines = Vec::new();
-    let mut line = |mark: &str, soci: &soci_layout::diff::SociRef| {
-        let version = match soci.soci_version {
-            SociVersion::V1 => "v1",
-            SociVersion::V2 => "v2",
-        };
-        lines.push((format!("{mark} SOCI {version}"), soci.digest.to_string()));
+    let (a, b) = (a.map_or(&[][..], |a| &a.soci_indexes), b.map_or(&[][..], |b| &b.soci_indexes));
+    let old = a.iter().map(|soci| (if b.contains(soci) { "=" } else { "-" }, soci));
+    let new = b.iter().filter(|soci| !a.contains(soci)).map(|soci| ("+", soci));
+    let line = |(mark, soci): (&str, &SociRef)| {
+        (format!("{mark} SOCI {}", version(soci.soci_version)), soci.digest.to_string())
     };
-    for soci in &a {
-        line(if b.contains(soci) { "=" } else { "-" }, soci);
-    }
-    for soci in b.iter().filter(|soci| !a.contains(soci)) {
-        line("+", soci);
-    }
-    lines
+    old.chain(new).map(line).collect()
 }
 
 fn share(share: &Share) -> String {

@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use soci_layout::doctor::{Diagnosis, Examined, Finding, Place};
 
-use super::escape;
-use super::size::Bytes;
-use super::style::{BOLD, HINT, WARNING};
-use super::{count, percent};
+use super::names::{names, title};
+use super::style::{HINT, WARNING};
+use super::{count, escape, findings, json, part};
 
 /// The whole text.
 pub(crate) fn text(diagnosis: &Diagnosis) -> String {
@@ -16,13 +15,12 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
         self::image(&mut out, image);
     }
     for same in grouped(&diagnosis.findings) {
-        findings(&mut out, &same);
+        group(&mut out, &same);
     }
-    let total = diagnosis.findings.len() as u64 + diagnosis.more;
-    let _ = match (total, diagnosis.more) {
-        (0, _) => writeln!(out, "no findings"),
-        (total, 0) => writeln!(out, "{}", count(total, "finding")),
-        (total, more) => writeln!(out, "{}, {more} of them not shown", count(total, "finding")),
+    let total = findings(diagnosis.findings.len() as u64 + diagnosis.more);
+    let _ = match diagnosis.more {
+        0 => writeln!(out, "{total}"),
+        more => writeln!(out, "{total}, {more} of them not shown"),
     };
     out.extend(diagnosis.unseen.as_deref().map(super::message::note));
     out
@@ -30,19 +28,10 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
 
 fn image(out: &mut String, image: &Examined) {
     let platform = image.platform.as_deref().unwrap_or("(no platform)");
-    let names =
-        if image.names.is_empty() { "(no name)".to_owned() } else { image.names.join(", ") };
-    let (platform, names) = (escape::label(platform), escape::label(&names));
+    let title = format!("{} of {}", title(platform, ""), escape::label(&names(&image.names)));
     let lazy = &image.lazy;
-    let layers = count(lazy.of_layers, "layer");
-    let share = percent(lazy.bytes, lazy.of_bytes);
-    let _ = writeln!(
-        out,
-        "{BOLD}{platform}{BOLD:#} of {names}: {} of {layers} load lazily, {} of {} ({share})",
-        lazy.layers,
-        Bytes(lazy.bytes),
-        Bytes(lazy.of_bytes),
-    );
+    let (layers, share) = (count(lazy.of_layers, "layer"), part(lazy.bytes, lazy.of_bytes));
+    let _ = writeln!(out, "{title}: {} of {layers} load lazily, {share}", lazy.layers);
 }
 
 /// Findings of one kind that have the same remedy, in the order of the first of each.
@@ -60,9 +49,8 @@ fn grouped(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     groups
 }
 
-fn findings(out: &mut String, same: &[&Finding]) {
-    let word = serde_json::to_string(&same[0].kind).unwrap_or_default();
-    let _ = writeln!(out, "\n{WARNING}{}{WARNING:#}", word.trim_matches('"'));
+fn group(out: &mut String, same: &[&Finding]) {
+    let _ = writeln!(out, "\n{WARNING}{}{WARNING:#}", json::word(&same[0].kind));
     for finding in same {
         let sentence = escape::message(&finding.sentence);
         let _ = match place(&finding.place) {

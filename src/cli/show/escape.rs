@@ -32,15 +32,16 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
 
 /// As [`text`], cut: for names and reasons that stand between others on a line.
 pub(crate) fn label(foreign: &str) -> Cow<'_, str> {
-    match excerpt(foreign) {
-        Cow::Borrowed(whole) => text(whole),
-        Cow::Owned(cut) => Cow::Owned(text(&cut).into_owned()),
-    }
+    one_line(excerpt(foreign))
 }
 
 /// As [`text`], cut: for whole messages, whatever they quote.
 pub(crate) fn message(foreign: &str) -> Cow<'_, str> {
-    match cut(foreign, MAX_MESSAGE) {
+    one_line(cut(foreign, MAX_MESSAGE))
+}
+
+fn one_line(cut: Cow<'_, str>) -> Cow<'_, str> {
+    match cut {
         Cow::Borrowed(whole) => text(whole),
         Cow::Owned(cut) => Cow::Owned(text(&cut).into_owned()),
     }

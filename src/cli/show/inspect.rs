@@ -9,15 +9,14 @@ use std::fmt::Write as _;
 use soci_layout::Digest;
 use soci_layout::inspect::{
     BrokenBlob, Content, Eager, Entry, Image, Inspection, Layer, Prefetch, Problem, Shape,
-    SociIndex, SociVersion, Ztoc,
+    SociIndex, Ztoc,
 };
 
+use super::names::{names, short, title, version};
+use super::style::{BOLD, DIM, WARNING};
 use super::table::Table;
 use super::tree::Branch;
-use super::{count, percent, startup};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::style::{BOLD, DIM, WARNING};
+use super::{Bytes, count, escape, part, startup};
 
 /// Blobs of one kind that are listed without `-v`.
 const SHOWN: usize = 10;
@@ -78,19 +77,9 @@ fn statements<'a>(entries: &'a [Entry], found: &mut HashMap<&'a str, &'a [String
 }
 
 impl Show<'_> {
-    fn short(&self, digest: &Digest) -> String {
-        if self.verbose { digest.to_string() } else { digest.short() }
-    }
-
     fn root(&self, names: &[&str], root: &Entry) -> Branch {
-        let name = if names.is_empty() { "(no name)".to_owned() } else { names.join(", ") };
-        let name = format!("{BOLD}{}{BOLD:#}", escape::label(&name));
+        let name = title(&self::names(names), "");
         match &root.content {
-            Content::Image { .. } => {
-                let mut branch = Branch::new(name);
-                branch.child(self.image(root));
-                branch
-            }
             Content::Index { entries } => {
                 let mut branch = Branch::new(format!("{name}  {}", escape::label(&root.digest)));
                 self.entries(&mut branch, entries);
@@ -98,8 +87,8 @@ impl Show<'_> {
             }
             Content::Referrers { subject, entries } => {
                 let of = self.called(&subject.to_string());
-                let mut branch = Branch::new(format!("{name}  referrers of {of}"));
-                branch.line(escape::label(&root.digest));
+                let head = format!("{name}  referrers of {of}");
+                let mut branch = Branch::new(head).with(escape::label(&root.digest));
                 self.entries(&mut branch, entries);
                 branch
             }
@@ -156,13 +145,12 @@ impl Show<'_> {
                     let of = self.called(&image.to_string());
                     return Branch::new(format!("SOCI {version} of {of}  {digest}"));
                 }
-                let mut branch = Branch::new(format!("SOCI {version}  {digest}"));
-                branch.line(format!("{WARNING}belongs to no image{WARNING:#} here"));
                 let ztocs = soci.ztocs.iter();
                 let bytes = ztocs.clone().fold(0_u64, |sum, ztoc| sum.saturating_add(ztoc.size));
                 let ztocs = count(ztocs.len() as u64, "zTOC");
-                branch.line(format!("{ztocs}, {}", Bytes(bytes)));
-                branch
+                Branch::new(format!("SOCI {version}  {digest}"))
+                    .with(format!("{WARNING}belongs to no image{WARNING:#} here"))
+                    .with(format!("{ztocs}, {}", Bytes(bytes)))
             }
             Content::Attestation { image, belongs, present, statements } => {
                 let of = match image {
@@ -180,28 +168,22 @@ impl Show<'_> {
                 branch
             }
             Content::Artifact { artifact_type, subject } => {
-                let kind = escape::label(artifact_type);
-                let of = subject
-                    .map(|subject| format!(" of {}", self.called(&subject.to_string())))
-                    .unwrap_or_default();
-                let mut branch = Branch::new(format!("artifact{of}  {digest}"));
-                branch.line(kind);
-                branch
+                let of =
+                    subject.map(|subject| format!(" of {}", self.called(&subject.to_string())));
+                let head = format!("artifact{}  {digest}", of.unwrap_or_default());
+                Branch::new(head).with(escape::label(artifact_type))
             }
             Content::Missing { platform } => {
                 let of =
                     platform.as_ref().map(|platform| format!(" of {}", escape::label(platform)));
-                let of = of.unwrap_or_default();
-                let mut branch = Branch::new(format!("manifest{of}  {digest}"));
-                branch.line(format!("{WARNING}missing{WARNING:#}"));
-                branch
+                let head = format!("manifest{}  {digest}", of.unwrap_or_default());
+                Branch::new(head).with(format!("{WARNING}missing{WARNING:#}"))
             }
             Content::Unreadable { problem } => {
                 let digest = if digest.is_empty() { "(no digest)".into() } else { digest };
-                let mut branch = Branch::new(format!("entry  {digest}"));
                 let problem = escape::label(problem);
-                branch.line(format!("{WARNING}cannot be read:{WARNING:#} {problem}"));
-                branch
+                Branch::new(format!("entry  {digest}"))
+                    .with(format!("{WARNING}cannot be read:{WARNING:#} {problem}"))
             }
             _ => Branch::new(format!("{}  {digest}", escape::label(&entry.media_type))),
         }
@@ -220,28 +202,27 @@ impl Show<'_> {
             return Branch::new(escape::label(&entry.digest));
         };
         let platform = image.platform.as_deref().unwrap_or("(platform unknown)");
-        let platform = escape::label(platform);
-        let mut branch = Branch::new(format!("{BOLD}{platform}{BOLD:#}  {}", image.digest));
+        let mut branch = Branch::new(format!("{}  {}", title(platform, ""), image.digest));
         let mut field = |name: &str, value: String| {
             branch.line(format!("{DIM}{name:<8}{DIM:#}  {value}"));
         };
-        for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
+        let own = image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest));
+        for soci in own.clone() {
             field(&format!("SOCI {}", version(soci.soci_version)), self.soci_line(soci));
         }
         field("lazy", lazy(image));
-        for soci in image.soci_indexes.iter().filter_map(|digest| self.soci.get(digest)) {
-            for prefetch in &soci.prefetch {
-                let layer = prefetch.layer.and_then(|layer| position(image, &layer));
-                let of = layer.map_or_else(
-                    || "of no layer here".to_owned(),
-                    |position| format!("of layer {position}"),
-                );
-                let what = match &prefetch.problem {
-                    Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
-                    None => ranges(prefetch),
-                };
-                field("prefetch", format!("{}  {what} {of}", self.short(&prefetch.digest)));
-            }
+        for prefetch in own.flat_map(|soci| &soci.prefetch) {
+            let of = |layer: &Layer| Some(layer.digest) == prefetch.layer;
+            let of = match image.layers.iter().position(of) {
+                Some(position) => format!("of layer {}", position + 1),
+                None => "of no layer here".to_owned(),
+            };
+            let what = match &prefetch.problem {
+                Some(problem) => format!("{WARNING}{}{WARNING:#}", self::problem(problem)),
+                None => ranges(prefetch),
+            };
+            let digest = short(&prefetch.digest, self.verbose);
+            field("prefetch", format!("{digest}  {what} {of}"));
         }
         for line in image.startup.iter().flat_map(startup::lines) {
             field("start", line);
@@ -280,7 +261,7 @@ impl Show<'_> {
         for (position, layer) in image.layers.iter().enumerate() {
             let mut cells = vec![
                 (position + 1).to_string(),
-                self.short(&layer.digest),
+                short(&layer.digest, self.verbose),
                 Bytes(layer.size).to_string(),
                 compression(&layer.media_type).to_owned(),
                 Self::state(layer),
@@ -314,14 +295,12 @@ impl Show<'_> {
 
     /// Spans, files and the zTOC, in five cells.
     fn ztoc(&self, ztoc: &Ztoc) -> Vec<String> {
-        let digest = format!("zTOC {}", self.short(&ztoc.digest));
+        let digest = format!("zTOC {}", short(&ztoc.digest, self.verbose));
         let size = Bytes(ztoc.size).to_string();
-        let Some(head) = &ztoc.head else {
-            let problem = ztoc.problem.as_ref().map(problem);
-            let (none, problem) = (String::new(), problem.unwrap_or_default());
-            return vec![none.clone(), none, digest, size, problem];
-        };
         let mut notes: Vec<String> = ztoc.problem.iter().map(problem).collect();
+        let Some(head) = &ztoc.head else {
+            return vec![String::new(), String::new(), digest, size, notes.join(", ")];
+        };
         if self.verbose {
             notes.push(format!("by {}", escape::label(&head.build_tool)));
         }
@@ -350,8 +329,7 @@ impl Show<'_> {
         }
         let missing = |blob: &&BrokenBlob| matches!(blob.problem, Problem::Missing);
         let gone = blobs.broken.iter().filter(missing).count();
-        let (gone, wrong) = (gone, blobs.broken.len() - gone);
-        for (number, what) in [(gone, "missing"), (wrong, "damaged")] {
+        for (number, what) in [(gone, "missing"), (blobs.broken.len() - gone, "damaged")] {
             if number > 0 {
                 parts.push(format!("{WARNING}{number} {what}{WARNING:#}"));
             }
@@ -401,13 +379,6 @@ fn problem(problem: &Problem) -> String {
     }
 }
 
-fn version(version: SociVersion) -> &'static str {
-    match version {
-        SociVersion::V1 => "v1",
-        SociVersion::V2 => "v2",
-    }
-}
-
 fn lazy(image: &Image) -> String {
     let share = &image.lazy;
     let layers = count(share.of_layers, "layer");
@@ -422,14 +393,7 @@ fn lazy(image: &Image) -> String {
         };
         return format!("0 of {layers}, {}{why}", Bytes(share.of_bytes));
     }
-    let (bytes, of) = (Bytes(share.bytes), Bytes(share.of_bytes));
-    let percent = percent(share.bytes, share.of_bytes);
-    format!("{} of {layers}, {bytes} of {of} ({percent})", share.layers)
-}
-
-/// Position of a layer, from 1.
-fn position(image: &Image, layer: &Digest) -> Option<usize> {
-    Some(image.layers.iter().position(|other| other.digest == *layer)? + 1)
+    format!("{} of {layers}, {}", share.layers, part(share.bytes, share.of_bytes))
 }
 
 /// `8 spans (0-7)`.
@@ -446,16 +410,8 @@ fn ranges(prefetch: &Prefetch) -> String {
 
 /// One word for how a layer is compressed, from its media type.
 fn compression(media_type: &str) -> &'static str {
-    let ends = |end: &str| media_type.ends_with(end);
     if media_type.contains("encrypted") {
-        "encrypted"
-    } else if ends("gzip") {
-        "gzip"
-    } else if ends("zstd") {
-        "zstd"
-    } else if ends("tar") {
-        "tar"
-    } else {
-        "other"
+        return "encrypted";
     }
+    ["gzip", "zstd", "tar"].into_iter().find(|end| media_type.ends_with(end)).unwrap_or("other")
 }

@@ -4,6 +4,12 @@ use serde::Serialize;
 
 use super::escape;
 
+/// The word that an enum has in JSON.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).expect("plain values");
+    text.trim_matches('"').to_owned()
+}
+
 /// One document over several lines, with the end of the last. Plain values can always be written.
 pub(crate) fn document(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("plain values");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use soci_layout::files::{Entry, EntryKind, ImageFiles, Listing, ListingError, LookupError};
+use soci_layout::ztoc::toc::ModTime;
 
 use super::{escape, json};
 
@@ -13,7 +14,6 @@ const MAX_VALUE: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) long: bool,
-    pub(crate) json: bool,
     /// Layer and extended attributes, in the long form.
     pub(crate) details: bool,
 }
@@ -67,13 +67,8 @@ pub(crate) fn line(out: &mut String, item: &Item<'_>, form: Form, widths: Widths
         return;
     }
     mode(out, entry);
-    let time = entry.mod_time().map_or_else(
-        || format!("{:20}", "-"),
-        |mut time| {
-            time.nanoseconds = 0;
-            time.to_string()
-        },
-    );
+    let seconds = |time| ModTime { nanoseconds: 0, ..time }.to_string();
+    let time = entry.mod_time().map_or_else(|| format!("{:20}", "-"), seconds);
     let _ = write!(
         out,
         " {:owner$} {:>size$} {time} {}",
@@ -83,16 +78,11 @@ pub(crate) fn line(out: &mut String, item: &Item<'_>, form: Form, widths: Widths
         owner = widths.owner,
         size = widths.size,
     );
-    if let Some(target) = entry.link_target() {
-        let arrow = match entry.kind() {
-            EntryKind::Symlink => Some("->"),
-            EntryKind::HardLink => Some("link to"),
-            _ => None,
-        };
-        if let Some(arrow) = arrow {
-            let _ = write!(out, " {arrow} {}", escape::bytes(target));
-        }
-    }
+    let _ = match (entry.kind(), entry.link_target()) {
+        (EntryKind::Symlink, Some(target)) => write!(out, " -> {}", escape::bytes(target)),
+        (EntryKind::HardLink, Some(target)) => write!(out, " link to {}", escape::bytes(target)),
+        _ => Ok(()),
+    };
     out.push('\n');
     if form.details {
         if let Some(layer) = entry.layer() {

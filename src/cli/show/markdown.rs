@@ -1,21 +1,18 @@
 //! The summary of a run as Markdown, for a job's summary page (`GITHUB_STEP_SUMMARY`) or a comment: per image how
 //! much of it loads lazily, what does not and what changes that, and whether it is worth it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use soci_layout::Options;
 use soci_layout::doctor::{WORTHWHILE, of_reason};
 use soci_layout::report::{ImageReport, LayerOutcome, LayerReport, Report};
-use soci_layout::{Digest, Options};
 
-use super::escape;
-use super::size::Bytes;
-use super::startup;
-use super::summary::{count, prefetched};
+use super::summary::{Layers, by_digest, own_layers, prefetched};
+use super::{Bytes, count, escape, startup, ztoc};
 
 /// The document.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
-    let layers = report.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+    let layers = by_digest(report);
     let mut out = String::from("### SOCI index\n");
     if report.images.is_empty() {
         out.push_str("\nNo image was selected.\n");
@@ -48,17 +45,10 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     out
 }
 
-fn image(
-    out: &mut String,
-    image: &ImageReport,
-    layers: &BTreeMap<Digest, &LayerReport>,
-    options: &Options,
-) {
+fn image(out: &mut String, image: &ImageReport, layers: &Layers<'_>, options: &Options) {
     let platform = inline(&escape::label(&image.platform));
     let _ = write!(out, "\n{platform} `{}`\n", image.after);
-    let mut seen = BTreeSet::new();
-    let distinct = image.layers.iter().filter(|digest| seen.insert(**digest));
-    let own: Vec<_> = distinct.filter_map(|digest| layers.get(digest).copied()).collect();
+    let own = own_layers(image, layers);
     let size = |layers: &[&LayerReport]| layers.iter().fold(0_u64, |n, l| n.saturating_add(l.size));
     let lazy: Vec<_> = own.iter().copied().filter(|layer| layer.outcome.is_lazy()).collect();
     let (some, all) = (size(&lazy), size(&own));
@@ -81,25 +71,23 @@ fn image(
 fn row(out: &mut String, layer: &LayerReport, options: &Options) {
     let digest = layer.digest.to_string();
     let short = digest.get(..19).unwrap_or(&digest);
-    let (loads, ztoc) = match &layer.outcome {
-        LayerOutcome::Indexed { ztoc } => ("lazily".to_owned(), Some(ztoc)),
-        LayerOutcome::Reused { ztoc, .. } => ("lazily (zTOC reused)".to_owned(), Some(ztoc)),
-        LayerOutcome::Pending => ("lazily, once indexed".to_owned(), None),
+    let loads = match &layer.outcome {
+        LayerOutcome::Indexed { .. } => "lazily".to_owned(),
+        LayerOutcome::Reused { .. } => "lazily (zTOC reused)".to_owned(),
+        LayerOutcome::Pending => "lazily, once indexed".to_owned(),
         LayerOutcome::Small => {
             let limit = Bytes(options.min_layer_size);
-            (format!("as a whole: below {limit} (`--min-layer-size`)"), None)
+            format!("as a whole: below {limit} (`--min-layer-size`)")
         }
         LayerOutcome::Skipped(reason) => {
             let remedy = of_reason(&layer.media_type, reason);
             let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            (format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text))), None)
+            format!("as a whole: {}{remedy}", inline(&escape::label(&reason.text)))
         }
-        _ => ("as a whole".to_owned(), None),
+        _ => "as a whole".to_owned(),
     };
-    let numbers = ztoc.map_or_else(String::new, |ztoc| {
-        let (spans, files) = (count(ztoc.spans, "span"), count(ztoc.files, "file"));
-        format!("{}, {spans}, {files}", Bytes(ztoc.ztoc_size))
-    });
+    let numbers = layer.outcome.ztoc().map(|of| ztoc(of.ztoc_size, of.spans, of.files));
+    let numbers = numbers.unwrap_or_default();
     let _ = writeln!(out, "| `{short}` | {} | {loads} | {numbers} |", Bytes(layer.size));
 }
 

@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
+use super::escape;
 use super::style::{ERROR, HINT, WARNING};
-use crate::cli::show::escape;
 
 /// A warning, as a line.
 pub(crate) fn warning(message: &str) -> String {
@@ -40,11 +40,6 @@ pub(crate) fn causes(error: &dyn StdError) -> Vec<String> {
         }
     }
     causes
-}
-
-/// What is said when standard output cannot be written.
-pub(crate) fn stdout_failed(cause: &std::io::Error) -> String {
-    error("failed to write to standard output", &[cause.to_string()], None)
 }
 
 #[cfg(test)]

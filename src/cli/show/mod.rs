@@ -8,6 +8,7 @@ pub(crate) mod json;
 pub(crate) mod listing;
 pub(crate) mod markdown;
 pub(crate) mod message;
+mod names;
 mod number;
 pub(crate) mod plan;
 pub(crate) mod printer;
@@ -18,6 +19,8 @@ pub(crate) mod summary;
 mod table;
 mod tree;
 
-pub(in crate::cli) use number::count;
-use number::percent;
+pub(in crate::cli) use names::{names, title};
+pub(in crate::cli) use number::{count, findings};
+use number::{part, percent, ztoc};
+pub(in crate::cli) use size::Bytes;
 pub(in crate::cli) use table::columns;

@@ -1,8 +1,25 @@
 //! Numbers as text.
 
+use super::size::Bytes;
+
 /// `1 span`, `2 spans`.
 pub(in crate::cli) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `no findings`, `1 finding`.
+pub(in crate::cli) fn findings(number: u64) -> String {
+    if number == 0 { "no findings".to_owned() } else { count(number, "finding") }
+}
+
+/// What a zTOC has, behind its size.
+pub(super) fn ztoc(size: u64, spans: u64, files: u64) -> String {
+    format!("{}, {}, {}", Bytes(size), count(spans, "span"), count(files, "file"))
+}
+
+/// Bytes that are some of all.
+pub(super) fn part(bytes: u64, of: u64) -> String {
+    format!("{} of {} ({})", Bytes(bytes), Bytes(of), percent(bytes, of))
 }
 
 /// A share in percent: whole, but never 0 or 100 when it is not.

@@ -7,25 +7,19 @@ use soci_layout::plan::{Estimate, LayerEstimate};
 use soci_layout::report::{LayerOutcome, LayerReport};
 use soci_layout::{Digest, Options};
 
+use super::names::{short, title};
+use super::style::{DIM, WARNING};
 use super::summary::prefetched;
 use super::table::Table;
-use super::{count, startup};
-use crate::cli::show::escape;
-use crate::cli::show::size::Bytes;
-use crate::cli::show::style::{BOLD, DIM, WARNING};
+use super::{Bytes, count, escape, startup};
 
 /// The whole text.
 pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> String {
     let mut out = String::new();
     let plan = &estimate.plan;
     for image in &plan.images {
-        let platform = escape::label(&image.platform);
-        let names = if image.names.is_empty() {
-            String::new()
-        } else {
-            format!(" of {}", escape::label(&image.names.join(", ")))
-        };
-        let _ = writeln!(out, "{BOLD}{platform}{BOLD:#}{names}  {}", image.before);
+        let title = title(&image.platform, &image.names.join(", "));
+        let _ = writeln!(out, "{title}  {}", image.before);
         for list in plan.prefetch.iter().filter(|list| list.image == image.before) {
             let _ = writeln!(out, "  prefetch: {}", prefetched(list));
         }
@@ -35,18 +29,17 @@ pub(crate) fn text(estimate: &Estimate, options: &Options, verbose: bool) -> Str
             }
         }
     }
-    let short = |digest: &Digest| if verbose { digest.to_string() } else { digest.short() };
     let mut table = Table::new(&[true, false, true, false, true, true, true, true, false]);
     let columns = if estimate.layers.is_empty() { 3 } else { 9 };
     let heads = ["", "layer", "size", "", "uncompressed", "zTOC", "spans", "seconds", ""];
     table.row(heads[..columns].iter().map(|head| (*head).to_owned()).collect());
     for (position, layer) in estimate.layers.iter().enumerate() {
         let decimals = if estimate.seconds < 10.0 { 2 } else { 0 };
-        table.row(read(position, layer, &short(&layer.digest), decimals));
+        table.row(read(position, layer, &short(&layer.digest, verbose), decimals));
     }
     let known: HashSet<Digest> = estimate.layers.iter().map(|layer| layer.digest).collect();
     for layer in plan.layers.iter().filter(|layer| !known.contains(&layer.digest)) {
-        table.row(left(layer, &short(&layer.digest)));
+        table.row(left(layer, &short(&layer.digest, verbose)));
     }
     for (number, line) in table.lines().into_iter().enumerate() {
         let _ = match number {

@@ -39,15 +39,9 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     }
     let too_large = || format!("too large: the limit is {MAX} bytes");
     let whole: u64 = whole.parse().map_err(|_| too_large())?;
-    let bytes = whole
-        .checked_mul(unit)
-        .and_then(|bytes| bytes.checked_add(part(fraction, unit)?))
-        .filter(|bytes| *bytes <= MAX);
-    match (bytes, part(fraction, unit)) {
-        (_, None) => Err("not a whole number of bytes".to_owned()),
-        (None, _) => Err(too_large()),
-        (Some(bytes), _) => Ok(bytes),
-    }
+    let part = part(fraction, unit).ok_or("not a whole number of bytes")?;
+    let bytes = whole.checked_mul(unit).and_then(|bytes| bytes.checked_add(part));
+    bytes.filter(|bytes| *bytes <= MAX).ok_or_else(too_large)
 }
 
 /// `0.fraction` of `unit`; `None` when it is not whole.

@@ -9,12 +9,15 @@ use std::fmt::Write as _;
 
 use soci_layout::report::{
     CacheReport, ImageReport, LayerOutcome, LayerReport, PrefetchReport, Report, RootReport,
+    ZtocReport,
 };
 use soci_layout::{Digest, Options};
 
-use super::size::Bytes;
-use super::style::{BOLD, DIM};
-use crate::cli::show::escape;
+use super::names::title;
+use super::style::DIM;
+use super::{Bytes, count, escape, ztoc};
+
+pub(super) type Layers<'a> = BTreeMap<Digest, &'a LayerReport>;
 
 /// Layers counted by what became of them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,28 +27,19 @@ struct Counts {
     pending: u64,
     small: u64,
     skipped: u64,
-    ztoc_size: u64,
-    spans: u64,
-    files: u64,
 }
 
 impl Counts {
     fn of<'a>(layers: impl Iterator<Item = &'a LayerReport>) -> Self {
         let mut counts = Self::default();
         for layer in layers {
-            let (counter, ztoc) = match &layer.outcome {
-                LayerOutcome::Indexed { ztoc } => (&mut counts.indexed, Some(ztoc)),
-                LayerOutcome::Reused { ztoc, .. } => (&mut counts.reused, Some(ztoc)),
-                LayerOutcome::Pending => (&mut counts.pending, None),
-                LayerOutcome::Small => (&mut counts.small, None),
-                _ => (&mut counts.skipped, None),
-            };
-            *counter += 1;
-            if let Some(ztoc) = ztoc {
-                counts.ztoc_size = counts.ztoc_size.saturating_add(ztoc.ztoc_size);
-                counts.spans = counts.spans.saturating_add(ztoc.spans);
-                counts.files = counts.files.saturating_add(ztoc.files);
-            }
+            *match &layer.outcome {
+                LayerOutcome::Indexed { .. } => &mut counts.indexed,
+                LayerOutcome::Reused { .. } => &mut counts.reused,
+                LayerOutcome::Pending => &mut counts.pending,
+                LayerOutcome::Small => &mut counts.small,
+                _ => &mut counts.skipped,
+            } += 1;
         }
         counts
     }
@@ -67,29 +61,17 @@ impl Counts {
 
 /// Whether any layer of any selected image has a zTOC now (or, dry, would have).
 pub(crate) fn any_indexed(report: &Report) -> bool {
-    let counts = Counts::of(report.layers.iter());
-    counts.indexed + counts.reused + counts.pending > 0
-}
-
-/// Whether it went to a registry, of which others tell.
-#[cfg(feature = "registry")]
-fn is_pushed(report: &Report) -> bool {
-    report.pushed.is_some()
-}
-
-#[cfg(not(feature = "registry"))]
-fn is_pushed(_: &Report) -> bool {
-    false
+    report.layers.iter().any(|layer| layer.outcome.is_lazy())
 }
 
 /// The summary.
 pub(crate) fn text(report: &Report, options: &Options) -> String {
     let mut out = String::new();
     roots(&mut out, &report.roots, report.dry_run);
-    let layers = report.layers.iter().rev().map(|layer| (layer.digest, layer)).collect();
+    let layers = by_digest(report);
     let small = format!("small (below {})", Bytes(options.min_layer_size));
     for image in &report.images {
-        heading(&mut out, &image.platform, &image.names.join(", "));
+        let _ = writeln!(out, "{}", title(&image.platform, &image.names.join(", ")));
         digests(&mut out, image.before, image.after, report.dry_run);
         self::image(&mut out, image, &layers, &small);
         for prefetch in report.prefetch.iter().filter(|list| list.image == image.before) {
@@ -101,9 +83,12 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
     if let Some(cache) = &report.cache {
         let _ = writeln!(out, "{}", cache_total(cache));
     }
-    if !is_pushed(report) {
-        let _ = writeln!(out, "{}", bytes_total(report));
+    #[cfg(feature = "registry")]
+    if report.pushed.is_some() {
+        // Of which others tell.
+        return out;
     }
+    let _ = writeln!(out, "{}", bytes_total(report));
     out
 }
 
@@ -111,7 +96,7 @@ pub(crate) fn text(report: &Report, options: &Options) -> String {
 pub(crate) fn roots(out: &mut String, roots: &[RootReport], dry_run: bool) {
     for same in roots.chunk_by(|a, b| (a.before, a.after) == (b.before, b.after)) {
         let names = same.iter().map(|root| root.name.as_deref().unwrap_or("(no name)"));
-        heading(out, &names.collect::<Vec<_>>().join(", "), "");
+        let _ = writeln!(out, "{}", title(&names.collect::<Vec<_>>().join(", "), ""));
         digests(out, same[0].before, same[0].after, dry_run);
     }
 }
@@ -122,11 +107,6 @@ pub(crate) fn root_digests(roots: &[RootReport]) -> String {
     let mut seen = BTreeSet::new();
     let distinct = roots.iter().filter(|root| seen.insert(root.after));
     distinct.fold(String::new(), |lines, root| lines + &format!("{}\n", root.after))
-}
-
-pub(crate) fn heading(out: &mut String, name: &str, of: &str) {
-    let of = if of.is_empty() { String::new() } else { format!(" of {}", escape::label(of)) };
-    let _ = writeln!(out, "{BOLD}{}{BOLD:#}{of}", escape::label(name));
 }
 
 pub(crate) fn field(out: &mut String, name: &str, value: &str) {
@@ -144,26 +124,33 @@ pub(crate) fn digests(out: &mut String, before: Digest, after: Digest, dry_run: 
     }
 }
 
-fn image(
-    out: &mut String,
-    image: &ImageReport,
-    layers: &BTreeMap<Digest, &LayerReport>,
-    small: &str,
-) {
+/// The layers of all images. Of two reports on one blob (two media types) the first counts.
+pub(super) fn by_digest(report: &Report) -> Layers<'_> {
+    report.layers.iter().rev().map(|layer| (layer.digest, layer)).collect()
+}
+
+/// The layers of one image, each once.
+pub(super) fn own_layers<'a>(image: &ImageReport, layers: &Layers<'a>) -> Vec<&'a LayerReport> {
+    let mut seen = BTreeSet::new();
+    let distinct = image.layers.iter().filter(|digest| seen.insert(*digest));
+    distinct.filter_map(|digest| layers.get(digest).copied()).collect()
+}
+
+fn image(out: &mut String, image: &ImageReport, layers: &Layers<'_>, small: &str) {
     for (name, digest) in [("SOCI v2", image.soci_v2), ("SOCI v1", image.soci_v1)] {
         if let Some(digest) = digest {
             field(out, name, &digest.to_string());
         }
     }
-    let mut seen = BTreeSet::new();
-    let distinct = image.layers.iter().filter(|digest| seen.insert(*digest));
-    let own: Vec<_> = distinct.filter_map(|digest| layers.get(digest).copied()).collect();
-    let counts = Counts::of(own.iter().copied());
-    field(out, "layers", &counts.words(small));
-    if counts.indexed + counts.reused > 0 {
-        let spans = count(counts.spans, "span");
-        let files = count(counts.files, "file");
-        field(out, "zTOCs", &format!("{}, {spans}, {files}", Bytes(counts.ztoc_size)));
+    let own = own_layers(image, layers);
+    field(out, "layers", &Counts::of(own.iter().copied()).words(small));
+    let ztocs: Vec<_> = own.iter().filter_map(|layer| layer.outcome.ztoc()).collect();
+    if !ztocs.is_empty() {
+        let sum = |of: fn(&ZtocReport) -> u64| {
+            ztocs.iter().map(|ztoc| of(ztoc)).fold(0, u64::saturating_add)
+        };
+        let (size, spans, files) = (sum(|of| of.ztoc_size), sum(|of| of.spans), sum(|of| of.files));
+        field(out, "zTOCs", &ztoc(size, spans, files));
     }
     for layer in own {
         if let LayerOutcome::Skipped(reason) = &layer.outcome {
@@ -233,23 +220,27 @@ fn bytes_total(report: &Report) -> String {
         };
         return format!("dry run: {effect}; nothing was written, {seconds:.1}s");
     }
-    let mut parts = Vec::new();
-    if report.changed || report.blobs_written > 0 {
-        let index = if report.changed { " and index.json" } else { "" };
-        let blobs = count(report.blobs_written, "blob");
-        parts.push(format!("wrote {blobs}{index}, {}", Bytes(report.bytes_written)));
+    let written = if report.changed || report.blobs_written > 0 {
+        wrote(report.blobs_written, report.changed, report.bytes_written)
     } else {
-        parts.push("wrote nothing, the layout is unchanged".to_owned());
-    }
-    if report.blobs_pruned > 0 {
-        let blobs = count(report.blobs_pruned, "blob");
-        parts.push(format!("removed {blobs}, {}", Bytes(report.bytes_pruned)));
-    }
-    format!("{}; {seconds:.1}s", parts.join("; "))
+        "wrote nothing, the layout is unchanged".to_owned()
+    };
+    effect(&written, report.blobs_pruned, report.bytes_pruned, seconds)
 }
 
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+/// So many blobs, and perhaps `index.json`.
+pub(crate) fn wrote(blobs: u64, index: bool, bytes: u64) -> String {
+    let index = if index { " and index.json" } else { "" };
+    format!("wrote {}{index}, {}", count(blobs, "blob"), Bytes(bytes))
+}
+
+/// What was written, what `--prune` removed, and how long it took.
+pub(crate) fn effect(written: &str, pruned: u64, bytes: u64, seconds: f64) -> String {
+    let removed = match pruned {
+        0 => String::new(),
+        blobs => format!("; removed {}, {}", count(blobs, "blob"), Bytes(bytes)),
+    };
+    format!("{written}{removed}; {seconds:.1}s")
 }
 
 #[cfg(test)]

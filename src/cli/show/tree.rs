@@ -19,6 +19,12 @@ impl Branch {
         Self { head: head.into(), more: Vec::new(), children: Vec::new() }
     }
 
+    /// With a line below.
+    pub(super) fn with(mut self, line: impl Into<String>) -> Self {
+        self.line(line);
+        self
+    }
+
     pub(super) fn line(&mut self, line: impl Into<String>) {
         self.more.push(line.into());
     }

@@ -3,13 +3,13 @@
 use clap::Args;
 use soci_layout::Platform;
 use soci_layout::check::CheckOptions;
+use soci_layout::doctor::Target;
 use soci_layout::registry::Reference;
 
 use super::RegistryArgs;
-use crate::cli::args::doctor::Target;
-use crate::cli::args::{DisplayArgs, FINDINGS_ONLY, IMAGES, RUN};
-use crate::cli::exit;
-use crate::cli::show::size;
+use crate::cli::args::doctor::TARGETS;
+use crate::cli::args::value::choice;
+use crate::cli::args::{DisplayArgs, FINDINGS_ONLY, IMAGES, RUN, exit, size};
 
 /// Check that a pushed image would be loaded lazily
 ///
@@ -31,7 +31,7 @@ pub(crate) struct CheckArgs {
     /// Who is to load the image [default: any consumer]
     ///
     /// All of them take V2 indexes only, as they are set up by default.
-    #[arg(long = "for", value_name = "TARGET", help_heading = RUN)]
+    #[arg(long = "for", value_name = "TARGET", help_heading = RUN, value_parser = choice(&TARGETS))]
     pub(crate) target: Option<Target>,
 
     /// Only this platform, OS/ARCH[/VARIANT]; may be repeated [default: all platforms]
@@ -61,7 +61,7 @@ impl CheckArgs {
     /// The library's settings.
     pub(crate) fn options(&self) -> CheckOptions {
         let mut options = CheckOptions::default();
-        options.target = self.target.map(Target::library);
+        options.target = self.target;
         options.platforms.clone_from(&self.platforms);
         options.min_layer_size = self.min_layer_size;
         options.deep = self.deep;

@@ -1,14 +1,12 @@
 //! The commands that talk to registries, and the options of the connection, which `index` has too.
 
 mod check;
-mod command;
 mod connection;
 mod image;
 mod list;
 mod push;
 
 pub(crate) use check::CheckArgs;
-pub(crate) use command::RegistryCommand;
 use connection::REGISTRY;
 pub(crate) use connection::RegistryArgs;
 pub(crate) use image::registry_image;

@@ -8,8 +8,7 @@ use soci_layout::push::PushOptions;
 use soci_layout::registry::Reference;
 
 use super::{REGISTRY, RegistryArgs};
-use crate::cli::args::{DisplayArgs, RUN, jobs};
-use crate::cli::exit;
+use crate::cli::args::{DisplayArgs, RUN, exit, jobs};
 
 /// Push an image of a layout to a registry, with its SOCI indexes
 ///
