@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::ScanError;
+use super::{ScanError, ScanObserver};
 
 /// Bytes per read: large enough that calls cost nothing, small enough to stay in the cache between
 /// inflating and hashing.
@@ -71,6 +71,25 @@ impl std::fmt::Debug for Source<'_> {
 impl<'a> Source<'a> {
     pub(crate) fn new(blob: &'a mut (dyn Read + Send), size: u64) -> Self {
         Self { blob, size, position: 0 }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// As [`Self::read`], telling an observer, unless it wants no more.
+    pub(crate) fn next(
+        &mut self,
+        chunk: &mut Chunk,
+        observer: &dyn ScanObserver,
+    ) -> Result<bool, ScanError> {
+        if observer.cancelled() {
+            return Err(ScanError::Cancelled);
+        }
+        let more = self.read(chunk)?;
+        observer.progress(self.position);
+        Ok(more)
     }
 
     /// Reads the next piece; `false` at the end. Never reads more than one byte past the declared size.

@@ -89,13 +89,7 @@ impl GzipZinfo {
         let Some(count) = bytes.first_chunk::<4>().map(|c| i32::from_le_bytes(*c)) else {
             return Err(ZinfoError(format!("{} bytes are too few for a header", bytes.len())));
         };
-        let fits = usize::try_from(count)
-            .ok()
-            .filter(|count| *count > 0)
-            .and_then(|count| count.checked_mul(RECORD_SIZE))
-            .and_then(|records| records.checked_add(HEADER_SIZE))
-            == Some(bytes.len());
-        if fits {
+        if u64::try_from(count).ok().and_then(packed_size) == Some(bytes.len() as u64) {
             Ok(Self { bytes })
         } else {
             Err(ZinfoError(format!("{} bytes do not hold {count} checkpoints", bytes.len())))
@@ -123,9 +117,7 @@ impl GzipZinfo {
     /// The span size the checkpoints were made for, in bytes.
     #[must_use]
     pub fn span_size(&self) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.bytes[4..HEADER_SIZE]);
-        u64::from_le_bytes(bytes)
+        u64::from_le_bytes(*self.bytes[4..].first_chunk().expect("a whole header"))
     }
 
     /// The checkpoint at `position`.
@@ -181,6 +173,12 @@ impl TarZinfo {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.size == 0
+    }
+
+    /// Where the span with this number begins: at any place of a plain tar reading can begin.
+    pub(crate) fn checkpoint(&self, number: u64) -> Checkpoint {
+        let offset = number.saturating_mul(self.span_size);
+        Checkpoint { compressed_offset: offset, uncompressed_offset: offset, bits: 0 }
     }
 
     /// The flatbuffer.
