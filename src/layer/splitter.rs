@@ -92,7 +92,7 @@ pub(super) struct Splitter {
     walker: AtomicU64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     places: Places,
     /// Bytes searched for a block since there was one.
@@ -153,19 +153,7 @@ struct Work {
 impl Splitter {
     /// For a layer of gzip members, or for one that there is nothing to split in.
     pub(super) fn new(split: Split, gzip: bool) -> Self {
-        let state = Shared {
-            places: Places::default(),
-            in_vain: 0,
-            readings: VecDeque::new(),
-            finder: None,
-            searching: false,
-            stride: u64::MAX,
-            spare: Vec::new(),
-            counts: Counts::default(),
-            recent: (0, 0),
-            paused: 0,
-            closed: false,
-        };
+        let state = Shared { stride: u64::MAX, ..Shared::default() };
         Self {
             split,
             gzip,

@@ -43,7 +43,7 @@ pub(crate) fn dangling(toc: &Toc) -> Option<usize> {
     let mut targets = LinkTargets::default();
     let links = toc.iter().enumerate().filter(|(_, file)| file.file_type() == FileType::HardLink);
     for (position, link) in links {
-        match targets.contains_before(toc, position, link.linkname()) {
+        match targets.contains(toc, position, link.linkname()) {
             Ok(true) => {}
             Ok(false) => return Some(position),
             Err(_) => return None,
@@ -53,16 +53,11 @@ pub(crate) fn dangling(toc: &Toc) -> Option<usize> {
 }
 
 impl LinkTargets {
-    /// Whether one of the entries in `toc` provides `target`, the target of the next entry.
+    /// Whether one of the entries in `toc` before `end` provides `target`, the target of the next entry.
     ///
     /// # Errors
     /// When the entries name too many files and directories.
-    pub(super) fn contains(&mut self, toc: &Toc, target: &[u8]) -> Result<bool, TarErrorKind> {
-        self.contains_before(toc, toc.len(), target)
-    }
-
-    /// As [`Self::contains`], of the entries before `end`.
-    fn contains_before(
+    pub(super) fn contains(
         &mut self,
         toc: &Toc,
         end: usize,

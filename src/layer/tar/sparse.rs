@@ -143,7 +143,8 @@ fn of_records(pax: &PaxRecords, header_size: i64) -> Result<Fragments, TarErrorK
 /// line feed, the first being the number of fragments.
 #[derive(Debug)]
 pub(super) struct DataMap {
-    fragments: Fragments,
+    /// What a complete map says.
+    pub(super) fragments: Fragments,
     text: Vec<u8>,
     lines: u64,
     /// Length of the first line and the lines needed in all, once known.
@@ -155,11 +156,6 @@ impl DataMap {
     fn new(pax: &PaxRecords, header_size: i64) -> Result<Self, TarErrorKind> {
         let fragments = Fragments::of_pax(pax, header_size)?;
         Ok(Self { fragments, text: Vec::new(), lines: 0, count: None })
-    }
-
-    /// What a complete map says.
-    pub(super) fn into_fragments(self) -> Fragments {
-        self.fragments
     }
 
     /// Takes the next block of data; true when the map was complete and valid.

@@ -32,16 +32,15 @@ pub const MAX_TOC_SIZE: u64 = 1 << 30;
 /// Reads the headers of an uncompressed tar stream and collects the table of contents.
 ///
 /// After an error the walker is spent: every further byte and [`Self::finish`] give the same error again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TarWalker {
     /// Bytes taken from the stream.
     position: u64,
     /// Offset of the header block being dealt with.
     header_offset: u64,
     state: Phase,
-    /// First `filled` bytes of a block that came in pieces.
-    partial: Box<Block>,
-    filled: usize,
+    /// The beginning of a block that came in pieces.
+    partial: Vec<u8>,
     pending: Pending,
     /// Prefix and name of the current header joined.
     joined_name: Vec<u8>,
@@ -57,9 +56,10 @@ pub struct TarWalker {
     fragments: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Phase {
     /// A header block is next.
+    #[default]
     Header,
     /// One zero block was seen.
     ZeroBlock,
@@ -108,37 +108,15 @@ pub struct TarSummary {
     pub(crate) sparse: BTreeMap<usize, SparseMap>,
 }
 
-impl Default for TarWalker {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl TarWalker {
     /// A walker at the start of a stream.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            position: 0,
-            header_offset: 0,
-            state: Phase::Header,
-            partial: Box::new([0; BLOCK_SIZE]),
-            filled: 0,
-            pending: Pending::default(),
-            joined_name: Vec::new(),
-            open_name: Vec::new(),
-            toc: Toc::new(),
-            toc_size: 0,
-            links: LinkTargets::default(),
-            unpacking: false,
-            sparse: BTreeMap::new(),
-            fragments: 0,
-        }
+        Self::default()
     }
 
     /// For what unpacking makes of an archive: global PAX headers are passed over, as containerd does
     /// (`pkg/archive/tar.go`, `createTarFile`).
-    #[must_use]
     pub(crate) fn unpacking() -> Self {
         Self { unpacking: true, ..Self::new() }
     }
@@ -225,11 +203,11 @@ impl TarWalker {
     pub fn finish(mut self) -> Result<TarSummary, TarError> {
         let (what, name) = match &self.state {
             Phase::Failed(error) => return Err((**error).clone()),
-            Phase::Header if self.filled > 0 => {
-                self.header_offset = self.position - self.filled as u64;
+            Phase::Header if !self.partial.is_empty() => {
+                self.header_offset = self.position - self.partial.len() as u64;
                 ("a header", self.pending.name())
             }
-            Phase::ZeroBlock if self.filled > 0 => ("the end of archive marker", &[][..]),
+            Phase::ZeroBlock if !self.partial.is_empty() => ("the end of archive marker", &[][..]),
             Phase::Skip { left, padding } if left > padding => (
                 "the data of a file",
                 self.toc.iter().next_back().map_or(&[][..], |entry| entry.name()),
@@ -250,20 +228,18 @@ impl TarWalker {
     /// Takes the next block or a piece of it, and gives back what is left.
     fn block_bytes<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], TarError> {
         // Most headers lie within one chunk and need no copy.
-        if self.filled == 0
+        if self.partial.is_empty()
             && let Some((block, rest)) = data.split_first_chunk()
         {
             self.advance(BLOCK_SIZE)?;
             self.block(block)?;
             return Ok(rest);
         }
-        let (taken, rest) = data.split_at(data.len().min(BLOCK_SIZE - self.filled));
-        self.partial[self.filled..][..taken.len()].copy_from_slice(taken);
-        self.filled += taken.len();
+        let (taken, rest) = data.split_at(data.len().min(BLOCK_SIZE - self.partial.len()));
+        self.partial.extend_from_slice(taken);
         self.advance(taken.len())?;
-        if self.filled == BLOCK_SIZE {
-            self.filled = 0;
-            let block = *self.partial;
+        if let Some(block) = self.partial.first_chunk().copied() {
+            self.partial.clear();
             self.block(&block)?;
         }
         Ok(rest)
@@ -466,7 +442,7 @@ impl TarWalker {
             let name = header.full_name(&mut joined);
             let mut merged = Merged::new(header, name, &pending)?;
             merged.header.size = left.cast_signed();
-            self.sparse_entry(merged, &pending, map.into_fragments())
+            self.sparse_entry(merged, &pending, map.fragments)
         });
         match next {
             Ok(state) => {
@@ -511,7 +487,7 @@ impl TarWalker {
         if entry.file_type == FileType::HardLink
             // Who unpacks may find it in a lower layer.
             && !self.unpacking
-            && !self.links.contains(&self.toc, entry.linkname)?
+            && !self.links.contains(&self.toc, self.toc.len(), entry.linkname)?
         {
             return Err(TarErrorKind::DanglingHardLink { target: entry.linkname.to_vec() });
         }
