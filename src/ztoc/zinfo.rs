@@ -117,7 +117,7 @@ impl GzipZinfo {
     /// The span size the checkpoints were made for, in bytes.
     #[must_use]
     pub fn span_size(&self) -> u64 {
-        u64::from_le_bytes(*self.bytes[4..].first_chunk().expect("a whole header"))
+        self.bytes[4..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The checkpoint at `position`.
