@@ -132,9 +132,15 @@ impl Mentions {
             }
             (Escape::Unicode(read, value), byte) => {
                 let Some(digit) = char::from(byte).to_digit(16) else {
-                    self.escape = Escape::None;
                     self.unescaped(b'"', found);
-                    return self.byte_again(byte, found);
+                    // The byte ended the escape; its plain form is counted already.
+                    if byte == b'\\' {
+                        self.escape = Escape::Backslash;
+                    } else {
+                        self.escape = Escape::None;
+                        self.unescaped(byte, found);
+                    }
+                    return;
                 };
                 let value = value << 4 | digit;
                 self.escape = Escape::Unicode(read + 1, value);
@@ -144,15 +150,6 @@ impl Mentions {
                     self.unescaped(u8::try_from(value).unwrap_or(b'"'), found);
                 }
             }
-        }
-    }
-
-    /// A byte that ended an escape, whose plain form is counted already.
-    fn byte_again(&mut self, byte: u8, found: &mut dyn FnMut(&[u8])) {
-        if byte == b'\\' {
-            self.escape = Escape::Backslash;
-        } else {
-            self.unescaped(byte, found);
         }
     }
 
