@@ -44,17 +44,14 @@ impl Layout {
     /// [`Error::BlobType`] for links and everything that is no regular file, [`Error::BlobSize`] when
     /// the file's size is not `size`, [`Error::Io`].
     pub(crate) fn open_blob(&self, digest: &Digest, size: u64) -> Result<Option<OpenBlob>, Error> {
-        let in_file = self.file_size(digest)?;
-        let found = if in_file.is_some() { in_file } else { self.blob_size(digest)? };
-        match (found, &self.elsewhere) {
-            (None, _) => return Ok(None),
-            (Some(found), _) if found != size => {
-                return Err(Error::BlobSize { digest: *digest, expected: size, found });
-            }
-            (Some(_), Some(elsewhere)) if in_file.is_none() => {
-                return Ok(Some(OpenBlob::elsewhere(Arc::clone(elsewhere), *digest, size)));
-            }
-            (Some(_), _) => {}
+        let Some(found) = self.blob_size(digest)? else { return Ok(None) };
+        if found != size {
+            return Err(Error::BlobSize { digest: *digest, expected: size, found });
+        }
+        if let Some(elsewhere) = &self.elsewhere
+            && self.file_size(digest)?.is_none()
+        {
+            return Ok(Some(OpenBlob::elsewhere(Arc::clone(elsewhere), *digest, size)));
         }
         let path = self.blob_path(digest);
         // Between the look and the opening the file may be exchanged: no link is followed, and a fifo

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::Layout;
 use super::descriptor::{AnyDescriptor, Object};
 use super::found::entries;
-use super::mentions::{BEGINNING, Beginning, LENGTHS, Mentions, beginning};
+use super::mentions::{BEGINNING, LENGTHS, Mentions, is_document};
 use super::open::open_file;
 use super::tree::{Content, Node, Tree};
 use crate::error::Error;
@@ -344,11 +344,6 @@ impl Walk<'_> {
 
 fn open(path: &Path) -> Result<File, Error> {
     open_file(path).map_err(Error::io("open", path))
-}
-
-/// Whether a file that begins like this is a document.
-fn is_document(start: &[u8]) -> bool {
-    beginning(start) == Beginning::Document
 }
 
 /// The first bytes of a file.

@@ -158,9 +158,6 @@ pub struct TarZinfo {
 
 /// Version that the reference writes.
 const TAR_ZINFO_VERSION: u32 = 2;
-const FIELD_VERSION: usize = 0;
-const FIELD_SPAN_SIZE: usize = 1;
-const FIELD_SIZE: usize = 2;
 
 impl TarZinfo {
     /// Number of spans.
@@ -193,9 +190,9 @@ impl TarZinfo {
 
     fn put(&self, out: &mut impl Back) {
         let mut table = Table::new(out);
-        table.int(out, FIELD_VERSION, TAR_ZINFO_VERSION);
-        table.long(out, FIELD_SPAN_SIZE, self.span_size as i64);
-        table.long(out, FIELD_SIZE, self.size as i64);
+        table.int(out, 0, TAR_ZINFO_VERSION);
+        table.long(out, 1, self.span_size as i64);
+        table.long(out, 2, self.size as i64);
         let alignment = if table.has_long { 8 } else { OFFSET };
         let root = table.end(out, &mut Vtables::default());
         out.align(OFFSET, alignment);

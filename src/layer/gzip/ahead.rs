@@ -33,7 +33,7 @@ impl Origin {
     pub(crate) fn byte(self) -> u64 {
         match self {
             Self::Member(byte) => byte,
-            Self::Block(start) => start.byte(),
+            Self::Block(start) => start.byte,
         }
     }
 }

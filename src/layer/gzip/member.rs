@@ -131,12 +131,9 @@ impl Members {
     /// Goes into the middle of a member, to where a block seems to begin. The checksum is that of what is put into
     /// windows of bytes from here on.
     pub(super) fn start(&mut self, start: Start) {
-        match start {
-            Start::Header { byte, bits, before } => self.resume(byte, before, bits),
-            Start::Stored { byte, .. } => {
-                self.resume(byte, 0, 0);
-                self.inflater.resume_stored();
-            }
+        self.resume(start.byte, start.before[1], start.bits.unwrap_or(0));
+        if start.bits.is_none() {
+            self.inflater.resume_stored();
         }
         self.body_crc.reset();
         (self.body_len, self.field_len, self.total_out) = (0, 0, 0);

@@ -190,11 +190,6 @@ impl TarWalker {
         }
     }
 
-    /// The entries so far, of a stream that need not be at its end.
-    pub(crate) fn into_toc(self) -> Toc {
-        self.toc
-    }
-
     /// Ends the stream.
     ///
     /// # Errors
@@ -289,10 +284,7 @@ impl TarWalker {
         match complete {
             Ok(None) => Ok(()),
             Ok(Some(TarErrorKind::PaxSparse)) if self.unpacking => self.sparse_mapped(),
-            Ok(Some(kind)) | Err(kind) => {
-                let name = mem::take(&mut self.open_name);
-                Err(self.fail(kind, name))
-            }
+            Ok(Some(kind)) | Err(kind) => Err(self.fail(kind, self.open_name.clone())),
         }
     }
 
@@ -309,8 +301,7 @@ impl TarWalker {
                     TarErrorKind::Checksum => &[],
                     _ => header::raw_name(block),
                 };
-                let name = self.best_name(own);
-                return Err(self.fail(kind, name));
+                return Err(self.fail(kind, self.best_name(own)));
             }
         };
         let mut joined = mem::take(&mut self.joined_name);
@@ -323,8 +314,8 @@ impl TarWalker {
     fn header(&mut self, header: Header<'_>, name: &[u8], block: &Block) -> Result<(), TarError> {
         // Go checks the header's own size before anything that may replace it.
         if has_data(header.type_flag) && header.size < 0 {
-            let name = self.best_name(name);
-            return Err(self.fail(TarErrorKind::NegativeSize(header.size), name));
+            let kind = TarErrorKind::NegativeSize(header.size);
+            return Err(self.fail(kind, self.best_name(name)));
         }
         if let Some(kind) = Meta::of(header.type_flag) {
             return self.meta_begin(kind, header.size.cast_unsigned(), name);
@@ -341,10 +332,7 @@ impl TarWalker {
                 self.state = state;
                 Ok(())
             }
-            Err(kind) => {
-                let name = self.best_name(name);
-                Err(self.fail(kind, name))
-            }
+            Err(kind) => Err(self.fail(kind, self.best_name(name))),
         }
     }
 
@@ -393,8 +381,7 @@ impl TarWalker {
             Meta::LongName | Meta::LongLink => None,
         };
         if let Some(problem) = problem {
-            let name = mem::take(&mut self.open_name);
-            return Err(self.fail(problem, name));
+            return Err(self.fail(problem, self.open_name.clone()));
         }
         self.state = skip(0, padding);
         Ok(())
@@ -449,10 +436,7 @@ impl TarWalker {
                 self.state = state;
                 Ok(())
             }
-            Err(kind) => {
-                let name = mem::take(&mut self.open_name);
-                Err(self.fail(kind, name))
-            }
+            Err(kind) => Err(self.fail(kind, self.open_name.clone())),
         }
     }
 
