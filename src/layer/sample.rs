@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::eager::EagerReason;
-use super::source::{Chunk, Source};
+use super::source::{CHUNK, Chunk, Source};
 use super::span::BlobHasher;
 use super::walk::LayerWalker;
 use super::{ScanError, ScanRequest};
@@ -49,7 +49,7 @@ pub(crate) fn sample(
     let mut source = Source::new(blob, request.size);
     let mut walker = LayerWalker::new(request);
     let mut hasher = BlobHasher::default();
-    let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
+    let (mut chunk, mut starts) = (Chunk::new(CHUNK), Vec::new());
     let (mut sample, mut goes_on) = (Sample::default(), true);
     while sample.compressed < limit.min(request.size) && goes_on {
         let (start, begin) = (Instant::now(), processor_time());

@@ -36,12 +36,8 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    pub(crate) fn new() -> Self {
-        Self::with_size(CHUNK)
-    }
-
     /// A piece of at most `size` (not zero) bytes.
-    pub(crate) fn with_size(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         Self { buffer: vec![0; size].into_boxed_slice(), len: 0 }
     }
 

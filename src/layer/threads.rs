@@ -41,7 +41,7 @@ pub(super) fn alone(
     mut walk: impl FnMut(&[u8], &mut Vec<Checkpoint>),
     observer: &dyn ScanObserver,
 ) -> Result<BlobHasher, ScanError> {
-    let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
+    let (mut chunk, mut starts) = (Chunk::new(CHUNK), Vec::new());
     let mut hasher = BlobHasher::default();
     while source.next(&mut chunk, observer)? {
         starts.clear();
@@ -146,7 +146,7 @@ impl<'a, 'b> State<'a, 'b> {
     fn task(&mut self, size: usize, most: usize) -> Option<Task<'a, 'b>> {
         if self.source.is_some() && self.free.is_empty() && self.chunks < most {
             self.chunks += 1;
-            self.free.push((Arc::new(Chunk::with_size(size)), Vec::new()));
+            self.free.push((Arc::new(Chunk::new(size)), Vec::new()));
         }
         if let Some(source) = self.source.take_if(|_| !self.free.is_empty()) {
             return self.free.pop().map(|item| Task::Read(source, item));
@@ -254,7 +254,7 @@ impl<'a, 'b> Crew<'a, 'b> {
     fn read(&self, source: &'a mut Source<'b>, (mut chunk, starts): Item) {
         if Arc::get_mut(&mut chunk).is_none() {
             // Somebody still reads ahead in it, in vain.
-            chunk = Arc::new(Chunk::with_size(self.division.chunk));
+            chunk = Arc::new(Chunk::new(self.division.chunk));
         }
         let Some(free) = Arc::get_mut(&mut chunk) else {
             unreachable!("a chunk just made has one owner")
