@@ -74,8 +74,8 @@ pub(super) struct Members {
     field: [u8; FIXED],
     field_len: usize,
     flags: u8,
-    /// The fixed part of the last header.
-    fixed: [u8; FIXED],
+    /// The fixed part of the last header that was read.
+    pub(super) last_header: [u8; FIXED],
     header_crc: crc32fast::Hasher,
     body_crc: crc32fast::Hasher,
     body_len: u32,
@@ -98,7 +98,7 @@ impl Members {
             field: [0; FIXED],
             field_len: 0,
             flags: 0,
-            fixed: [0; FIXED],
+            last_header: [0; FIXED],
             header_crc: crc32fast::Hasher::new(),
             body_crc: crc32fast::Hasher::new(),
             body_len: 0,
@@ -168,11 +168,6 @@ impl Members {
     /// Whether nothing is read of the next member, and there was one before it.
     pub(super) fn between(&self) -> bool {
         self.any && self.field_len == 0 && self.phase == Phase::Header(Field::Fixed)
-    }
-
-    /// The fixed part of the last header that was read.
-    pub(super) fn last_header(&self) -> &[u8; FIXED] {
-        &self.fixed
     }
 
     /// Whether the blob may end here.
@@ -292,7 +287,7 @@ impl Members {
                 let whole = self.collect(byte, FIXED);
                 self.fixed_byte(byte)?;
                 if whole {
-                    self.fixed = self.field;
+                    self.last_header = self.field;
                     self.after(0);
                 }
             }

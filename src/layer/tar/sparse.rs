@@ -58,7 +58,8 @@ pub(crate) type SparseMap = Vec<Range<u64>>;
 /// Takes fragments one by one: in order, without overlap, within the logical size of the file.
 #[derive(Debug)]
 pub(super) struct Fragments {
-    size: i64,
+    /// The logical size of the file.
+    pub(super) size: i64,
     end: i64,
     found: SparseMap,
 }
@@ -98,11 +99,6 @@ impl Fragments {
             }
             _ => Err(TarErrorKind::SparseMap),
         }
-    }
-
-    /// The logical size of the file.
-    pub(super) fn size(&self) -> i64 {
-        self.size
     }
 
     /// The map of a file with so many bytes of data.

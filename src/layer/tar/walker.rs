@@ -448,7 +448,7 @@ impl TarWalker {
         fragments: Fragments,
     ) -> Result<Phase, TarErrorKind> {
         let data = merged.header.size.cast_unsigned();
-        merged.header.size = fragments.size();
+        merged.header.size = fragments.size;
         if let Some(name) = pending.records().map(|records| records.get(SPARSE_NAME))
             && !name.is_empty()
         {
