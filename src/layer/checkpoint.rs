@@ -27,10 +27,7 @@ impl SpanRule {
 
     /// Whether the candidate at uncompressed offset `out` becomes a checkpoint; remembers it if so.
     pub(crate) fn take(&mut self, out: u64) -> bool {
-        let taken = match self.last {
-            None => true,
-            Some(last) => out - last > self.span_size,
-        };
+        let taken = self.last.is_none_or(|last| out - last > self.span_size);
         if taken {
             self.last = Some(out);
         }
@@ -40,10 +37,7 @@ impl SpanRule {
     /// How many more bytes can be inflated past `out` before a candidate could be taken. Zero means
     /// that the next candidate counts, so block ends must be watched.
     pub(crate) fn bytes_until_next(&self, out: u64) -> u64 {
-        match self.last {
-            None => 0,
-            Some(last) => (last.saturating_add(self.span_size)).saturating_sub(out),
-        }
+        self.last.map_or(0, |last| last.saturating_add(self.span_size).saturating_sub(out))
     }
 }
 

@@ -28,23 +28,15 @@ pub(crate) enum Content {
 impl Content {
     /// Recognises content by its first bytes.
     pub(super) fn of(head: &[u8]) -> Option<Self> {
-        if head.is_empty() {
-            return Some(Self::Empty);
-        }
-        let begins = |magic: &[u8]| head.starts_with(magic);
-        // First what has a checksum: a file's name may begin like anything.
-        if is_tar(head) {
-            Some(Self::Tar)
-        } else if begins(&[0x1f, 0x8b, 8]) {
-            Some(Self::Gzip)
-        } else if is_zstd(head) {
-            Some(Self::Zstd)
-        } else if begins(b"\xfd7zXZ\0") {
-            Some(Self::Xz)
-        } else if begins(b"BZh") {
-            Some(Self::Bzip2)
-        } else {
-            None
+        match head {
+            [] => Some(Self::Empty),
+            // First what has a checksum: a file's name may begin like anything.
+            _ if is_tar(head) => Some(Self::Tar),
+            [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
+            _ if is_zstd(head) => Some(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [b'B', b'Z', b'h', ..] => Some(Self::Bzip2),
+            _ => None,
         }
     }
 
@@ -119,36 +111,46 @@ impl Head {
         self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    pub(super) fn content(&self) -> Option<Content> {
+    fn content(&self) -> Option<Content> {
         Content::of(&self.0)
     }
 }
 
-/// Why a layer is eager, in the light of what it is: `blob` is its content, `inner` that of its gzip stream.
-pub(super) fn explain(
-    reason: EagerReason,
+/// By what is told what a layer is: what its media type calls it, and the first bytes of the blob and of what a gzip
+/// stream holds.
+#[derive(Debug)]
+pub(super) struct FirstBytes {
     called: Compression,
-    blob: Option<Content>,
-    inner: Option<Content>,
-) -> EagerReason {
-    if reason.cause != EagerCause::Unreadable {
-        return reason;
+    pub(super) blob: Head,
+    pub(super) inner: Head,
+}
+
+impl FirstBytes {
+    pub(super) fn new(called: Compression) -> Self {
+        Self { called, blob: Head::default(), inner: Head::default() }
     }
-    let mislabelled = |text: String| EagerReason::new(EagerCause::Mislabelled, text);
-    match (called, blob) {
-        (Compression::Gzip, Some(Content::Gzip)) => match inner {
-            Some(Content::Tar | Content::Empty) | None => reason,
-            Some(inner) => mislabelled(format!(
-                "its media type says a tar archive compressed with gzip, but what the gzip stream holds is {inner}"
-            )),
-        },
-        (Compression::None, Some(Content::Tar)) | (_, None) => reason,
-        (Compression::Gzip, Some(found)) => {
-            mislabelled(format!("its media type says gzip, but its content is {found}"))
+
+    /// Why a layer is eager, in the light of what it is.
+    pub(super) fn explain(&self, reason: EagerReason) -> EagerReason {
+        if reason.cause != EagerCause::Unreadable {
+            return reason;
         }
-        (Compression::None, Some(found)) => mislabelled(format!(
-            "its media type says an uncompressed tar archive, but its content is {found}"
-        )),
+        let text = match (self.called, self.blob.content()) {
+            (Compression::Gzip, Some(Content::Gzip)) => match self.inner.content() {
+                Some(Content::Tar | Content::Empty) | None => return reason,
+                Some(inner) => format!(
+                    "its media type says a tar archive compressed with gzip, but what the gzip stream holds is {inner}"
+                ),
+            },
+            (Compression::None, Some(Content::Tar)) | (_, None) => return reason,
+            (Compression::Gzip, Some(found)) => {
+                format!("its media type says gzip, but its content is {found}")
+            }
+            (Compression::None, Some(found)) => format!(
+                "its media type says an uncompressed tar archive, but its content is {found}"
+            ),
+        };
+        EagerReason::new(EagerCause::Mislabelled, text)
     }
 }
 

@@ -33,7 +33,7 @@ impl ReadAhead for Handle {
 
     fn next_block(&self) -> u64 {
         let waiting = self.0.lock().expect("one thread");
-        waiting.0.as_ref().map_or(u64::MAX, |(start, _)| start.byte())
+        waiting.0.as_ref().map_or(u64::MAX, |(start, _)| start.byte)
     }
 
     fn arrive_at_block(&mut self, offset: u64, bits: u8) -> Option<Box<Ahead>> {
@@ -55,7 +55,7 @@ impl ReadAhead for Handle {
 /// The first block that seems to begin behind this place.
 fn find(finder: &mut Finder, blob: &[u8], from: usize) -> Option<Start> {
     let bytes = &blob[(from - 2).min(blob.len())..blob.len().min(from + (1 << 20))];
-    finder.find(bytes).map(|start| start.moved(from as u64 - 2))
+    finder.find(bytes).map(|start| Start { byte: start.byte + from as u64 - 2, ..start })
 }
 
 /// Prints a line for each chunk of the blob that `SOCI_LAYOUT_BLOB` names: bytes; seconds for reading it from its file,
@@ -90,7 +90,7 @@ fn of_each_chunk() {
     while begin < blob.len() {
         let time = Instant::now();
         let next = find(&mut finder, &blob, begin + stride as usize + 2);
-        let end = next.map_or(blob.len(), |next| next.byte() as usize);
+        let end = next.map_or(blob.len(), |next| next.byte as usize);
         let (mut ahead, mut resolve, mut ends) = (Duration::ZERO, Duration::ZERO, 0);
         if let Some(start) = start {
             let mut part = Box::new(Ahead::new(SPLIT.block_output));
@@ -118,7 +118,7 @@ fn of_each_chunk() {
         // The chunk in front: this one is taken over at its end.
         let time = Instant::now();
         starts.clear();
-        walker.feed(&blob[before.clone()], &mut starts).expect("a sound layer");
+        assert!(walker.feed(&blob[before.clone()], &mut starts), "a sound layer");
         let walk = time.elapsed();
         let time = Instant::now();
         hasher.feed(&blob[before], &starts);

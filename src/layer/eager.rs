@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::gzip::GzipError;
+use super::gzip::{GzipError, GzipErrorKind};
 use super::tar::TarError;
 
 /// What is said of a layer that is [absent](EagerCause::Absent).
@@ -70,18 +70,20 @@ impl fmt::Display for EagerReason {
 
 impl From<TarError> for EagerReason {
     fn from(error: TarError) -> Self {
-        if !error.is_unsupported() {
+        if !error.kind.is_unsupported() {
             return Self::new(EagerCause::Unreadable, format!("not a valid tar archive: {error}"));
         }
-        let cause = if error.kind().is_limit() { EagerCause::TooLarge } else { EagerCause::Entry };
+        let cause = if error.kind.is_limit() { EagerCause::TooLarge } else { EagerCause::Entry };
         Self::new(cause, error)
     }
 }
 
 impl From<GzipError> for EagerReason {
     fn from(error: GzipError) -> Self {
-        let cause =
-            if error.kind.is_limit() { EagerCause::TooLarge } else { EagerCause::Unreadable };
+        let cause = match error.kind {
+            GzipErrorKind::TooManyCheckpoints => EagerCause::TooLarge,
+            _ => EagerCause::Unreadable,
+        };
         Self::new(cause, format!("{error} (at byte {} of the blob)", error.offset))
     }
 }

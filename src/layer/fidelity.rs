@@ -6,10 +6,9 @@
 //! is in `docs/lazy-loading.md`, and `tests/peer` (`TestLazyIsWhatUnpackingGives`) tries them out. One pass over
 //! the entries, a few dozen bytes a name; the first difference ends it.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
+use super::name_key::{NameKey, NameKeys, NameMap};
 use crate::ztoc::paths::{Whiteout, clean, is_name, split, whiteout};
 use crate::ztoc::toc::{FileRef, FileType, Toc};
 
@@ -98,13 +97,8 @@ impl fmt::Display for Difference {
 
 /// The first entry of which a lazy mount would show something else than unpacking gives.
 pub(crate) fn difference(toc: &Toc) -> Option<Difference> {
-    let mut names = Names {
-        toc,
-        known: HashMap::new(),
-        implied: 0,
-        hashers: [RandomState::new(), RandomState::new()],
-        last: None,
-    };
+    let (known, keys) = (NameMap::default(), NameKeys::default());
+    let mut names = Names { toc, known, implied: 0, keys, last: None };
     toc.iter().enumerate().find_map(|(position, file)| {
         let what = names.entry(position as u32, &file).err()?;
         Some(Difference { entry: position, name: file.name().to_vec(), what })
@@ -123,6 +117,12 @@ struct Known {
     above_implied: bool,
 }
 
+impl Known {
+    fn without_entry(kind: Kind) -> Self {
+        Self { kind, entry: 0, linked: false, above_implied: false }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Implied,
@@ -131,16 +131,16 @@ enum Kind {
     Whiteout,
 }
 
-/// 128-bit hash of a cleaned path: takes less memory than the path, and an attacker cannot prepare two that collide.
-type Key = (u64, u64);
+/// The root of a layer; what lies in a directory has a key of the directory's.
+const ROOT: NameKey = (0, 0);
 
 struct Names<'a> {
     toc: &'a Toc,
-    known: HashMap<Key, Known>,
+    known: NameMap<Known>,
     implied: usize,
-    hashers: [RandomState; 2],
+    keys: NameKeys,
     /// The directory of the entry before, as its name spells it.
-    last: Option<(&'a [u8], Key)>,
+    last: Option<(&'a [u8], NameKey)>,
 }
 
 impl<'a> Names<'a> {
@@ -182,7 +182,7 @@ impl<'a> Names<'a> {
             return self.whiteout(removed, parents.is_empty(), directory);
         }
         attributes(file)?;
-        let key = self.key(directory, base);
+        let key = self.keys.key(directory, base);
         let before = self.known.get(&key).copied();
         let is_directory = file.file_type() == FileType::Directory;
         match before {
@@ -222,33 +222,27 @@ impl<'a> Names<'a> {
     }
 
     /// Walks down to a directory; those that are not there come into being. Gives its key.
-    fn parents(&mut self, path: &[&[u8]]) -> Result<Key, What> {
-        let mut key = (0, 0);
+    fn parents(&mut self, path: &[&[u8]]) -> Result<NameKey, What> {
+        let mut key = ROOT;
         let mut created = None;
         for (depth, name) in path.iter().enumerate() {
-            key = self.key(key, name);
+            key = self.keys.key(key, name);
             match self.known.get(&key).map(|known| known.kind) {
                 Some(Kind::Directory | Kind::Implied) => {}
                 Some(Kind::Other) => return Err(What::BelowOther),
                 Some(Kind::Whiteout) => return Err(What::DirectoryForWhiteout),
                 None if self.implied >= MAX_IMPLIED => return Err(What::TooMany),
                 None => {
-                    let known = Known {
-                        kind: Kind::Implied,
-                        entry: 0,
-                        linked: false,
-                        above_implied: false,
-                    };
-                    self.known.insert(key, known);
+                    self.known.insert(key, Known::without_entry(Kind::Implied));
                     self.implied += 1;
                     created = Some(depth);
                 }
             }
         }
         if let Some(depth) = created {
-            let mut above = (0, 0);
+            let mut above = ROOT;
             for name in &path[..depth] {
-                above = self.key(above, name);
+                above = self.keys.key(above, name);
                 if let Some(known) = self.known.get_mut(&above) {
                     known.above_implied = true;
                 }
@@ -261,7 +255,7 @@ impl<'a> Names<'a> {
         &mut self,
         removed: Whiteout<'_>,
         in_root: bool,
-        directory: Key,
+        directory: NameKey,
     ) -> Result<(), What> {
         let Whiteout::Of(hidden) = removed else {
             if in_root {
@@ -274,25 +268,25 @@ impl<'a> Names<'a> {
         if !is_name(hidden) || whiteout(hidden).is_some() {
             return Err(What::OddWhiteout);
         }
-        let known = Known { kind: Kind::Whiteout, entry: 0, linked: false, above_implied: false };
-        match self.known.insert(self.key(directory, hidden), known) {
+        let known = Known::without_entry(Kind::Whiteout);
+        match self.known.insert(self.keys.key(directory, hidden), known) {
             Some(_) => Err(What::WhiteoutOfOwn),
             None => Ok(()),
         }
     }
 
     /// The name that a hard link leads to, and the entry with that file's attributes.
-    fn target(&self, link: &FileRef<'_>) -> Result<(Key, u32), What> {
+    fn target(&self, link: &FileRef<'_>) -> Result<(NameKey, u32), What> {
         let target = link.linkname();
         let base = target.rsplit(|byte| *byte == b'/').next().unwrap_or(target);
         let climbs = target.split(|byte| *byte == b'/').any(|name| name == b"..");
         if climbs || matches!(base, b"" | b".") {
             return Err(What::LinkTarget);
         }
-        let mut key = (0, 0);
+        let mut key = ROOT;
         let mut components = clean(target).into_iter().peekable();
         while let Some(name) = components.next() {
-            key = self.key(key, name);
+            key = self.keys.key(key, name);
             let kind = self.known.get(&key).map(|known| known.kind);
             let last = components.peek().is_none();
             if !last && kind == Some(Kind::Other) {
@@ -316,17 +310,6 @@ impl<'a> Names<'a> {
             (again.uid() == 0 && before.uid() != 0) || (again.gid() == 0 && before.gid() != 0);
         let lost = before.xattrs().any(|(name, _)| again.xattrs().all(|(other, _)| other != name));
         if kept || lost { Err(What::DirectoryTwice) } else { Ok(()) }
-    }
-
-    fn key(&self, (low, high): Key, name: &[u8]) -> Key {
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            hasher.write_u64(low);
-            hasher.write_u64(high);
-            hasher.write(name);
-            hasher.finish()
-        };
-        (hash(&self.hashers[0]), hash(&self.hashers[1]))
     }
 }
 

@@ -40,15 +40,12 @@ pub(crate) fn list(
         halted = walker.feed(bytes).err();
         halted.is_none()
     });
+    let failed = |error| if observer.cancelled() { ScanError::Cancelled } else { error };
     if let Err(error @ (ScanError::Read(_) | ScanError::Cancelled)) = unpacked {
-        return Err(if observer.cancelled() { ScanError::Cancelled } else { error });
+        return Err(failed(error));
     }
     // The rest counts for the digest, whatever was found.
-    match std::io::copy(&mut input, &mut std::io::sink()) {
-        Err(_) if observer.cancelled() => return Err(ScanError::Cancelled),
-        Err(error) => return Err(error.into()),
-        Ok(_) => {}
-    }
+    std::io::copy(&mut input, &mut std::io::sink()).map_err(|error| failed(error.into()))?;
     if input.position != size {
         return Err(ScanError::Size { found: input.position });
     }

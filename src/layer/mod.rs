@@ -30,6 +30,7 @@ mod inflate;
 pub(crate) mod list;
 #[cfg(test)]
 mod model;
+mod name_key;
 mod places;
 pub(crate) mod probe;
 pub(crate) mod sample;

@@ -9,7 +9,7 @@ use super::inflate::{Finder, Start};
 use super::source::Chunk;
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo};
 
-/// Bytes in which a block is looked for at a time.
+/// Bytes in which a member or a block is looked for at a time.
 const SEARCH: usize = 16 << 10;
 
 /// See the module.
@@ -69,36 +69,21 @@ impl Places {
     /// Where the first member seems to begin at or behind `target`.
     pub(super) fn member(&mut self, target: u64) -> Option<u64> {
         let pattern = self.pattern?;
-        let mut from = target.max(self.searched);
-        for (index, (offset, chunk)) in self.chunks.iter().enumerate() {
-            let bytes = chunk.bytes();
-            let end = offset + bytes.len() as u64;
-            if end <= from {
-                continue;
-            }
-            from = from.max(*offset);
-            let rest = &bytes[(from - offset) as usize..];
-            let mut found = pattern.find(rest);
-            if found.is_none() {
-                // A header may lie in two chunks.
-                let edge = rest.len().saturating_sub(HeaderPattern::LENGTH - 1);
-                let behind = self.chunks.get(index + 1).map_or(&[][..], |(_, next)| next.bytes());
-                let behind = &behind[..behind.len().min(HeaderPattern::LENGTH - 1)];
-                found = pattern.find(&[&rest[edge..], behind].concat()).map(|at| edge + at);
-                if found.is_none() {
-                    // Without the next chunk the end is examined again.
-                    from = if behind.is_empty() { from + edge as u64 } else { end };
-                    self.searched = from;
-                    continue;
-                }
-            }
-            if let Some(at) = found {
+        let first = self.chunks.front().map_or(0, |(offset, _)| *offset);
+        let mut from = target.max(self.searched).max(first);
+        loop {
+            let bytes = self.bytes(from, SEARCH);
+            if let Some(at) = pattern.find(&bytes) {
                 let start = from + at as u64;
                 self.searched = start + 1;
                 return Some(start);
             }
+            // The end is examined again, with what follows it.
+            let edge =
+                bytes.len().checked_sub(HeaderPattern::LENGTH - 1).filter(|edge| *edge > 0)?;
+            from += edge as u64;
+            self.searched = from;
         }
-        None
     }
 
     /// The next checkpoint of a zTOC from `target` up to `far` that has at least so many bytes of output between it and
@@ -121,7 +106,8 @@ impl Places {
                 let before = *self.bytes(byte.checked_sub(1)?, 1).first()?;
                 self.given = Some(uncompressed_offset);
                 self.next_claim += 1;
-                return Some((Start::Header { byte, bits, before }, self.next_claim - 1));
+                let start = Start { byte, before: [0, before], bits: Some(bits) };
+                return Some((start, self.next_claim - 1));
             }
             self.next_claim += 1;
         }

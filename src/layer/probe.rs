@@ -8,18 +8,16 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::content::{self, Head};
+use super::content::FirstBytes;
 use super::eager::EagerReason;
 use super::gzip::GzipWalker;
 use super::source::Source;
-use super::span::SpanStart;
 use super::splitter::{Handle, Splitter};
 use super::tar::{TarSummary, TarWalker};
 use super::threads::{self, DIVISION, Division};
 use super::{ScanError, ScanObserver, unpack};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type::Compression;
-use crate::ztoc::spans::Span;
 use crate::ztoc::zinfo::{Checkpoint, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
 
@@ -56,13 +54,6 @@ pub(crate) struct CheckpointTruth {
     pub(crate) crc: u32,
     /// Bytes of it.
     pub(crate) length: u64,
-}
-
-/// Where the spans of a zTOC begin in a blob of `size` bytes, by what it says.
-fn span_starts(ztoc: &Ztoc, size: u64) -> Vec<SpanStart> {
-    let span = |number| ztoc.zinfo.span(number, size);
-    let start = |span: Span| SpanStart::new(span.offset, span.bits);
-    (0..ztoc.zinfo.span_count()).map(span).map(start).collect()
 }
 
 /// Watches the uncompressed content go by.
@@ -165,15 +156,15 @@ pub(super) fn divided(
     observer: &dyn ScanObserver,
     division: Division,
 ) -> Result<Truth, ScanError> {
-    let starts = layer.ztoc.map_or_else(Vec::new, |ztoc| span_starts(ztoc, layer.size));
-    let mut starts = starts.as_slice();
-    let gzip = match layer.ztoc.map(|ztoc| &ztoc.zinfo) {
+    let zinfo = layer.ztoc.map(|ztoc| &ztoc.zinfo);
+    let starts =
+        zinfo.into_iter().flat_map(|zinfo| (0..zinfo.span_count()).map(|n| zinfo.checkpoint(n)));
+    let starts: Vec<Checkpoint> = starts.collect();
+    let gzip = match zinfo {
         Some(Zinfo::Gzip(gzip)) => Some(gzip),
         Some(Zinfo::Tar(_)) | None => None,
     };
-    let checkpoints: Vec<Checkpoint> =
-        gzip.map_or_else(Vec::new, |gzip| gzip.checkpoints().collect());
-    let offsets = checkpoints.iter().map(|checkpoint| checkpoint.uncompressed_offset);
+    let offsets = starts.iter().map(|checkpoint| checkpoint.uncompressed_offset);
     let windows = gzip.into_iter().flat_map(|gzip| (0..gzip.len()).map(|n| gzip.window(n)));
     let mut content = Content {
         tar: TarWalker::new(),
@@ -187,24 +178,26 @@ pub(super) fn divided(
     };
     // A checkpoint at the beginning is one of empty content, too.
     content.take(&[]);
-    let mut walker = GzipWalker::proving(checkpoints);
+    let mut walker = GzipWalker::proving(gzip.map_or_else(Vec::new, |_| starts.clone()));
+    let mut starts = starts.as_slice();
     let splitter = Arc::new(Splitter::new(division.split, layer.compression == Compression::Gzip));
     if layer.second_thread {
         walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
     }
     let (mut broken, mut ignored, mut read) = (None, Vec::new(), 0_u64);
-    let (mut head, mut inner) = (Head::default(), Head::default());
-    let walk = |chunk: &[u8], begun: &mut Vec<SpanStart>| {
-        head.feed(chunk);
+    let mut first = FirstBytes::new(layer.compression);
+    let walk = |chunk: &[u8], begun: &mut Vec<Checkpoint>| {
+        first.blob.feed(chunk);
         read += chunk.len() as u64;
-        let (here, later) = starts.split_at(starts.partition_point(|start| start.offset <= read));
+        let (here, later) =
+            starts.split_at(starts.partition_point(|start| start.compressed_offset <= read));
         begun.extend_from_slice(here);
         starts = later;
         match layer.compression {
             Compression::None => content.take(chunk),
             Compression::Gzip if broken.is_none() => {
                 let output = |bytes: &[u8]| {
-                    inner.feed(bytes);
+                    first.inner.feed(bytes);
                     content.take(bytes);
                 };
                 broken = walker.feed(chunk, output, &mut ignored).err();
@@ -237,9 +230,7 @@ pub(super) fn divided(
         (Some(error), None) => Err(error.into()),
         (None, None) => content.tar.finish().map_err(EagerReason::from),
     };
-    let tar = tar.map_err(|reason| {
-        content::explain(reason, layer.compression, head.content(), inner.content())
-    });
+    let tar = tar.map_err(|reason| first.explain(reason));
     let (output, places, diff_id) = (content.position, content.places, content.diff_id.finish());
     Ok(Truth { blob, diff_id, output, whole, tar, header, spans, places })
 }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::content::{self, Head};
 use super::eager::EagerReason;
-use super::source::{Chunk, Source};
+use super::source::{CHUNK, Chunk, Source};
 use super::span::BlobHasher;
 use super::walk::LayerWalker;
 use super::{ScanError, ScanRequest};
@@ -50,15 +49,14 @@ pub(crate) fn sample(
     let mut source = Source::new(blob, request.size);
     let mut walker = LayerWalker::new(request);
     let mut hasher = BlobHasher::default();
-    let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
-    let (mut sample, mut head, mut halt) = (Sample::default(), Head::default(), None);
-    while sample.compressed < limit.min(request.size) && halt.is_none() {
+    let (mut chunk, mut starts) = (Chunk::new(CHUNK), Vec::new());
+    let (mut sample, mut goes_on) = (Sample::default(), true);
+    while sample.compressed < limit.min(request.size) && goes_on {
         let (start, begin) = (Instant::now(), processor_time());
         source.read(&mut chunk)?;
         let read = processor_time();
         starts.clear();
-        let walked = walker.feed(chunk.bytes(), &mut starts);
-        head.feed(chunk.bytes());
+        goes_on = walker.feed(chunk.bytes(), &mut starts);
         let walk = processor_time();
         hasher.feed(chunk.bytes(), &starts);
         let hash = processor_time();
@@ -67,7 +65,6 @@ pub(crate) fn sample(
         sample.wall += start.elapsed();
         sample.spans += starts.len() as u64;
         sample.compressed += chunk.bytes().len() as u64;
-        halt = walked.err();
     }
     let tar = walker.tar();
     sample.uncompressed = tar.position();
@@ -80,12 +77,8 @@ pub(crate) fn sample(
         span_digests: Vec::new(),
     };
     sample.toc_bytes = ztoc.encoding().map_or(0, |encoding| encoding.size());
-    let (inner, whole) = (walker.inner(), sample.compressed == request.size);
-    if whole && halt.is_none() {
-        halt = walker.finish().err();
-    }
-    let explained = |reason| content::explain(reason, request.compression, head.content(), inner);
-    sample.halt = halt.map(explained);
+    let whole = sample.compressed == request.size;
+    sample.halt = if whole { walker.finish().err() } else { walker.failure() };
     Ok(sample)
 }
 

@@ -3,16 +3,15 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::content::{self, Head};
 use super::eager::{EagerCause, EagerReason};
 use super::source::Source;
-use super::span::SpanStart;
 use super::splitter::{Handle, Splitter};
 use super::threads::{self, Division};
 use super::walk::LayerWalker;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
 use crate::ztoc::Ztoc;
+use crate::ztoc::zinfo::Checkpoint;
 
 /// What is to be scanned.
 #[derive(Clone, Debug)]
@@ -121,15 +120,9 @@ pub(super) fn divided(
     if request.second_thread {
         walker.set_ahead(Box::new(Handle::new(Arc::clone(&splitter))));
     }
-    let mut walked = Ok(walker);
-    let mut head = Head::default();
-    let walk = |chunk: &[u8], starts: &mut Vec<SpanStart>| {
-        head.feed(chunk);
-        // A walk that has ended is over; the digest still decides whether the blob is sound.
-        if let Ok(walker) = &mut walked
-            && let Err(reason) = walker.feed(chunk, starts)
-        {
-            walked = Err((reason, walker.inner()));
+    let walk = |chunk: &[u8], starts: &mut Vec<Checkpoint>| {
+        // The digest still decides whether the blob is sound.
+        if !walker.feed(chunk, starts) {
             splitter.close();
         }
     };
@@ -142,21 +135,15 @@ pub(super) fn divided(
     if found != request.digest {
         return Err(ScanError::Digest { found });
     }
-    let finished = walked.and_then(|walker| {
-        let inner = walker.inner();
-        walker.finish().map_err(|reason| (reason, inner))
-    });
-    match finished {
-        Ok((tar, zinfo)) => Ok(Scan::Indexed(Box::new(Ztoc {
+    Ok(match walker.finish() {
+        Ok((tar, zinfo)) => Scan::Indexed(Box::new(Ztoc {
             build_tool_identifier: request.build_tool_identifier.to_owned(),
             compressed_archive_size: request.size,
             uncompressed_archive_size: tar.archive_size,
             toc: tar.toc,
             zinfo,
             span_digests,
-        }))),
-        Err((reason, inner)) => {
-            Ok(Scan::Eager(content::explain(reason, request.compression, head.content(), inner)))
-        }
-    }
+        })),
+        Err(reason) => Scan::Eager(reason),
+    })
 }

@@ -60,8 +60,8 @@ const FALSE: Division = Division { split: Split { find: false_starts, ..BLOCKS.s
 fn false_starts(finder: &mut Finder, bytes: &[u8]) -> Option<Start> {
     let [first, second, third, ..] = *bytes else { return None };
     match first % 4 {
-        0 => Some(Start::Header { byte: 2, bits: third % 8, before: second }),
-        1 => Some(Start::Stored { byte: 2, before: [first, second] }),
+        0 => Some(Start { byte: 2, bits: Some(third % 8), before: [first, second] }),
+        1 => Some(Start { byte: 2, bits: None, before: [first, second] }),
         _ => finder.find(bytes),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::ScanError;
 use super::buffer::Buffer;
+use super::{ScanError, ScanObserver};
 
 /// Bytes per read: large enough that calls cost nothing, small enough to stay in the cache between
 /// inflating and hashing.
@@ -37,12 +37,8 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    pub(crate) fn new() -> Self {
-        Self::with_size(CHUNK)
-    }
-
     /// A piece of at most `size` (not zero) bytes.
-    pub(crate) fn with_size(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         Self { buffer: Buffer::new(size), len: 0 }
     }
 
@@ -74,6 +70,25 @@ impl std::fmt::Debug for Source<'_> {
 impl<'a> Source<'a> {
     pub(crate) fn new(blob: &'a mut (dyn Read + Send), size: u64) -> Self {
         Self { blob, size, position: 0 }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// As [`Self::read`], telling an observer, unless it wants no more.
+    pub(crate) fn next(
+        &mut self,
+        chunk: &mut Chunk,
+        observer: &dyn ScanObserver,
+    ) -> Result<bool, ScanError> {
+        if observer.cancelled() {
+            return Err(ScanError::Cancelled);
+        }
+        let more = self.read(chunk)?;
+        observer.progress(self.position);
+        Ok(more)
     }
 
     /// Reads the next piece; `false` at the end. Never reads more than one byte past the declared size.

@@ -1,22 +1,7 @@
 //! Digests of a blob and of its spans, the pieces of it that a reader fetches and checks.
 
 use crate::oci::digest::{Digest, Hasher};
-
-/// Where a span begins in the blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SpanStart {
-    /// Offset of the first byte that belongs to no earlier span.
-    pub(crate) offset: u64,
-    /// Whether the byte before it belongs to this span as well (the block ended inside that byte).
-    pub(crate) shares_byte: bool,
-}
-
-impl SpanStart {
-    /// A span at `offset` that shares `bits` bits of the byte before it.
-    pub(crate) fn new(offset: u64, bits: u8) -> Self {
-        Self { offset, shares_byte: bits != 0 }
-    }
-}
+use crate::ztoc::zinfo::Checkpoint;
 
 /// Hashes a blob whole and span by span, in one go over its bytes (`soci-formats` 3.3).
 ///
@@ -31,16 +16,17 @@ pub(crate) struct BlobHasher {
 }
 
 impl BlobHasher {
-    /// Takes the next bytes of the blob, with the spans that begin inside them or right behind their
-    /// last byte, in order.
-    pub(crate) fn feed(&mut self, chunk: &[u8], starts: &[SpanStart]) {
+    /// Takes the next bytes of the blob, with the checkpoints at which spans begin, inside of them or right behind
+    /// their last byte, in order.
+    pub(crate) fn feed(&mut self, chunk: &[u8], starts: &[Checkpoint]) {
         let mut rest = chunk;
         for start in starts {
-            let (before, after) = rest.split_at((start.offset - self.position) as usize);
+            let (before, after) = rest.split_at((start.compressed_offset - self.position) as usize);
             self.advance(before);
             rest = after;
             let mut hasher = Hasher::new();
-            if start.shares_byte {
+            // The byte in which the block before ended belongs to both spans.
+            if start.bits != 0 {
                 hasher.update(&[self.previous_byte]);
             }
             self.digests.extend(self.span.replace(hasher).map(Hasher::finish));
@@ -73,12 +59,9 @@ mod tests {
     #[test]
     fn same_digests_however_the_bytes_come() {
         let blob: Vec<u8> = (0..200).collect();
-        let starts = [
-            SpanStart { offset: 10, shares_byte: false },
-            SpanStart { offset: 64, shares_byte: true },
-            SpanStart { offset: 128, shares_byte: false },
-            SpanStart { offset: 200, shares_byte: true },
-        ];
+        let starts = [(10, 0), (64, 1), (128, 0), (200, 7)].map(|(compressed_offset, bits)| {
+            Checkpoint { compressed_offset, uncompressed_offset: 0, bits }
+        });
         let expected: Vec<Digest> =
             [&blob[10..64], &blob[63..128], &blob[128..200], &blob[199..]].map(Digest::of).into();
         for size in [1, 3, 64, 128, 200] {
@@ -87,10 +70,10 @@ mod tests {
                 let begin = (index * size) as u64;
                 let end = begin + chunk.len() as u64;
                 // A start at a border may come with the chunk before it, as the walker finds it.
-                let here: Vec<SpanStart> = starts
+                let here: Vec<Checkpoint> = starts
                     .iter()
                     .copied()
-                    .filter(|s| s.offset > begin && s.offset <= end)
+                    .filter(|s| s.compressed_offset > begin && s.compressed_offset <= end)
                     .collect();
                 hasher.feed(chunk, &here);
             }

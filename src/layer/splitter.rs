@@ -92,7 +92,7 @@ pub(super) struct Splitter {
     walker: AtomicU64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     places: Places,
     /// Bytes searched for a block since there was one.
@@ -153,19 +153,7 @@ struct Work {
 impl Splitter {
     /// For a layer of gzip members, or for one that there is nothing to split in.
     pub(super) fn new(split: Split, gzip: bool) -> Self {
-        let state = Shared {
-            places: Places::default(),
-            in_vain: 0,
-            readings: VecDeque::new(),
-            finder: None,
-            searching: false,
-            stride: u64::MAX,
-            spare: Vec::new(),
-            counts: Counts::default(),
-            recent: (0, 0),
-            paused: 0,
-            closed: false,
-        };
+        let state = Shared { stride: u64::MAX, ..Shared::default() };
         Self {
             split,
             gzip,
@@ -215,23 +203,22 @@ impl Splitter {
     /// Reads a piece ahead; false when there is none to be read now. Checkpoints that are claimed save guesses: what is
     /// read from there counts when the walker comes to that bit with the very window.
     pub(super) fn read_piece(&self, claims: Option<&GzipZinfo>) -> bool {
-        let work = match self.take(claims) {
-            Next::Work(work) => work,
-            Next::Search(from) => return self.search_block(from),
-            Next::Resolve(origin, mut ahead, history) => {
+        match self.take(claims) {
+            None => return false,
+            Some(Next::Search(from)) => return self.search_block(from),
+            Some(Next::Resolve(origin, mut ahead, history)) => {
                 let claimed = InWork { splitter: self, origin };
                 ahead.resolve(&history);
                 claimed.done(ahead, true);
-                return true;
             }
-            Next::Nothing => return false,
-        };
-        let Work { origin, until, mut ahead, chunk, skip } = work;
-        let claimed = InWork { splitter: self, origin };
-        let rest = &chunk.bytes()[skip..];
-        let more = ahead.feed(&rest[..rest.len().min(self.split.piece)], until);
-        drop(chunk);
-        claimed.done(ahead, !more);
+            Some(Next::Read(Work { origin, until, mut ahead, chunk, skip })) => {
+                let claimed = InWork { splitter: self, origin };
+                let rest = &chunk.bytes()[skip..];
+                let more = ahead.feed(&rest[..rest.len().min(self.split.piece)], until);
+                drop(chunk);
+                claimed.done(ahead, !more);
+            }
+        }
         true
     }
 
@@ -252,7 +239,7 @@ impl Splitter {
     }
 
     /// What is to be read next: the first place of which there is more, or else a new one.
-    fn take(&self, claims: Option<&GzipZinfo>) -> Next {
+    fn take(&self, claims: Option<&GzipZinfo>) -> Option<Next> {
         let mut state = self.lock();
         let Shared { places, readings, counts, .. } = &mut *state;
         hand_down(readings);
@@ -262,7 +249,7 @@ impl Splitter {
                 && let Some(ahead) = read.take_if(|ahead| ahead.is_unresolved())
             {
                 counts.resolved += 1;
-                return Next::Resolve(*origin, ahead, Arc::clone(history));
+                return Some(Next::Resolve(*origin, ahead, Arc::clone(history)));
             }
         }
         for index in 0..readings.len() {
@@ -273,13 +260,13 @@ impl Splitter {
             {
                 let behind = readings.range(index + 1..).map(|reading| reading.origin);
                 let until = behind.into_iter().find(|behind| behind.byte() >= position);
-                return Next::Work(Work { origin, until, ahead, chunk, skip });
+                return Some(Next::Read(Work { origin, until, ahead, chunk, skip }));
             }
         }
         let walker = self.walker.load(Ordering::Relaxed);
         let most = WAITING + self.readers.load(Ordering::Relaxed);
         if state.closed || state.readings.len() >= most || walker < state.paused {
-            return Next::Nothing;
+            return None;
         }
         let dense = self.dense.load(Ordering::Relaxed);
         let gap = if dense { self.split.gap } else { self.split.block_gap };
@@ -293,15 +280,11 @@ impl Splitter {
             None => (walker + gap, walker + gap),
         };
         if dense {
-            return match state.places.member(target) {
-                Some(start) => {
-                    self.begin(state, Origin::Member(start), None).map_or(Next::Nothing, Next::Work)
-                }
-                None => Next::Nothing,
-            };
+            let start = state.places.member(target)?;
+            return self.begin(state, Origin::Member(start), None).map(Next::Read);
         }
         if state.searching || !self.blocks.load(Ordering::Relaxed) {
-            return Next::Nothing;
+            return None;
         }
         if let Some(claims) = claims {
             let output = self.split.block_output as u64 / 4 * 3;
@@ -309,12 +292,11 @@ impl Splitter {
             if let Some((start, number)) = claimed {
                 state.counts.claimed += 1;
                 let history = Some(claims.window(number));
-                let work = self.begin(state, Origin::Block(start), history);
-                return work.map_or(Next::Nothing, Next::Work);
+                return self.begin(state, Origin::Block(start), history).map(Next::Read);
             }
         }
         state.searching = true;
-        Next::Search(target.max(state.places.searched))
+        Some(Next::Search(target.max(state.places.searched)))
     }
 
     /// Begins to read from a place behind all others.
@@ -357,11 +339,12 @@ impl Splitter {
         };
         let mut finder = state.finder.take().unwrap_or_else(|| Box::new(Finder::new()));
         drop(state);
-        let found = (self.split.find)(&mut finder, &bytes).map(|start| start.moved(begin));
+        let found = (self.split.find)(&mut finder, &bytes)
+            .map(|start| Start { byte: start.byte + begin, ..start });
         let mut state = self.lock();
         (state.finder, state.searching) = (Some(finder), false);
         let end = begin + (bytes.len() - Finder::MARGIN) as u64;
-        let Some(start) = found.filter(|start| start.byte() >= from) else {
+        let Some(start) = found.filter(|start| start.byte >= from) else {
             state.in_vain += (end - begin) as usize;
             state.places.searched = end.max(from + 1);
             if state.in_vain >= MOST_SEARCHED {
@@ -372,7 +355,7 @@ impl Splitter {
             return true;
         };
         state.in_vain = 0;
-        state.places.searched = start.byte() + 1;
+        state.places.searched = start.byte + 1;
         let Some(work) = self.begin(state, Origin::Block(start), None) else { return false };
         // The next piece of it is read as any other.
         let claimed = InWork { splitter: self, origin: work.origin };
@@ -398,7 +381,7 @@ impl Splitter {
     fn drop_block(&self, offset: u64) {
         let mut state = self.lock();
         while let Some(Reading { origin: Origin::Block(start), .. }) = state.readings.front()
-            && start.byte() <= offset
+            && start.byte <= offset
         {
             let read = state.readings.pop_front().and_then(|reading| reading.read);
             state.spare.extend(read);
@@ -452,12 +435,11 @@ fn hand_down(readings: &mut VecDeque<Reading>) {
 
 /// What to do next.
 enum Next {
-    Work(Work),
+    Read(Work),
     /// Look for a block from this offset on.
     Search(u64),
     /// Make bytes of references to a history that was read ahead, too, so that the walker need not.
     Resolve(Origin, Box<Ahead>, Arc<[u8; WINDOW_SIZE]>),
-    Nothing,
 }
 
 /// A place of which a piece is in work. If reading it panics, the place is given up, so that the walker does

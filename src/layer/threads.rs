@@ -11,11 +11,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
 use super::source::{CHUNK, Chunk, Source};
-use super::span::{BlobHasher, SpanStart};
+use super::span::BlobHasher;
 use super::splitter::{SPLIT, Split, Splitter, WAITING};
 use super::{ScanError, ScanObserver};
 use crate::threads::spawn;
-use crate::ztoc::zinfo::GzipZinfo;
+use crate::ztoc::zinfo::{Checkpoint, GzipZinfo};
 
 /// How the work is divided.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +34,16 @@ pub(super) struct Division {
 pub(super) const DIVISION: Division =
     Division { chunk: CHUNK, chunks: 8, more_chunks: 8, split: SPLIT };
 
-/// Walks and hashes on this thread alone. `walk` takes each piece of the blob, and adds the spans that
-/// begin in it.
+/// Walks and hashes on this thread alone. `walk` takes each piece of the blob, and adds the checkpoints at which
+/// spans begin in it.
 pub(super) fn alone(
     source: &mut Source<'_>,
-    mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
+    mut walk: impl FnMut(&[u8], &mut Vec<Checkpoint>),
     observer: &dyn ScanObserver,
 ) -> Result<BlobHasher, ScanError> {
-    let (mut chunk, mut starts) = (Chunk::new(), Vec::new());
-    let (mut hasher, mut read) = (BlobHasher::default(), 0);
-    while next(source, &mut chunk, observer, &mut read)? {
+    let (mut chunk, mut starts) = (Chunk::new(CHUNK), Vec::new());
+    let mut hasher = BlobHasher::default();
+    while source.next(&mut chunk, observer)? {
         starts.clear();
         walk(chunk.bytes(), &mut starts);
         hasher.feed(chunk.bytes(), &starts);
@@ -55,7 +55,7 @@ pub(super) fn alone(
 /// of a zTOC if there is one. When no second thread can be had, all is done on this one.
 pub(super) fn together(
     source: &mut Source<'_>,
-    mut walk: impl FnMut(&[u8], &mut Vec<SpanStart>),
+    mut walk: impl FnMut(&[u8], &mut Vec<Checkpoint>),
     observer: &dyn ScanObserver,
     division: Division,
     splitter: &Splitter,
@@ -65,16 +65,7 @@ pub(super) fn together(
         source: Some(source),
         hasher: Some(BlobHasher::default()),
         helpers: 1,
-        chunks: 0,
-        free: Vec::new(),
-        to_walk: VecDeque::new(),
-        walked: VecDeque::new(),
-        read: 0,
-        all_read: false,
-        ended: false,
-        failed: false,
-        error: None,
-        events: 0,
+        ..State::default()
     };
     let (work, supply) = (Condvar::new(), Condvar::new());
     let state = Mutex::new(state);
@@ -105,7 +96,7 @@ pub(super) fn together(
     }
 }
 
-type Item = (Arc<Chunk>, Vec<SpanStart>);
+type Item = (Arc<Chunk>, Vec<Checkpoint>);
 
 /// What the threads of one layer share.
 struct Crew<'a, 'b> {
@@ -120,6 +111,7 @@ struct Crew<'a, 'b> {
     supply: Condvar,
 }
 
+#[derive(Default)]
 struct State<'a, 'b> {
     /// Not there while somebody reads, and once all is read.
     source: Option<&'a mut Source<'b>>,
@@ -132,8 +124,6 @@ struct State<'a, 'b> {
     free: Vec<Item>,
     to_walk: VecDeque<Item>,
     walked: VecDeque<Item>,
-    /// Bytes of the blob that were read.
-    read: u64,
     all_read: bool,
     /// Whether the walk has ended.
     ended: bool,
@@ -156,7 +146,7 @@ impl<'a, 'b> State<'a, 'b> {
     fn task(&mut self, size: usize, most: usize) -> Option<Task<'a, 'b>> {
         if self.source.is_some() && self.free.is_empty() && self.chunks < most {
             self.chunks += 1;
-            self.free.push((Arc::new(Chunk::with_size(size)), Vec::new()));
+            self.free.push((Arc::new(Chunk::new(size)), Vec::new()));
         }
         if let Some(source) = self.source.take_if(|_| !self.free.is_empty()) {
             return self.free.pop().map(|item| Task::Read(source, item));
@@ -218,8 +208,9 @@ impl<'a, 'b> Crew<'a, 'b> {
                     return;
                 }
                 // A small layer is done before they could help.
-                let due = state.read >= state.helpers as u64 * self.division.split.block_gap;
-                if state.helpers < helpers && due && state.source.is_some() {
+                let enough = state.helpers as u64 * self.division.split.block_gap;
+                let due = state.source.as_ref().is_some_and(|source| source.position() >= enough);
+                if state.helpers < helpers && due {
                     state.helpers += 1;
                     if spawn(scope, "help", || self.help(scope)).is_err() {
                         state.helpers -= 1;
@@ -237,10 +228,9 @@ impl<'a, 'b> Crew<'a, 'b> {
                 waited = true;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             };
-            let offset = state.read;
             drop(state);
             match task {
-                Task::Read(source, item) => self.read(source, item, offset),
+                Task::Read(source, item) => self.read(source, item),
                 Task::Hash(mut hasher, (chunk, starts)) => {
                     hasher.feed(chunk.bytes(), &starts);
                     self.event(|state| {
@@ -261,22 +251,22 @@ impl<'a, 'b> Crew<'a, 'b> {
         }
     }
 
-    fn read(&self, source: &'a mut Source<'b>, (mut chunk, starts): Item, offset: u64) {
+    fn read(&self, source: &'a mut Source<'b>, (mut chunk, starts): Item) {
         if Arc::get_mut(&mut chunk).is_none() {
             // Somebody still reads ahead in it, in vain.
-            chunk = Arc::new(Chunk::with_size(self.division.chunk));
+            chunk = Arc::new(Chunk::new(self.division.chunk));
         }
         let Some(free) = Arc::get_mut(&mut chunk) else {
             unreachable!("a chunk just made has one owner")
         };
-        let mut read = offset;
-        let more = next(source, free, self.observer, &mut read);
+        let offset = source.position();
+        let more = source.next(free, self.observer);
         if matches!(more, Ok(true)) && self.splitter.wanted() {
             self.splitter.read(offset, &chunk);
         }
         self.event(|state| match more {
             Ok(true) => {
-                (state.source, state.read) = (Some(source), read);
+                state.source = Some(source);
                 state.to_walk.push_back((chunk, starts));
             }
             Ok(false) => state.all_read = true,
@@ -306,19 +296,4 @@ impl Drop for Failing<'_, '_, '_> {
             self.0.supply.notify_one();
         }
     }
-}
-
-fn next(
-    source: &mut Source<'_>,
-    chunk: &mut Chunk,
-    observer: &dyn ScanObserver,
-    read: &mut u64,
-) -> Result<bool, ScanError> {
-    if observer.cancelled() {
-        return Err(ScanError::Cancelled);
-    }
-    let more = source.read(chunk)?;
-    *read += chunk.bytes().len() as u64;
-    observer.progress(*read);
-    Ok(more)
 }

@@ -1,12 +1,13 @@
 //! Reading blobs: by digest, as regular files only, checked against size and digest.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Layout;
+use super::found::{if_there, within};
 use super::opened::OpenBlob;
 use crate::error::Error;
 use crate::layer::pieces;
@@ -14,7 +15,6 @@ use crate::oci::digest::{Digest, Hasher};
 
 impl Layout {
     /// Where the blob of `digest` is.
-    #[must_use]
     pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.hex())
     }
@@ -30,13 +30,11 @@ impl Layout {
     /// Size of the blob's file in bytes; `None` when there is none.
     fn file_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
         let path = self.blob_path(digest);
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
-            Ok(metadata) => {
+        match if_there(fs::symlink_metadata(&path), "read", &path)? {
+            Some(metadata) if !metadata.is_file() => {
                 Err(Error::BlobType { digest: *digest, found: type_name(metadata.file_type()) })
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &path)(error)),
+            metadata => Ok(metadata.map(|metadata| metadata.len())),
         }
     }
 
@@ -46,17 +44,14 @@ impl Layout {
     /// [`Error::BlobType`] for links and everything that is no regular file, [`Error::BlobSize`] when
     /// the file's size is not `size`, [`Error::Io`].
     pub(crate) fn open_blob(&self, digest: &Digest, size: u64) -> Result<Option<OpenBlob>, Error> {
-        let in_file = self.file_size(digest)?;
-        let found = if in_file.is_some() { in_file } else { self.blob_size(digest)? };
-        match (found, &self.elsewhere) {
-            (None, _) => return Ok(None),
-            (Some(found), _) if found != size => {
-                return Err(Error::BlobSize { digest: *digest, expected: size, found });
-            }
-            (Some(_), Some(elsewhere)) if in_file.is_none() => {
-                return Ok(Some(OpenBlob::elsewhere(Arc::clone(elsewhere), *digest, size)));
-            }
-            (Some(_), _) => {}
+        let Some(found) = self.blob_size(digest)? else { return Ok(None) };
+        if found != size {
+            return Err(Error::BlobSize { digest: *digest, expected: size, found });
+        }
+        if let Some(elsewhere) = &self.elsewhere
+            && self.file_size(digest)?.is_none()
+        {
+            return Ok(Some(OpenBlob::elsewhere(Arc::clone(elsewhere), *digest, size)));
         }
         let path = self.blob_path(digest);
         // Between the look and the opening the file may be exchanged: no link is followed, and a fifo
@@ -88,14 +83,7 @@ impl Layout {
         size: u64,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, Error> {
-        if size > limit {
-            return Err(Error::Limit {
-                place: format!("blob {digest}"),
-                what: "its size in bytes",
-                limit,
-                found: size,
-            });
-        }
+        within(limit, size, "its size in bytes", format_args!("blob {digest}"))?;
         let Some(bytes) = self.read_trusted_blob(digest, size)? else {
             return Ok(None);
         };

@@ -10,13 +10,14 @@
 //! nothing refers to and temporary files, which the next run removes.
 
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
 use super::Layout;
+use super::found::entries;
 use super::lock::LockedLayout;
 use super::sync::{SYNC_AT_ONCE, sync_path, sync_together};
 use crate::error::Error;
@@ -97,13 +98,7 @@ impl Layout {
         // Those in a store that others use may be of a run of theirs.
         let blobs = self.external_blobs()?.is_none().then(|| self.blobs());
         for directory in [self.path().to_owned()].into_iter().chain(blobs) {
-            let entries = match fs::read_dir(&directory) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(Error::io("list", &directory)(error)),
-            };
-            for entry in entries {
-                let entry = entry.map_err(Error::io("list", &directory))?;
+            for entry in entries(&directory)? {
                 let path = entry.path();
                 // A directory is none of a layout's: an archive's run may be at work in it.
                 let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());

@@ -42,19 +42,8 @@ impl ImageConfig {
         let text = super::open::text(lossy.as_bytes(), &place)?;
         schema::check(text, 0, &CONFIG, None).map_err(Error::mistake(&place))?;
         let object = Object::read(text, &place)?;
-        let rootfs = object.value("rootfs").map(|text| Object::read(text, &place)).transpose()?;
-        let ids: Option<Vec<Option<String>>> = match rootfs {
-            Some(rootfs) => rootfs.get("diff_ids")?,
-            None => None,
-        };
-        let os_features: Option<Vec<Option<String>>> = object.get("os.features")?;
-        let os_features =
-            os_features.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
-        let ids = ids.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
-        Ok(Self {
-            platform: object.platform()?,
-            os_features: os_features.collect(),
-            diff_ids: ids.collect(),
-        })
+        let diff_ids = object.object("rootfs")?.texts("diff_ids")?;
+        let os_features = object.texts("os.features")?;
+        Ok(Self { platform: object.platform()?, os_features, diff_ids })
     }
 }

@@ -127,6 +127,12 @@ impl<'a> Object<'a> {
         self.get(name).map(Option::unwrap_or_default)
     }
 
+    /// The strings of an array; `null` is an empty array, and in it the empty string.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
+        let list: Option<Vec<Option<String>>> = self.get(name)?;
+        Ok(list.unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect())
+    }
+
     /// An object; `null` is one without members.
     pub(crate) fn object(&self, name: &str) -> Result<Self, Error> {
         Self::read(self.value(name).unwrap_or("{}"), self.place)

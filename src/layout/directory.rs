@@ -45,19 +45,16 @@ impl Layout {
     }
 
     /// The directory.
-    #[must_use]
     pub(crate) fn path(&self) -> &Path {
         &self.root
     }
 
     /// The file of the roots.
-    #[must_use]
     pub(crate) fn index_json(&self) -> PathBuf {
         self.root.join("index.json")
     }
 
     /// The directory of the blobs.
-    #[must_use]
     pub(crate) fn blobs(&self) -> PathBuf {
         self.root.join("blobs").join("sha256")
     }

@@ -5,7 +5,6 @@
 //! writing and removes afterwards; it is removed here as well, while it is still locked.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use super::Layout;
+use super::found::if_there;
 use crate::error::Error;
 use crate::unfinished::Mark;
 
@@ -58,21 +58,17 @@ impl LockedLayout {
             wait(&lock, &lock_path, deadline, cancelled)?;
             // The holder before may have removed the file: then the lock is on an unlinked file.
             let held = lock.metadata().map_err(Error::io("read", &lock_path))?;
-            match fs::symlink_metadata(&lock_path) {
-                Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
-                    let held = || Ok::<_, Error>(lock_path);
-                    let (mark, lock_path) = Mark::make(held, PathBuf::as_path)?;
-                    return Ok(Self {
-                        layout,
-                        _directory: directory,
-                        _lock: lock,
-                        lock_path,
-                        _mark: mark,
-                    });
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io("read", &lock_path)(error)),
+            let there = if_there(fs::symlink_metadata(&lock_path), "read", &lock_path)?;
+            if there.is_some_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+                let held = || Ok::<_, Error>(lock_path);
+                let (mark, lock_path) = Mark::make(held, PathBuf::as_path)?;
+                return Ok(Self {
+                    layout,
+                    _directory: directory,
+                    _lock: lock,
+                    lock_path,
+                    _mark: mark,
+                });
             }
         }
     }

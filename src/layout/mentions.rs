@@ -132,9 +132,15 @@ impl Mentions {
             }
             (Escape::Unicode(read, value), byte) => {
                 let Some(digit) = char::from(byte).to_digit(16) else {
-                    self.escape = Escape::None;
                     self.unescaped(b'"', found);
-                    return self.byte_again(byte, found);
+                    // The byte ended the escape; its plain form is counted already.
+                    if byte == b'\\' {
+                        self.escape = Escape::Backslash;
+                    } else {
+                        self.escape = Escape::None;
+                        self.unescaped(byte, found);
+                    }
+                    return;
                 };
                 let value = value << 4 | digit;
                 self.escape = Escape::Unicode(read + 1, value);
@@ -144,15 +150,6 @@ impl Mentions {
                     self.unescaped(u8::try_from(value).unwrap_or(b'"'), found);
                 }
             }
-        }
-    }
-
-    /// A byte that ended an escape, whose plain form is counted already.
-    fn byte_again(&mut self, byte: u8, found: &mut dyn FnMut(&[u8])) {
-        if byte == b'\\' {
-            self.escape = Escape::Backslash;
-        } else {
-            self.unescaped(byte, found);
         }
     }
 
@@ -190,27 +187,18 @@ impl Base64 {
     }
 }
 
-/// What a blob is by its beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beginning {
-    /// A text, or something that may be one: it is searched.
-    Document,
-    /// Bytes that neither a JSON decoder nor a search for names would read, as a compressed file.
-    Binary,
-}
-
-/// Bytes by which [`beginning`] decides.
+/// Bytes by which [`is_document`] decides.
 pub(crate) const BEGINNING: u64 = 4096;
 
-/// Tells what a blob with these first bytes is, [`BEGINNING`] of them or all. Only what is certainly binary is
-/// called so.
-pub(crate) fn beginning(start: &[u8]) -> Beginning {
+/// Whether a blob with these first bytes, [`BEGINNING`] of them or all, is a text or something that may be one. What is
+/// certainly binary (as a compressed file) would neither be read by a JSON decoder nor by a search for names.
+pub(crate) fn is_document(start: &[u8]) -> bool {
     let mark = |byte: &u8| matches!(byte, 0xef | 0xbb | 0xbf | 0xfe | 0xff);
     let marks = start.iter().take(3).take_while(|byte| mark(byte)).count();
     let mut visible = start[marks..].iter().filter(|b| **b != 0 && !b.is_ascii_whitespace());
     // Nothing but blanks or NULs (a hole, as a crash leaves it) says nothing.
     if matches!(visible.next(), None | Some(b'{' | b'[')) {
-        return Beginning::Document;
+        return true;
     }
     let wide = start.len() >= 2 && (start[0] == 0) != (start[1] == 0);
     let acts = |byte: &u8| match byte {
@@ -219,7 +207,7 @@ pub(crate) fn beginning(start: &[u8]) -> Beginning {
         byte => *byte < 0x20 || *byte == 0x7f,
     };
     let tar = start.get(257..262) == Some(b"ustar");
-    if tar || start.iter().any(acts) { Beginning::Binary } else { Beginning::Document }
+    !(tar || start.iter().any(acts))
 }
 
 #[cfg(test)]
@@ -326,7 +314,7 @@ mod tests {
 
     #[test]
     fn only_what_is_certainly_binary_is_passed_over() {
-        let document = Beginning::Document;
+        let (document, binary) = (true, false);
         for (start, expected) in [
             (b"{}".as_slice(), document),
             (b"", document),
@@ -339,12 +327,12 @@ mod tests {
             (b"  {\x01", document),
             (b"layers:\n- sha256", document),
             (b"caf\xe9", document),
-            (b"\x1f\x8b\x08\0", Beginning::Binary),
-            (b"\x28\xb5\x2f\xfd\x04\0", Beginning::Binary),
-            (b"\x18\0\0\0", Beginning::Binary),
-            (b"name\0\0\0\0", Beginning::Binary),
+            (b"\x1f\x8b\x08\0", binary),
+            (b"\x28\xb5\x2f\xfd\x04\0", binary),
+            (b"\x18\0\0\0", binary),
+            (b"name\0\0\0\0", binary),
         ] {
-            assert_eq!(beginning(start), expected, "{start:?}");
+            assert_eq!(is_document(start), expected, "{start:?}");
         }
     }
 }

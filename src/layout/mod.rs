@@ -16,6 +16,7 @@ pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod descriptor;
 mod directory;
+mod found;
 pub(crate) mod lock;
 mod mentions;
 mod open;

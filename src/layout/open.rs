@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::Layout;
 use super::descriptor::Object;
+use super::found::{if_there, within};
 use crate::error::Error;
 use crate::limits::{MAX_INDEX_JSON_SIZE, MAX_MANIFEST_SIZE, MAX_OCI_LAYOUT_SIZE};
 use crate::oci::digest::Digest;
@@ -113,11 +114,7 @@ pub(super) fn open_file(path: &Path) -> std::io::Result<fs::File> {
 
 /// A whole file of at most `limit` bytes; `None` when it does not exist.
 fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let file = match open_file(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", path)(error)),
-    };
+    let Some(file) = if_there(open_file(path), "read", path)? else { return Ok(None) };
     if !file.metadata().map_err(Error::io("read", path))?.is_file() {
         return Err(Error::Document {
             place: path.display().to_string(),
@@ -126,14 +123,7 @@ fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     }
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::Limit {
-            place: path.display().to_string(),
-            what: "its size in bytes",
-            limit,
-            found: bytes.len() as u64,
-        });
-    }
+    within(limit, bytes.len() as u64, "its size in bytes", path.display())?;
     Ok(Some(bytes))
 }
 

@@ -8,18 +8,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::Layout;
 use super::descriptor::{AnyDescriptor, Object};
-use super::mentions::{BEGINNING, Beginning, LENGTHS, Mentions, beginning};
+use super::found::entries;
+use super::mentions::{BEGINNING, LENGTHS, Mentions, is_document};
 use super::open::open_file;
 use super::tree::{Content, Node, Tree};
 use crate::error::Error;
 use crate::layer::pieces;
 use crate::limits::MAX_MANIFEST_SIZE;
-use crate::oci::digest::{Digest, Hasher, hex};
+use crate::oci::digest::{Digest, Hasher, hex, unhex};
 use crate::oci::media_type::IN_TOTO;
 
 /// What `docker save` writes beside `index.json` and `docker load` reads.
@@ -182,27 +183,13 @@ impl Stored {
     }
 }
 
-fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, Error> {
-    match fs::read_dir(directory) {
-        Ok(entries) => entries.collect::<Result<_, _>>().map_err(Error::io("list", directory)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::io("list", directory)(error)),
-    }
-}
-
 fn end(name: &[u8]) -> usize {
     name.last_chunk::<2>().map_or(0, |end| usize::from(u16::from_be_bytes(*end)))
 }
 
 /// The bytes of a digest's lowercase digits.
 fn name_bytes(name: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if !LENGTHS.contains(&name.len()) || !name.as_bytes().iter().all(digit) {
-        return None;
-    }
-    let value = |digit: u8| if digit < b'a' { digit - b'0' } else { digit - b'a' + 10 };
-    let pairs = name.as_bytes().chunks_exact(2);
-    Some(pairs.map(|pair| value(pair[0]) << 4 | value(pair[1])).collect())
+    if LENGTHS.contains(&name.len()) { unhex(name) } else { None }
 }
 
 /// A blob that is still to be looked into.
@@ -357,11 +344,6 @@ impl Walk<'_> {
 
 fn open(path: &Path) -> Result<File, Error> {
     open_file(path).map_err(Error::io("open", path))
-}
-
-/// Whether a file that begins like this is a document.
-fn is_document(start: &[u8]) -> bool {
-    beginning(start) == Beginning::Document
 }
 
 /// The first bytes of a file.

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use walkdir::WalkDir;
 
 use super::Layout;
+use super::found::if_there;
 use crate::error::Error;
 use crate::oci::digest::Digest;
 
@@ -31,11 +32,7 @@ impl Layout {
     /// # Errors
     /// [`Error::Io`] when that cannot be told.
     pub(crate) fn external_blobs(&self) -> Result<Option<PathBuf>, Error> {
-        let resolve = |path: &Path| match path.canonicalize() {
-            Ok(path) => Ok(Some(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", path)(error)),
-        };
+        let resolve = |path: &Path| if_there(path.canonicalize(), "read", path);
         let root = resolve(self.path())?;
         let blobs = resolve(&self.blobs())?;
         Ok(blobs.filter(|blobs| root.is_none_or(|root| !blobs.starts_with(root))))
@@ -60,6 +57,9 @@ impl Layout {
     pub(crate) fn stored_files(&self) -> Result<Vec<StoredFile>, Error> {
         let root = self.path().join("blobs");
         let own = self.blobs();
+        let io_error = |error: walkdir::Error| {
+            error.into_io_error().unwrap_or_else(|| io::Error::other("a loop"))
+        };
         let mut files = Vec::new();
         // `blobs` and `blobs/sha256` may be links to directories.
         for (directory, depth) in [(own.clone(), 1), (root, usize::MAX)] {
@@ -71,12 +71,8 @@ impl Layout {
                     Ok(entry) => entry,
                     Err(error) => {
                         let path = error.path().unwrap_or(&directory).to_owned();
-                        let error = error.into_io_error();
-                        let error = error.unwrap_or_else(|| io::Error::other("a loop"));
-                        if error.kind() == io::ErrorKind::NotFound {
-                            continue;
-                        }
-                        return Err(Error::io("list", &path)(error));
+                        if_there(Err::<(), _>(io_error(error)), "list", &path)?;
+                        continue;
                     }
                 };
                 let path = entry.path();
@@ -86,10 +82,8 @@ impl Layout {
                 {
                     continue;
                 }
-                let metadata = entry.metadata().map_err(|error| {
-                    let error = error.into_io_error();
-                    Error::io("read", path)(error.unwrap_or_else(|| io::Error::other("a loop")))
-                })?;
+                let metadata = entry.metadata().map_err(io_error);
+                let metadata = metadata.map_err(Error::io("read", path))?;
                 let name = entry.file_name().to_str();
                 let regular = metadata.is_file() && !outside;
                 let changed = UNIX_EPOCH

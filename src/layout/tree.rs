@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Layout;
 use super::config::ImageConfig;
 use super::descriptor::{AnyDescriptor, Descriptor, Object};
+use super::found::within;
 use super::source::Source;
 use crate::error::Error;
 use crate::limits::{
@@ -186,10 +187,7 @@ impl Node {
 
     /// Its JSON text.
     pub(crate) fn text(&self) -> &str {
-        match &self.descriptor {
-            AnyDescriptor::Known(descriptor) => &descriptor.text,
-            AnyDescriptor::Foreign { text, .. } => text,
-        }
+        self.descriptor.text()
     }
 
     /// Its image.
@@ -261,11 +259,8 @@ pub(crate) fn read_as_if(
     index_json: &str,
     documents: &BTreeMap<Digest, Vec<u8>>,
 ) -> Result<Tree, Error> {
-    let found = index_json.len() as u64;
-    if found > MAX_INDEX_JSON_SIZE {
-        let (place, what) = (layout.index_json().display().to_string(), "its size in bytes");
-        return Err(Error::Limit { place, what, limit: MAX_INDEX_JSON_SIZE, found });
-    }
+    let (found, place) = (index_json.len() as u64, layout.index_json());
+    within(MAX_INDEX_JSON_SIZE, found, "its size in bytes", place.display())?;
     let mut reader = Reader::new(layout, false);
     reader.documents = Some(documents);
     reader.tree(index_json.to_owned())
@@ -312,24 +307,8 @@ struct Reader<'a> {
     in_list: bool,
 }
 
-/// One entry of an index.
-enum IndexEntry {
-    Known(AnyDescriptor),
-    /// One whose descriptor cannot be read. Boxed: there may be a million entries of the other kind.
-    Unreadable(Box<Node>),
-}
-
-impl IndexEntry {
-    fn parse(text: &str, at: usize, place: &str, tolerant: bool) -> Result<Self, Error> {
-        match AnyDescriptor::parse(text, at, place) {
-            Err(error) if tolerant => Ok(Self::Unreadable(Box::new(Node {
-                descriptor: AnyDescriptor::Foreign { text: text.to_owned(), digest: String::new() },
-                content: Content::Unreadable { problem: error.to_string() },
-            }))),
-            any => any.map(Self::Known),
-        }
-    }
-}
+/// One entry of an index, or what is shown of one that cannot be read. Boxed: there may be a million of the other kind.
+type IndexEntry = Result<AnyDescriptor, Box<Node>>;
 
 impl<'a> Reader<'a> {
     fn new(source: &'a dyn Source, tolerant: bool) -> Self {
@@ -355,9 +334,9 @@ impl<'a> Reader<'a> {
     /// The entries of an index and what they lead to.
     fn children(&mut self, text: &str, place: &str, depth: usize) -> Result<Vec<Node>, Error> {
         let entries = self.entries(text, place)?;
-        let follow = |entry| match entry {
-            IndexEntry::Known(any) => self.node(any, place, depth),
-            IndexEntry::Unreadable(node) => Ok(*node),
+        let follow = |entry: IndexEntry| match entry {
+            Ok(any) => self.node(any, place, depth),
+            Err(unreadable) => Ok(*unreadable),
         };
         entries.into_iter().map(follow).collect()
     }
@@ -376,17 +355,19 @@ impl<'a> Reader<'a> {
             value => elements(value).map_err(Error::json(place))?,
         };
         self.visited += list.len();
-        if self.visited > MAX_DESCRIPTORS {
-            return Err(Error::Limit {
-                place: place.to_owned(),
-                what: "the number of descriptors in the layout",
-                limit: MAX_DESCRIPTORS as u64,
-                found: self.visited as u64,
-            });
-        }
+        let (what, found) = ("the number of descriptors in the layout", self.visited as u64);
+        within(MAX_DESCRIPTORS as u64, found, what, place)?;
         let parse = |element: &Element<'_>| {
             let at = member.range.start + element.range.start;
-            IndexEntry::parse(element.value, at, place, self.tolerant)
+            match AnyDescriptor::parse(element.value, at, place) {
+                Err(error) if self.tolerant => {
+                    let (text, digest) = (element.value.to_owned(), String::new());
+                    let descriptor = AnyDescriptor::Foreign { text, digest };
+                    let content = Content::Unreadable { problem: error.to_string() };
+                    Ok(Err(Box::new(Node { descriptor, content })))
+                }
+                any => any.map(Ok),
+            }
         };
         list.iter().map(parse).collect()
     }
@@ -419,24 +400,16 @@ impl<'a> Reader<'a> {
         if !index && !is_manifest(&descriptor.media_type) {
             return Ok(Content::Other);
         }
-        if depth >= MAX_INDEX_DEPTH {
-            return Err(Error::Limit {
-                place: place.to_owned(),
-                what: "the nesting of indexes",
-                limit: MAX_INDEX_DEPTH as u64,
-                found: depth as u64 + 1,
-            });
-        }
+        within(MAX_INDEX_DEPTH as u64, depth as u64 + 1, "the nesting of indexes", place)?;
         let size = descriptor.size;
         // Checked before as well: who goes on after errors must come to an end.
         self.check_kept(place)?;
         let blob = match self.documents.and_then(|new| new.get(&descriptor.digest)) {
-            Some(_) if size > MAX_MANIFEST_SIZE => {
-                let place = format!("blob {}", descriptor.digest);
-                let (what, limit) = ("its size in bytes", MAX_MANIFEST_SIZE);
-                Err(Error::Limit { place, what, limit, found: size })
+            Some(bytes) => {
+                let place = format_args!("blob {}", descriptor.digest);
+                within(MAX_MANIFEST_SIZE, size, "its size in bytes", place)
+                    .map(|()| Some(bytes.clone()))
             }
-            Some(bytes) => Ok(Some(bytes.clone())),
             None => self.source.document(descriptor),
         };
         let read = matches!(&blob, Ok(Some(_)) | Err(Error::BlobDigest { .. }));
@@ -468,15 +441,8 @@ impl<'a> Reader<'a> {
     }
 
     fn check_kept(&self, place: &str) -> Result<(), Error> {
-        if self.kept <= MAX_DOCUMENTS_SIZE {
-            return Ok(());
-        }
-        Err(Error::Limit {
-            place: place.to_owned(),
-            what: "the size of all manifests and indexes in bytes",
-            limit: MAX_DOCUMENTS_SIZE,
-            found: self.kept,
-        })
+        let what = "the size of all manifests and indexes in bytes";
+        within(MAX_DOCUMENTS_SIZE, self.kept, what, place)
     }
 
     fn manifest(
@@ -542,7 +508,8 @@ impl<'a> Reader<'a> {
         };
         let (platform, platform_text) = match (&descriptor.platform, &configured) {
             (Some(platform), _) => {
-                (platform.clone(), member_text(&descriptor.text, "platform", place)?)
+                let text = Object::read(&descriptor.text, place)?.value("platform");
+                (platform.clone(), text.unwrap_or("null").to_owned())
             }
             (None, Some(configured)) => configured.clone(),
             (None, None) => (Platform::new("", "", "", ""), "{}".to_owned()),
@@ -580,12 +547,6 @@ impl<'a> Reader<'a> {
         self.configs.insert(config.digest, found.clone());
         Ok(found)
     }
-}
-
-fn member_text(text: &str, name: &str, place: &str) -> Result<String, Error> {
-    let object = members(text).map_err(Error::json(place))?;
-    let member = object.iter().find(|member| member.name == name);
-    Ok(member.map_or_else(|| "null".to_owned(), |member| member.value.to_owned()))
 }
 
 impl AnyDescriptor {

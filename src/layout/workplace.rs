@@ -4,14 +4,14 @@
 //! killed; the next run that works in the same place removes it.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-use super::commit::{PREFIX, SUFFIX};
+use super::commit::{PREFIX, SUFFIX, is_temporary};
+use super::found::if_there;
 use crate::error::Error;
 use crate::unfinished::Mark;
 
@@ -37,11 +37,7 @@ impl Workplace {
             let (mark, directory) = Mark::make(|| builder.tempdir_in(parent), TempDir::path)
                 .map_err(Error::io("create a directory in", parent))?;
             let path = directory.path();
-            let lock = match File::open(path) {
-                Ok(lock) => lock,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(Error::io("open", path)(error)),
-            };
+            let Some(lock) = if_there(File::open(path), "open", path)? else { continue };
             // Without locks, no other run removes it either.
             let _ = flock(&lock, FlockOperation::LockExclusive);
             // Before it was locked it looked like one that was left.
@@ -68,11 +64,12 @@ fn is_same(open: &File, path: &Path) -> bool {
 fn remove_leftovers(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
         // A run that was killed between the two steps has left the only copy of what was there.
         let precious = entry.path().join(OLD).exists();
-        if !ours || precious || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !is_temporary(&entry.path())
+            || precious
+            || !entry.file_type().is_ok_and(|kind| kind.is_dir())
+        {
             continue;
         }
         let Ok(lock) = File::open(entry.path()) else { continue };

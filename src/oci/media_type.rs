@@ -25,6 +25,9 @@ pub const SOCI_PREFETCH: &str = "application/vnd.amazon.soci.prefetch.v1+json";
 /// A zTOC in a SOCI index.
 pub const ZTOC: &str = "application/octet-stream";
 
+/// Beginning of the types of Docker's layers.
+const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.";
+
 /// Whether a descriptor of this type leads to an index (or Docker manifest list).
 #[must_use]
 pub fn is_index(media_type: &str) -> bool {
@@ -53,23 +56,19 @@ pub fn is_nondistributable(media_type: &str) -> bool {
 /// The OCI type for what a Docker layer type means; other types are given back.
 #[must_use]
 pub fn oci_layer_type(media_type: &str) -> &str {
-    match media_type {
-        "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
-            "application/vnd.oci.image.layer.v1.tar+gzip"
-        }
-        "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
-            "application/vnd.oci.image.layer.v1.tar+zstd"
-        }
-        "application/vnd.docker.image.rootfs.diff.tar" => "application/vnd.oci.image.layer.v1.tar",
-        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => {
+    match media_type.strip_prefix(DOCKER_LAYER) {
+        Some("diff.tar.gzip") => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Some("diff.tar.zstd") => "application/vnd.oci.image.layer.v1.tar+zstd",
+        Some("diff.tar") => "application/vnd.oci.image.layer.v1.tar",
+        Some("foreign.diff.tar.gzip") => {
             "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
         }
-        "application/vnd.docker.image.rootfs.foreign.diff.tar.zstd" => {
+        Some("foreign.diff.tar.zstd") => {
             "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
         }
         // Also an uncompressed foreign layer: under its OCI type it cannot be indexed, and a second run would
         // take its zTOC away.
-        other => other,
+        _ => media_type,
     }
 }
 
@@ -116,7 +115,7 @@ pub fn is_encrypted(media_type: &str) -> bool {
 pub fn layer_kind(media_type: &str) -> LayerKind {
     let (base, suffixes) =
         media_type.split_once('+').map_or((media_type, None), |(b, s)| (b, Some(s)));
-    if let Some(kind) = base.strip_prefix("application/vnd.docker.image.rootfs.") {
+    if let Some(kind) = base.strip_prefix(DOCKER_LAYER) {
         let kind = kind.strip_prefix("foreign.").unwrap_or(kind);
         return match (kind, suffixes) {
             ("diff.tar.gzip", None) => LayerKind::Indexable(Compression::Gzip),

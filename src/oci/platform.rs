@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::json::canonical::{self, PLATFORM};
+
 /// A platform in normal form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
@@ -68,25 +70,16 @@ impl Platform {
     /// The JSON of an OCI platform object with these `os.features`, as Go writes it.
     #[must_use]
     pub fn to_json(&self, os_features: &[String]) -> String {
-        use crate::oci::json::string;
-        let mut out = format!(
-            "{{\"architecture\":{},\"os\":{}",
-            string(&self.architecture),
-            string(&self.os)
-        );
-        let features: Vec<String> = os_features.iter().map(|feature| string(feature)).collect();
-        let features = format!("[{}]", features.join(","));
-        for (name, value, empty) in [
-            ("os.version", string(&self.os_version), self.os_version.is_empty()),
-            ("os.features", features, os_features.is_empty()),
-            ("variant", string(&self.variant), self.variant.is_empty()),
-        ] {
-            if !empty {
-                out.extend([",\"", name, "\":", value.as_str()]);
-            }
-        }
-        out.push('}');
-        out
+        let Self { os, architecture, variant, os_version } = self;
+        let members = serde_json::json!({
+            "architecture": architecture,
+            "os": os,
+            "os.version": os_version,
+            "os.features": os_features,
+            "variant": variant,
+        });
+        // An object whose members are of these kinds has this form.
+        canonical::encode(&members.to_string(), &PLATFORM).unwrap_or_default()
     }
 
     /// Whether it says neither operating system nor architecture, or only one of them: no client

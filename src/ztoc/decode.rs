@@ -7,7 +7,7 @@ use super::toc::{Entry, FileType, ModTime, Toc, TocFull};
 use super::zinfo::{GzipZinfo, TarZinfo, ZinfoError};
 use super::{Zinfo, Ztoc};
 use crate::oci::digest::{Digest, ParseDigestError};
-use crate::ztoc::flatbuffer::read::{Flat, Table};
+use crate::ztoc::flatbuffer::read::{Bytes, Flat, Table};
 
 /// Why bytes are no zTOC that a reader takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,12 +125,8 @@ impl Ztoc {
             2 => Zinfo::Tar(tar_zinfo(info.bytes(3)?)?),
             other => return Err(DecodeError::Algorithm(other)),
         };
+        check_span_count(info, zinfo.span_count())?;
         let digests = info.offsets(2)?;
-        let (spans, max_span_id) = (zinfo.span_count(), info.i32(1)?);
-        if digests.len() != spans || i64::from(max_span_id) != spans as i64 - 1 {
-            let digests = digests.len() as usize;
-            return Err(DecodeError::SpanCount { spans, max_span_id, digests });
-        }
         let mut span_digests = Vec::with_capacity(digests.len() as usize);
         for (index, text) in digests.byte_vectors().enumerate() {
             let digest: Result<Digest, _> = String::from_utf8_lossy(text?).parse();
@@ -146,6 +142,16 @@ impl Ztoc {
             span_digests,
         })
     }
+}
+
+/// Holds what the table says about the number of spans against that of the checkpoints.
+pub(super) fn check_span_count<B: Bytes>(info: Table<B>, spans: u64) -> Result<(), B::Error> {
+    let ((_, digests), max_span_id) = (info.vector(2, 4)?, info.i32(1)?);
+    if digests == spans && i64::from(max_span_id) == spans as i64 - 1 {
+        return Ok(());
+    }
+    let digests = digests as usize;
+    Err(DecodeError::SpanCount { spans, max_span_id, digests }.into())
 }
 
 pub(super) fn size(what: &'static str, value: i64) -> Result<u64, DecodeError> {

@@ -61,14 +61,11 @@ impl Ztoc {
     pub fn encode(&self) -> Result<Vec<u8>, ZtocTooLarge> {
         let encoding = self.encoding()?;
         let mut bytes = Vec::with_capacity(encoding.size as usize);
-        let written: Result<(), std::convert::Infallible> = encoding.parts(|part| {
+        let Ok(()) = encoding.parts(|part| {
             bytes.extend_from_slice(part);
-            Ok(())
+            Ok::<(), std::convert::Infallible>(())
         });
-        match written {
-            Ok(()) => Ok(bytes),
-            Err(never) => match never {},
-        }
+        Ok(bytes)
     }
 
     /// Lays the zTOC blob out.
@@ -169,12 +166,7 @@ impl Encoding<'_> {
 
     /// The offsets of the files, and the table that holds them.
     fn put_toc(&self, out: &mut impl Back) -> Position {
-        out.align(self.tables.len() as u64 * OFFSET, OFFSET);
-        for target in self.tables.iter().rev() {
-            out.offset(u64::from(*target));
-        }
-        out.put(&(self.tables.len() as u32).to_le_bytes());
-        let metadata = out.used();
+        let metadata = out.offsets(self.tables.iter().map(|table| Position::from(*table)));
         let mut table = Table::new(out);
         table.offset(out, 0, metadata);
         table.end(out, &mut self.vtables.borrow_mut())
@@ -191,7 +183,7 @@ impl Encoding<'_> {
             .iter()
             .map(|digest| out.string(digest.to_string().as_bytes()))
             .collect();
-        let digests = out.offsets(&digests);
+        let digests = out.offsets(digests.into_iter());
         let mut table = Table::new(out);
         // An empty tar has no span, and the reference stores -1 for it.
         let max_span_id = ztoc.span_digests.len() as i32 - 1;
@@ -254,7 +246,7 @@ impl Scratch {
             table.offset(out, 1, value);
             self.pax.push(table.end(out, vtables));
         }
-        let pax = out.offsets(&self.pax);
+        let pax = out.offsets(self.pax.iter().copied());
         let mut table = Table::new(out);
         table.offset(out, 0, name);
         table.offset(out, 1, file_type);

@@ -91,12 +91,7 @@ impl Head {
             other => return Err(DecodeError::Algorithm(other).into()),
         };
         let compressed_size = decode::size("compressed_archive_size", root.i64(2)?)?;
-        let (_, digests) = info.vector(2, 4)?;
-        let max_span_id = info.i32(1)?;
-        if digests != spans || i64::from(max_span_id) != spans as i64 - 1 {
-            let digests = digests as usize;
-            return Err(DecodeError::SpanCount { spans, max_span_id, digests }.into());
-        }
+        decode::check_span_count(info, spans)?;
         Ok(Self {
             build_tool_identifier: String::from_utf8_lossy(&identifier).into_owned(),
             compressed_archive_size: compressed_size,

@@ -33,43 +33,46 @@ impl Span {
 }
 
 impl Zinfo {
-    /// The span with this number, which is below [`Zinfo::span_count`], in a blob of `size` bytes.
-    pub(crate) fn span(&self, number: u64, size: u64) -> Span {
+    /// Where the span with this number begins, which is below [`Zinfo::span_count`].
+    pub(crate) fn checkpoint(&self, number: u64) -> Checkpoint {
         match self {
-            Self::Tar(tar) => {
-                let offset = number.saturating_mul(tar.span_size);
-                let end = offset.saturating_add(tar.span_size).min(size);
-                Span { offset, bits: 0, end, content: offset }
-            }
-            Self::Gzip(gzip) => {
-                let at = number as usize;
-                let Checkpoint { compressed_offset, uncompressed_offset, bits } =
-                    gzip.checkpoint(at);
-                let next = (at + 1 < gzip.len()).then(|| gzip.checkpoint(at + 1).compressed_offset);
-                let end = next.unwrap_or(size);
-                Span { offset: compressed_offset, bits, end, content: uncompressed_offset }
+            Self::Gzip(gzip) => gzip.checkpoint(number as usize),
+            Self::Tar(tar) => tar.checkpoint(number),
+        }
+    }
+
+    /// The span with this number in a blob of `size` bytes.
+    pub(crate) fn span(&self, number: u64, size: u64) -> Span {
+        let Checkpoint { compressed_offset, uncompressed_offset, bits } = self.checkpoint(number);
+        let end = match self {
+            Self::Tar(tar) => compressed_offset.saturating_add(tar.span_size).min(size),
+            Self::Gzip(gzip) if number + 1 == gzip.len() as u64 => size,
+            Self::Gzip(_) => self.checkpoint(number + 1).compressed_offset,
+        };
+        Span { offset: compressed_offset, bits, end, content: uncompressed_offset }
+    }
+
+    /// The last of the spans for which `begun` is true: for none behind one for which it is not.
+    fn last_begun(&self, begun: impl Fn(Checkpoint) -> bool) -> Option<u64> {
+        let (mut low, mut high) = (0, self.span_count());
+        while low < high {
+            let middle = low.midpoint(high);
+            if begun(self.checkpoint(middle)) {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
+        low.checked_sub(1)
     }
 
     /// The number of the last span that begins at or before `offset` of the content.
     pub(crate) fn span_at(&self, offset: u64) -> Option<u64> {
-        let number = match self {
-            Self::Tar(tar) => offset / tar.span_size,
-            Self::Gzip(gzip) => {
-                let (mut low, mut high) = (0, gzip.len());
-                while low < high {
-                    let middle = low.midpoint(high);
-                    if gzip.checkpoint(middle).uncompressed_offset <= offset {
-                        low = middle + 1;
-                    } else {
-                        high = middle;
-                    }
-                }
-                (low as u64).checked_sub(1)?
-            }
-        };
-        (number < self.span_count()).then_some(number)
+        match self {
+            // Nothing lies behind the last.
+            Self::Tar(tar) => Some(offset / tar.span_size).filter(|number| *number < tar.len()),
+            Self::Gzip(_) => self.last_begun(|start| start.uncompressed_offset <= offset),
+        }
     }
 
     /// First and last of the spans that somebody read who asked for these bytes (first and last) of a blob of `size`.
@@ -83,18 +86,7 @@ impl Zinfo {
     ) -> Option<(u64, u64)> {
         let last = last.min(size.checked_sub(1)?);
         // The last span that begins at or before a byte. In front of the first are only the headers of the format.
-        let begun_by = |byte| {
-            let (mut low, mut high) = (0, self.span_count());
-            while low < high {
-                let middle = low.midpoint(high);
-                if self.span(middle, size).offset <= byte {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            low.checked_sub(1)
-        };
+        let begun_by = |byte| self.last_begun(|start| start.compressed_offset <= byte);
         let (mut from, to) = (begun_by(first).unwrap_or(0), begun_by(last)?);
         if from < to && first.saturating_add(1) >= self.span(from, size).end {
             from += 1;

@@ -89,13 +89,7 @@ impl GzipZinfo {
         let Some(count) = bytes.first_chunk::<4>().map(|c| i32::from_le_bytes(*c)) else {
             return Err(ZinfoError(format!("{} bytes are too few for a header", bytes.len())));
         };
-        let fits = usize::try_from(count)
-            .ok()
-            .filter(|count| *count > 0)
-            .and_then(|count| count.checked_mul(RECORD_SIZE))
-            .and_then(|records| records.checked_add(HEADER_SIZE))
-            == Some(bytes.len());
-        if fits {
+        if u64::try_from(count).ok().and_then(packed_size) == Some(bytes.len() as u64) {
             Ok(Self { bytes })
         } else {
             Err(ZinfoError(format!("{} bytes do not hold {count} checkpoints", bytes.len())))
@@ -123,9 +117,7 @@ impl GzipZinfo {
     /// The span size the checkpoints were made for, in bytes.
     #[must_use]
     pub fn span_size(&self) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.bytes[4..HEADER_SIZE]);
-        u64::from_le_bytes(bytes)
+        self.bytes[4..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The checkpoint at `position`.
@@ -166,9 +158,6 @@ pub struct TarZinfo {
 
 /// Version that the reference writes.
 const TAR_ZINFO_VERSION: u32 = 2;
-const FIELD_VERSION: usize = 0;
-const FIELD_SPAN_SIZE: usize = 1;
-const FIELD_SIZE: usize = 2;
 
 impl TarZinfo {
     /// Number of spans.
@@ -183,6 +172,12 @@ impl TarZinfo {
         self.size == 0
     }
 
+    /// Where the span with this number begins: at any place of a plain tar reading can begin.
+    pub(crate) fn checkpoint(&self, number: u64) -> Checkpoint {
+        let offset = number.saturating_mul(self.span_size);
+        Checkpoint { compressed_offset: offset, uncompressed_offset: offset, bits: 0 }
+    }
+
     /// The flatbuffer.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -195,9 +190,9 @@ impl TarZinfo {
 
     fn put(&self, out: &mut impl Back) {
         let mut table = Table::new(out);
-        table.int(out, FIELD_VERSION, TAR_ZINFO_VERSION);
-        table.long(out, FIELD_SPAN_SIZE, self.span_size as i64);
-        table.long(out, FIELD_SIZE, self.size as i64);
+        table.int(out, 0, TAR_ZINFO_VERSION);
+        table.long(out, 1, self.span_size as i64);
+        table.long(out, 2, self.size as i64);
         let alignment = if table.has_long { 8 } else { OFFSET };
         let root = table.end(out, &mut Vtables::default());
         out.align(OFFSET, alignment);

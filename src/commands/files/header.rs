@@ -65,7 +65,7 @@ impl<'a> HeaderCheck<'a> {
         if let Some(problem) = self.failed.take() {
             return Err(self.bad(&problem));
         }
-        let toc = std::mem::take(&mut self.walker).into_toc();
+        let toc = self.walker.toc();
         if toc.len() != 1 {
             let problem = format!("{} tar headers stand in front of its content", toc.len());
             return Err(self.bad(&problem));

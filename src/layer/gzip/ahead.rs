@@ -33,7 +33,7 @@ impl Origin {
     pub(crate) fn byte(self) -> u64 {
         match self {
             Self::Member(byte) => byte,
-            Self::Block(start) => start.byte(),
+            Self::Block(start) => start.byte,
         }
     }
 }
@@ -70,13 +70,13 @@ pub(crate) struct Ahead {
     is_wide: bool,
     /// Whether they were made bytes, and the checksum of these.
     resolved: bool,
-    wide_crc: crc32fast::Hasher,
+    pub(super) wide_crc: crc32fast::Hasher,
     /// Whether a history was given, so that nothing is wide.
     is_given: bool,
     /// Whether it began inside of a member, and ends with it.
-    is_part: bool,
+    pub(super) is_part: bool,
     /// With a block's end as the last thing found, its bits.
-    edge: Option<u8>,
+    pub(super) edge: Option<u8>,
     size: usize,
     failed: bool,
 }
@@ -146,16 +146,6 @@ impl Ahead {
     /// Whether no members begin here, or bad ones.
     pub(crate) fn is_bad(&self) -> bool {
         self.failed
-    }
-
-    /// Whether it began inside of a member.
-    pub(super) fn is_part(&self) -> bool {
-        self.is_part
-    }
-
-    /// With the end of a block as the last thing found, its bits.
-    pub(super) fn edge(&self) -> Option<u8> {
-        self.edge
     }
 
     /// Bytes of the blob from `origin` that would fill three quarters of the room, by what was read; at least some.
@@ -277,10 +267,5 @@ impl Ahead {
         }
         let symbols = self.wide.as_ref().filter(|_| self.is_part).map(|wide| wide.symbols.output());
         symbols.is_some_and(|symbols| reaches_too_far(symbols, own))
-    }
-
-    /// The checksum of what [`Self::resolve`] made bytes.
-    pub(super) fn wide_crc(&self) -> &crc32fast::Hasher {
-        &self.wide_crc
     }
 }

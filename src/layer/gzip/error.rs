@@ -63,14 +63,7 @@ pub(crate) enum GzipErrorKind {
     /// The stream ends too early.
     #[error("the gzip stream is truncated ({0})")]
     Truncated(&'static str),
-    /// More checkpoints than a zTOC can hold.
+    /// The stream is sound, but needs more checkpoints than a zTOC can hold.
     #[error("more than {MAX_CHECKPOINTS} checkpoints are needed, more than a zTOC can hold")]
     TooManyCheckpoints,
-}
-
-impl GzipErrorKind {
-    /// Whether the stream is sound and only needs more than a zTOC can hold.
-    pub(crate) fn is_limit(&self) -> bool {
-        matches!(self, Self::TooManyCheckpoints)
-    }
 }

@@ -13,10 +13,8 @@ enum Field {
     ExtraLength,
     /// The extra field; this many bytes are left.
     Extra(u16),
-    /// File name up to NUL.
-    Name(u16),
-    /// Comment up to NUL.
-    Comment(u16),
+    /// File name or comment up to NUL, by its flag; this many bytes are read.
+    Text(u8, u16),
     /// Header checksum.
     HeaderChecksum,
 }
@@ -76,8 +74,8 @@ pub(super) struct Members {
     field: [u8; FIXED],
     field_len: usize,
     flags: u8,
-    /// The fixed part of the last header.
-    fixed: [u8; FIXED],
+    /// The fixed part of the last header that was read.
+    pub(super) last_header: [u8; FIXED],
     header_crc: crc32fast::Hasher,
     body_crc: crc32fast::Hasher,
     body_len: u32,
@@ -100,7 +98,7 @@ impl Members {
             field: [0; FIXED],
             field_len: 0,
             flags: 0,
-            fixed: [0; FIXED],
+            last_header: [0; FIXED],
             header_crc: crc32fast::Hasher::new(),
             body_crc: crc32fast::Hasher::new(),
             body_len: 0,
@@ -133,12 +131,9 @@ impl Members {
     /// Goes into the middle of a member, to where a block seems to begin. The checksum is that of what is put into
     /// windows of bytes from here on.
     pub(super) fn start(&mut self, start: Start) {
-        match start {
-            Start::Header { byte, bits, before } => self.resume(byte, before, bits),
-            Start::Stored { byte, .. } => {
-                self.resume(byte, 0, 0);
-                self.inflater.resume_stored();
-            }
+        self.resume(start.byte, start.before[1], start.bits.unwrap_or(0));
+        if start.bits.is_none() {
+            self.inflater.resume_stored();
         }
         self.body_crc.reset();
         (self.body_len, self.field_len, self.total_out) = (0, 0, 0);
@@ -173,11 +168,6 @@ impl Members {
     /// Whether nothing is read of the next member, and there was one before it.
     pub(super) fn between(&self) -> bool {
         self.any && self.field_len == 0 && self.phase == Phase::Header(Field::Fixed)
-    }
-
-    /// The fixed part of the last header that was read.
-    pub(super) fn last_header(&self) -> &[u8; FIXED] {
-        &self.fixed
     }
 
     /// Whether the blob may end here.
@@ -255,20 +245,11 @@ impl Members {
     }
 
     fn trailer_byte(&mut self, byte: u8) -> Result<(), GzipErrorKind> {
-        self.field[self.field_len] = byte;
-        self.field_len += 1;
-        if self.field_len < 8 {
+        if !self.collect(byte, 8) {
             return Ok(());
         }
-        let word = |at: usize| {
-            u32::from_le_bytes([
-                self.field[at],
-                self.field[at + 1],
-                self.field[at + 2],
-                self.field[at + 3],
-            ])
-        };
-        let (crc, length) = (word(0), word(4));
+        let (words, _) = self.field.as_chunks::<4>();
+        let [crc, length] = [words[0], words[1]].map(u32::from_le_bytes);
         let found = std::mem::take(&mut self.body_crc).finalize();
         if !std::mem::take(&mut self.partial) {
             if crc != found {
@@ -290,51 +271,46 @@ impl Members {
         self.field_len = 0;
     }
 
+    /// Takes the next byte of a field of this length; true when it is the last.
+    fn collect(&mut self, byte: u8, length: usize) -> bool {
+        self.field[self.field_len] = byte;
+        self.field_len += 1;
+        self.field_len == length
+    }
+
     fn header_byte(&mut self, field: Field, byte: u8) -> Result<(), GzipErrorKind> {
         if field != Field::HeaderChecksum {
             self.header_crc.update(&[byte]);
         }
         match field {
             Field::Fixed => {
-                self.field[self.field_len] = byte;
-                self.field_len += 1;
+                let whole = self.collect(byte, FIXED);
                 self.fixed_byte(byte)?;
-                if self.field_len == FIXED {
-                    self.fixed = self.field;
+                if whole {
+                    self.last_header = self.field;
                     self.after(0);
                 }
             }
-            Field::ExtraLength => {
-                self.field[self.field_len] = byte;
-                self.field_len += 1;
-                if self.field_len == 2 {
-                    match u16::from_le_bytes([self.field[0], self.field[1]]) {
-                        0 => self.after(FLAG_EXTRA),
-                        length => self.begin_field(Field::Extra(length)),
-                    }
+            Field::ExtraLength if self.collect(byte, 2) => {
+                match u16::from_le_bytes([self.field[0], byte]) {
+                    0 => self.after(FLAG_EXTRA),
+                    length => self.begin_field(Field::Extra(length)),
                 }
             }
             Field::Extra(1) => self.after(FLAG_EXTRA),
             Field::Extra(left) => self.phase = Phase::Header(Field::Extra(left - 1)),
-            Field::Name(_) if byte == 0 => self.after(FLAG_NAME),
-            Field::Comment(_) if byte == 0 => self.after(FLAG_COMMENT),
-            Field::Name(MAX_TEXT) | Field::Comment(MAX_TEXT) => {
-                return Err(GzipErrorKind::LongText);
-            }
-            Field::Name(length) => self.phase = Phase::Header(Field::Name(length + 1)),
-            Field::Comment(length) => self.phase = Phase::Header(Field::Comment(length + 1)),
-            Field::HeaderChecksum => {
-                self.field[self.field_len] = byte;
-                self.field_len += 1;
-                if self.field_len == 2 {
-                    let expected = u16::from_le_bytes([self.field[0], self.field[1]]);
-                    let found = self.header_crc.clone().finalize() as u16;
-                    if expected != found {
-                        return Err(GzipErrorKind::HeaderChecksum { expected, found });
-                    }
-                    self.begin_body();
+            Field::Text(flag, _) if byte == 0 => self.after(flag),
+            Field::Text(_, MAX_TEXT) => return Err(GzipErrorKind::LongText),
+            Field::Text(flag, read) => self.phase = Phase::Header(Field::Text(flag, read + 1)),
+            Field::HeaderChecksum if self.collect(byte, 2) => {
+                let expected = u16::from_le_bytes([self.field[0], byte]);
+                let found = self.header_crc.clone().finalize() as u16;
+                if expected != found {
+                    return Err(GzipErrorKind::HeaderChecksum { expected, found });
                 }
+                self.begin_body();
             }
+            Field::ExtraLength | Field::HeaderChecksum => {}
         }
         Ok(())
     }
@@ -360,13 +336,11 @@ impl Members {
 
     /// Goes on to the next field that the flags name, behind the one of `flag`.
     fn after(&mut self, flag: u8) {
-        let next = |candidate: u8| candidate > flag && self.flags & candidate != 0;
-        if next(FLAG_EXTRA) {
+        let next = |candidate: &u8| *candidate > flag && self.flags & candidate != 0;
+        if next(&FLAG_EXTRA) {
             self.begin_field(Field::ExtraLength);
-        } else if next(FLAG_NAME) {
-            self.begin_field(Field::Name(0));
-        } else if next(FLAG_COMMENT) {
-            self.begin_field(Field::Comment(0));
+        } else if let Some(text) = [FLAG_NAME, FLAG_COMMENT].into_iter().find(next) {
+            self.begin_field(Field::Text(text, 0));
         } else if self.flags & FLAG_HEADER_CRC != 0 {
             self.begin_field(Field::HeaderChecksum);
         } else {

@@ -15,6 +15,6 @@ mod pattern;
 mod walker;
 
 pub(crate) use ahead::{Ahead, Origin};
-pub(crate) use error::GzipError;
+pub(crate) use error::{GzipError, GzipErrorKind};
 pub(crate) use pattern::HeaderPattern;
 pub(crate) use walker::{GzipWalker, ReadAhead};

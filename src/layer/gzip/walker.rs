@@ -182,11 +182,9 @@ impl GzipWalker {
     /// Takes over what was read ahead from this member's start, if anything.
     fn arrive(&mut self, output: &mut impl FnMut(&[u8])) -> Result<(), GzipError> {
         let Some(ahead) = &mut self.ahead else { return Ok(()) };
-        let pattern = HeaderPattern::of(self.members.last_header());
-        match ahead.arrive(self.members.total_in, pattern) {
-            Some(found) => self.take_over(found, output),
-            None => Ok(()),
-        }
+        let pattern = HeaderPattern::of(&self.members.last_header);
+        let found = ahead.arrive(self.members.total_in, pattern);
+        self.take_over(found, output)
     }
 
     /// Takes over what was read ahead from this block's end, if anything.
@@ -196,10 +194,8 @@ impl GzipWalker {
         output: &mut impl FnMut(&[u8]),
     ) -> Result<(), GzipError> {
         let Some(ahead) = &mut self.ahead else { return Ok(()) };
-        match ahead.arrive_at_block(self.members.total_in, bits) {
-            Some(found) => self.take_over(found, output),
-            None => Ok(()),
-        }
+        let found = ahead.arrive_at_block(self.members.total_in, bits);
+        self.take_over(found, output)
     }
 
     /// The byte of the next place inside of a member that was read ahead from, not behind this one.
@@ -215,17 +211,18 @@ impl GzipWalker {
         ahead.next_block().max(here)
     }
 
-    /// Takes over what was read ahead from exactly here, unless it is of no use.
+    /// Takes over what was read ahead from exactly here, if anything, and unless it is of no use.
     fn take_over(
         &mut self,
-        mut found: Box<Ahead>,
+        found: Option<Box<Ahead>>,
         output: &mut impl FnMut(&[u8]),
     ) -> Result<(), GzipError> {
+        let Some(mut found) = found else { return Ok(()) };
         let before = self.members.total_out;
         let used = !found.is_bad() && self.go_to_the_end_of(&mut found);
         if used {
             // Another place may begin there; what follows has time until the walker is fed with that.
-            self.edge = found.edge();
+            self.edge = found.edge;
             self.pass_on(&found, before, output)?;
         }
         if let Some(ahead) = &mut self.ahead {
@@ -240,16 +237,15 @@ impl GzipWalker {
         if ahead.reaches_too_far(self.members.history()) {
             return false;
         }
-        if let Some(reader) = self.ahead.as_mut().filter(|_| ahead.is_part()) {
+        if let Some(reader) = self.ahead.as_mut().filter(|_| ahead.is_part) {
             // Others can go on from its end while this thread makes bytes of it.
             reader.hand_down(ahead, self.window.history());
         }
         if !ahead.resolve(self.window.history()) {
             return false;
         }
-        if ahead.is_part() {
-            let wide = ahead.wide_crc().clone();
-            if !self.members.continue_as(&mut ahead.members, &wide) {
+        if ahead.is_part {
+            if !self.members.continue_as(&mut ahead.members, &ahead.wide_crc) {
                 return false;
             }
         } else {

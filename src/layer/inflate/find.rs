@@ -11,53 +11,26 @@ use super::tables::Tables;
 
 /// Where a block that is not the last of its stream seems to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// Its header begins `bits` (0 to 7) bits in front of this byte, the high ones of `before`.
-    Header {
-        /// Index of the byte.
-        byte: u64,
-        /// Number of those bits.
-        bits: u8,
-        /// The byte in front.
-        before: u8,
-    },
-    /// The length of a stored block begins at this byte. Where its header begins cannot be told, as it may be filled
-    /// up with any bits.
-    Stored {
-        /// Index of the byte.
-        byte: u64,
-        /// The two bytes in front.
-        before: [u8; 2],
-    },
+pub(crate) struct Start {
+    /// Where the first byte stands that is not read when a block ends in front of this start.
+    pub(crate) byte: u64,
+    /// The two bytes in front of it, of which a header needs the last only.
+    pub(crate) before: [u8; 2],
+    /// With how many (0 to 7) high bits of the last of them the header begins. `None` where the length of a stored block
+    /// begins at `byte`: where its header begins cannot be told, as it may be filled up with any bits.
+    pub(crate) bits: Option<u8>,
 }
 
 impl Start {
-    /// Where the first byte stands that is not read when a block ends in front of this start.
-    pub(crate) fn byte(self) -> u64 {
-        match self {
-            Self::Header { byte, .. } | Self::Stored { byte, .. } => byte,
-        }
-    }
-
-    /// The same at another place: `by` bytes further on.
-    pub(crate) fn moved(self, by: u64) -> Self {
-        match self {
-            Self::Header { byte, bits, before } => Self::Header { byte: byte + by, bits, before },
-            Self::Stored { byte, before } => Self::Stored { byte: byte + by, before },
-        }
-    }
-
     /// Whether this is the start of the block behind one that ended `bits` bits in front of `byte`.
     pub(crate) fn is_at(self, byte: u64, bits: u8) -> bool {
-        match self {
-            Self::Header { byte: own, bits: own_bits, .. } => (byte, bits) == (own, own_bits),
-            Self::Stored { byte: own, before } => {
-                // The header is three zeros, and fewer than eight bits are in front of the length behind it.
-                let header = 8 * byte - u64::from(bits);
-                let Some(left) = (8 * own).checked_sub(header + 3) else { return false };
-                left < 8 && (u16::from_le_bytes(before) >> (13 - left)).trailing_zeros() >= 3
-            }
+        if let Some(own) = self.bits {
+            return (byte, bits) == (self.byte, own);
         }
+        // The header is three zeros, and fewer than eight bits are in front of the length behind it.
+        let header = 8 * byte - u64::from(bits);
+        let Some(left) = (8 * self.byte).checked_sub(header + 3) else { return false };
+        left < 8 && (u16::from_le_bytes(self.before) >> (13 - left)).trailing_zeros() >= 3
     }
 }
 
@@ -84,6 +57,10 @@ impl Finder {
     /// The first start whose byte is behind the first two of `bytes` and not among the last [`Self::MARGIN`].
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<Start> {
         let end = bytes.len().checked_sub(Self::MARGIN)?;
+        let start = |byte: usize, bits| {
+            let before = [bytes[byte.saturating_sub(2)], bytes[byte - 1]];
+            Some(Start { byte: byte as u64, before, bits })
+        };
         for at in 1..end {
             let word = word(bytes, at);
             // At bit 0 to 7 of this byte: not the last block, codes of its own.
@@ -92,16 +69,11 @@ impl Finder {
                 let bit = places.trailing_zeros();
                 places &= places - 1;
                 if may_begin(word >> bit, bytes, at, bit) && self.begins(bytes, at, bit) {
-                    let byte = at + usize::from(bit > 0);
-                    let bits = (8 - bit as u8) % 8;
-                    let before = bytes[byte - 1];
-                    return Some(Start::Header { byte: byte as u64, bits, before });
+                    return start(at + usize::from(bit > 0), Some((8 - bit as u8) % 8));
                 }
             }
-            let length = at + 1;
             if word & 0xe0 == 0 && word >> 8 & 0xffff == !(word >> 24) & 0xffff {
-                let before = [bytes[length - 2], bytes[length - 1]];
-                return Some(Start::Stored { byte: length as u64, before });
+                return start(at + 1, None);
             }
         }
         None
@@ -146,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_header_is_met_at_its_very_bit() {
-        let start = Start::Header { byte: 100, bits: 3, before: 0 };
+        let start = Start { byte: 100, bits: Some(3), before: [0, 0] };
         let met: Vec<(u64, u8)> = (98..=101)
             .flat_map(|byte| (0..8).map(move |bits| (byte, bits)))
             .filter(|&(byte, bits)| start.is_at(byte, bits))
@@ -157,14 +129,14 @@ mod tests {
     #[test]
     fn a_stored_block_is_met_at_each_bit_of_its_header() {
         // Three zeros from bit 2 of the byte in front, then ones as filling.
-        let start = Start::Stored { byte: 100, before: [0xff, 0b1110_0011] };
+        let start = Start { byte: 100, bits: None, before: [0xff, 0b1110_0011] };
         let met: Vec<(u64, u8)> = (98..=101)
             .flat_map(|byte| (0..8).map(move |bits| (byte, bits)))
             .filter(|&(byte, bits)| start.is_at(byte, bits))
             .collect();
         assert_eq!(met, [(100, 6)]);
         // Zeros all over: wherever the block before ends, it is the same one.
-        let start = Start::Stored { byte: 100, before: [0, 0] };
+        let start = Start { byte: 100, bits: None, before: [0, 0] };
         let met = (98..=101).flat_map(|byte| (0..8).map(move |bits| (byte, bits)));
         assert_eq!(met.filter(|&(byte, bits)| start.is_at(byte, bits)).count(), 8);
     }

@@ -9,36 +9,14 @@ const MAX_SHOWN: usize = 1024;
 
 /// A layer that no zTOC can be written for, with the place where the walker noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TarError {
-    pub(super) offset: u64,
-    pub(super) entry: Vec<u8>,
-    pub(super) kind: TarErrorKind,
-}
-
-impl TarError {
     /// Offset in bytes of the 512-byte header block concerned, in the uncompressed stream.
-    #[must_use]
-    pub const fn offset(&self) -> u64 {
-        self.offset
-    }
-
+    pub offset: u64,
     /// Best known name of the entry concerned: raw bytes, empty when there is none.
-    #[must_use]
-    pub fn entry(&self) -> &[u8] {
-        &self.entry
-    }
-
+    pub entry: Vec<u8>,
     /// What is wrong.
-    #[must_use]
-    pub const fn kind(&self) -> &TarErrorKind {
-        &self.kind
-    }
-
-    /// Whether the stream is sound but cannot be loaded lazily; see [`TarErrorKind::is_unsupported`].
-    #[must_use]
-    pub const fn is_unsupported(&self) -> bool {
-        self.kind.is_unsupported()
-    }
+    pub kind: TarErrorKind,
 }
 
 impl fmt::Display for TarError {
@@ -52,11 +30,7 @@ impl fmt::Display for TarError {
     }
 }
 
-impl std::error::Error for TarError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.kind.source()
-    }
-}
+impl std::error::Error for TarError {}
 
 /// What is wrong with a tar entry.
 ///
@@ -180,10 +154,6 @@ impl TarErrorKind {
     pub(crate) const fn is_limit(&self) -> bool {
         matches!(self, Self::TooManyNames | Self::TocFull(_))
     }
-
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(self)
-    }
 }
 
 /// Foreign bytes for a terminal: control and bidirectional-override characters, quotes and backslashes are
@@ -253,7 +223,7 @@ mod tests {
             unnamed.to_string(),
             "tar header at byte 512: entry type \\u{7} has no place in a zTOC"
         );
-        assert!(unnamed.is_unsupported());
-        assert!(!error(b"", TarErrorKind::Checksum).is_unsupported());
+        assert!(unnamed.kind.is_unsupported());
+        assert!(!error(b"", TarErrorKind::Checksum).kind.is_unsupported());
     }
 }

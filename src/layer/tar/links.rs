@@ -4,11 +4,10 @@
 //! The reader resolves names through a tree of nodes, so a set of names would not do: a path may lead through a
 //! hard link, and a file that replaces a directory takes the names below it away.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
 use super::error::TarErrorKind;
+use crate::layer::name_key::{NameKeys, NameMap};
 use crate::ztoc::paths::{clean, components, is_name, split};
 use crate::ztoc::toc::{FileType, Toc};
 
@@ -29,9 +28,8 @@ pub(super) struct LinkTargets {
     /// Target of the entry after those, when it is a hard link that was asked for.
     next_target: Option<Node>,
     last_node: Node,
-    children: HashMap<ChildKey, Node, BuildHasherDefault<KeyHasher>>,
-    /// Two hash keys of this process: an attacker cannot prepare names that collide in both.
-    hashers: [RandomState; 2],
+    children: NameMap<Node>,
+    keys: NameKeys,
     /// Directories of the last link target and of the last name, as they were spelled: most entries lie beside
     /// the one before.
     last_directories: [Option<(Vec<u8>, Node)>; 2],
@@ -43,7 +41,7 @@ pub(crate) fn dangling(toc: &Toc) -> Option<usize> {
     let mut targets = LinkTargets::default();
     let links = toc.iter().enumerate().filter(|(_, file)| file.file_type() == FileType::HardLink);
     for (position, link) in links {
-        match targets.contains_before(toc, position, link.linkname()) {
+        match targets.contains(toc, position, link.linkname()) {
             Ok(true) => {}
             Ok(false) => return Some(position),
             Err(_) => return None,
@@ -53,16 +51,11 @@ pub(crate) fn dangling(toc: &Toc) -> Option<usize> {
 }
 
 impl LinkTargets {
-    /// Whether one of the entries in `toc` provides `target`, the target of the next entry.
+    /// Whether one of the entries in `toc` before `end` provides `target`, the target of the next entry.
     ///
     /// # Errors
     /// When the entries name too many files and directories.
-    pub(super) fn contains(&mut self, toc: &Toc, target: &[u8]) -> Result<bool, TarErrorKind> {
-        self.contains_before(toc, toc.len(), target)
-    }
-
-    /// As [`Self::contains`], of the entries before `end`.
-    fn contains_before(
+    pub(super) fn contains(
         &mut self,
         toc: &Toc,
         end: usize,
@@ -100,7 +93,7 @@ impl LinkTargets {
             (self.walk(directory.iter().copied(), true)?, *base)
         };
         let Some(parent) = parent else { return Ok(()) };
-        let key = self.key(parent, base);
+        let key = self.keys.key(parent, base);
         let full = self.children.len() >= MAX_NAMES;
         let node = target.unwrap_or(self.last_node + 1);
         match self.children.entry(key) {
@@ -123,7 +116,7 @@ impl LinkTargets {
             return self.walk(clean(path).into_iter(), false);
         }
         let parent = self.directory(directory, false)?;
-        Ok(parent.and_then(|parent| self.children.get(&self.key(parent, base)).copied()))
+        Ok(parent.and_then(|parent| self.children.get(&self.keys.key(parent, base)).copied()))
     }
 
     /// The node of a directory as spelled in front of a name.
@@ -156,7 +149,7 @@ impl LinkTargets {
     ) -> Result<Option<Node>, TarErrorKind> {
         let mut node = ROOT;
         for name in path {
-            let key = self.key(node, name);
+            let key = self.keys.key(node, name);
             node = match self.children.get(&key) {
                 Some(child) => *child,
                 None if !create => return Ok(None),
@@ -169,50 +162,5 @@ impl LinkTargets {
             };
         }
         Ok(Some(node))
-    }
-
-    fn key(&self, parent: Node, name: &[u8]) -> ChildKey {
-        let [low, high] = &self.hashers;
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            hasher.write_u64(parent);
-            hasher.write(name);
-            hasher.finish()
-        };
-        ChildKey { low: hash(low), high: hash(high) }
-    }
-}
-
-/// 128-bit hash of a directory node and a name in it. Takes far less memory than the names, and ten million
-/// names collide with a probability below 10^-24.
-#[derive(Debug, PartialEq, Eq)]
-struct ChildKey {
-    low: u64,
-    high: u64,
-}
-
-impl Hash for ChildKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.low);
-    }
-}
-
-/// Passes on half of a [`ChildKey`], which is a hash already.
-#[derive(Clone, Copy, Debug, Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
     }
 }

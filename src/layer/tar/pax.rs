@@ -1,6 +1,8 @@
 //! PAX extended header records (`soci-formats` 2.3, 2.5; Go `archive/tar` `reader.go` `parsePAX`, `mergePAX`,
 //! `strconv.go`).
 
+use std::ops::Range;
+
 use super::error::TarErrorKind;
 use crate::ztoc::toc::ModTime;
 
@@ -10,22 +12,8 @@ pub(super) const SPARSE_NAME: &[u8] = b"GNU.sparse.name";
 const SPARSE_OFFSET: &[u8] = b"GNU.sparse.offset";
 const SPARSE_NUMBYTES: &[u8] = b"GNU.sparse.numbytes";
 
-/// Place of a text within [`PaxRecords::text`]; a payload has at most a megabyte, so 32 bits do.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    const fn new(start: usize, end: usize) -> Self {
-        Self { start: start as u32, end: end as u32 }
-    }
-
-    fn of(self, text: &[u8]) -> &[u8] {
-        &text[self.start as usize..self.end as usize]
-    }
-}
+/// Place of a text within [`PaxRecords::text`].
+type Span = Range<usize>;
 
 /// The records of one `x` entry, sorted by key, keys unique. Reusable, to save allocations per entry.
 #[derive(Debug, Default)]
@@ -53,7 +41,7 @@ impl PaxRecords {
         while at < text.len() {
             let (key, value, next) = record(text, at).ok_or(TarErrorKind::PaxRecord)?;
             at = next;
-            let name = key.of(text);
+            let (name, number) = (&text[key.clone()], &text[value.clone()]);
             if name != SPARSE_OFFSET && name != SPARSE_NUMBYTES {
                 self.spans.push((key, value));
                 continue;
@@ -61,14 +49,14 @@ impl PaxRecords {
             // Format 0.0 repeats its keys, which records may not do; Go turns it into format 0.1.
             let expected =
                 if sparse_values.is_multiple_of(2) { SPARSE_OFFSET } else { SPARSE_NUMBYTES };
-            if name != expected || value.of(text).contains(&b',') {
+            if name != expected || number.contains(&b',') {
                 return Err(TarErrorKind::PaxRecord);
             }
             let map = sparse_map.get_or_insert_default();
             if sparse_values > 0 {
                 map.push(b',');
             }
-            map.extend_from_slice(value.of(text));
+            map.extend_from_slice(number);
             sparse_values += 1;
         }
         if let Some(map) = sparse_map {
@@ -78,11 +66,12 @@ impl PaxRecords {
         }
         let text = &self.text[..];
         // The sort keeps the order of equal keys, of which the last one counts.
-        self.spans.sort_by(|a, b| a.0.of(text).cmp(b.0.of(text)));
+        let key = |span: &(Span, Span)| &text[span.0.clone()];
+        self.spans.sort_by(|a, b| key(a).cmp(key(b)));
         self.spans.dedup_by(|later, kept| {
-            let equal = later.0.of(text) == kept.0.of(text);
+            let equal = key(later) == key(kept);
             if equal {
-                kept.1 = later.1;
+                kept.1 = later.1.clone();
             }
             equal
         });
@@ -91,19 +80,21 @@ impl PaxRecords {
 
     /// All records in key order.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.spans.iter().map(|(key, value)| (key.of(&self.text), value.of(&self.text)))
+        let texts =
+            |(key, value): &(Span, Span)| (&self.text[key.clone()], &self.text[value.clone()]);
+        self.spans.iter().map(texts)
     }
 
     /// The value of `key`; empty when there is no such record.
     pub(super) fn get(&self, key: &[u8]) -> &[u8] {
-        let found = self.spans.binary_search_by(|span| span.0.of(&self.text).cmp(key));
-        found.map_or(&[], |at| self.spans[at].1.of(&self.text))
+        let found = self.spans.binary_search_by(|span| self.text[span.0.clone()].cmp(key));
+        found.map_or(&[], |at| &self.text[self.spans[at].1.clone()])
     }
 
     fn append(&mut self, bytes: &[u8]) -> Span {
         let start = self.text.len();
         self.text.extend_from_slice(bytes);
-        Span::new(start, self.text.len())
+        start..self.text.len()
     }
 }
 
@@ -126,8 +117,8 @@ fn record(text: &[u8], start: usize) -> Option<(Span, Span, usize)> {
     if key.is_empty() || must_have_no_nul.contains(&0) {
         return None;
     }
-    let key = Span::new(start + key_start, start + equals);
-    let value = Span::new(start + equals + 1, start + value_end);
+    let key = start + key_start..start + equals;
+    let value = start + equals + 1..start + value_end;
     Some((key, value, start + len))
 }
 

@@ -58,7 +58,8 @@ pub(crate) type SparseMap = Vec<Range<u64>>;
 /// Takes fragments one by one: in order, without overlap, within the logical size of the file.
 #[derive(Debug)]
 pub(super) struct Fragments {
-    size: i64,
+    /// The logical size of the file.
+    pub(super) size: i64,
     end: i64,
     found: SparseMap,
 }
@@ -100,11 +101,6 @@ impl Fragments {
         }
     }
 
-    /// The logical size of the file.
-    pub(super) fn size(&self) -> i64 {
-        self.size
-    }
-
     /// The map of a file with so many bytes of data.
     ///
     /// # Errors
@@ -143,7 +139,8 @@ fn of_records(pax: &PaxRecords, header_size: i64) -> Result<Fragments, TarErrorK
 /// line feed, the first being the number of fragments.
 #[derive(Debug)]
 pub(super) struct DataMap {
-    fragments: Fragments,
+    /// What a complete map says.
+    pub(super) fragments: Fragments,
     text: Vec<u8>,
     lines: u64,
     /// Length of the first line and the lines needed in all, once known.
@@ -155,11 +152,6 @@ impl DataMap {
     fn new(pax: &PaxRecords, header_size: i64) -> Result<Self, TarErrorKind> {
         let fragments = Fragments::of_pax(pax, header_size)?;
         Ok(Self { fragments, text: Vec::new(), lines: 0, count: None })
-    }
-
-    /// What a complete map says.
-    pub(super) fn into_fragments(self) -> Fragments {
-        self.fragments
     }
 
     /// Takes the next block of data; true when the map was complete and valid.

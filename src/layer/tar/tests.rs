@@ -98,9 +98,9 @@ fn walk(tar: &[u8], chunk: usize) -> String {
     match result {
         Ok(summary) => show(&summary),
         Err(error) => {
-            let class = if error.is_unsupported() { "unsupported" } else { "malformed" };
-            let name = error.entry().escape_ascii();
-            format!("{class} @{} {name} {:?}", error.offset(), error.kind())
+            let class = if error.kind.is_unsupported() { "unsupported" } else { "malformed" };
+            let name = error.entry.escape_ascii();
+            format!("{class} @{} {name} {:?}", error.offset, error.kind)
         }
     }
 }

@@ -32,16 +32,15 @@ pub const MAX_TOC_SIZE: u64 = 1 << 30;
 /// Reads the headers of an uncompressed tar stream and collects the table of contents.
 ///
 /// After an error the walker is spent: every further byte and [`Self::finish`] give the same error again.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TarWalker {
     /// Bytes taken from the stream.
     position: u64,
     /// Offset of the header block being dealt with.
     header_offset: u64,
     state: Phase,
-    /// First `filled` bytes of a block that came in pieces.
-    partial: Box<Block>,
-    filled: usize,
+    /// The beginning of a block that came in pieces.
+    partial: Vec<u8>,
     pending: Pending,
     /// Prefix and name of the current header joined.
     joined_name: Vec<u8>,
@@ -57,9 +56,10 @@ pub struct TarWalker {
     fragments: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Phase {
     /// A header block is next.
+    #[default]
     Header,
     /// One zero block was seen.
     ZeroBlock,
@@ -108,37 +108,15 @@ pub struct TarSummary {
     pub(crate) sparse: BTreeMap<usize, SparseMap>,
 }
 
-impl Default for TarWalker {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl TarWalker {
     /// A walker at the start of a stream.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            position: 0,
-            header_offset: 0,
-            state: Phase::Header,
-            partial: Box::new([0; BLOCK_SIZE]),
-            filled: 0,
-            pending: Pending::default(),
-            joined_name: Vec::new(),
-            open_name: Vec::new(),
-            toc: Toc::new(),
-            toc_size: 0,
-            links: LinkTargets::default(),
-            unpacking: false,
-            sparse: BTreeMap::new(),
-            fragments: 0,
-        }
+        Self::default()
     }
 
     /// For what unpacking makes of an archive: global PAX headers are passed over, as containerd does
     /// (`pkg/archive/tar.go`, `createTarFile`).
-    #[must_use]
     pub(crate) fn unpacking() -> Self {
         Self { unpacking: true, ..Self::new() }
     }
@@ -212,11 +190,6 @@ impl TarWalker {
         }
     }
 
-    /// The entries so far, of a stream that need not be at its end.
-    pub(crate) fn into_toc(self) -> Toc {
-        self.toc
-    }
-
     /// Ends the stream.
     ///
     /// # Errors
@@ -225,11 +198,11 @@ impl TarWalker {
     pub fn finish(mut self) -> Result<TarSummary, TarError> {
         let (what, name) = match &self.state {
             Phase::Failed(error) => return Err((**error).clone()),
-            Phase::Header if self.filled > 0 => {
-                self.header_offset = self.position - self.filled as u64;
+            Phase::Header if !self.partial.is_empty() => {
+                self.header_offset = self.position - self.partial.len() as u64;
                 ("a header", self.pending.name())
             }
-            Phase::ZeroBlock if self.filled > 0 => ("the end of archive marker", &[][..]),
+            Phase::ZeroBlock if !self.partial.is_empty() => ("the end of archive marker", &[][..]),
             Phase::Skip { left, padding } if left > padding => (
                 "the data of a file",
                 self.toc.iter().next_back().map_or(&[][..], |entry| entry.name()),
@@ -250,20 +223,18 @@ impl TarWalker {
     /// Takes the next block or a piece of it, and gives back what is left.
     fn block_bytes<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], TarError> {
         // Most headers lie within one chunk and need no copy.
-        if self.filled == 0
+        if self.partial.is_empty()
             && let Some((block, rest)) = data.split_first_chunk()
         {
             self.advance(BLOCK_SIZE)?;
             self.block(block)?;
             return Ok(rest);
         }
-        let (taken, rest) = data.split_at(data.len().min(BLOCK_SIZE - self.filled));
-        self.partial[self.filled..][..taken.len()].copy_from_slice(taken);
-        self.filled += taken.len();
+        let (taken, rest) = data.split_at(data.len().min(BLOCK_SIZE - self.partial.len()));
+        self.partial.extend_from_slice(taken);
         self.advance(taken.len())?;
-        if self.filled == BLOCK_SIZE {
-            self.filled = 0;
-            let block = *self.partial;
+        if let Some(block) = self.partial.first_chunk().copied() {
+            self.partial.clear();
             self.block(&block)?;
         }
         Ok(rest)
@@ -313,10 +284,7 @@ impl TarWalker {
         match complete {
             Ok(None) => Ok(()),
             Ok(Some(TarErrorKind::PaxSparse)) if self.unpacking => self.sparse_mapped(),
-            Ok(Some(kind)) | Err(kind) => {
-                let name = mem::take(&mut self.open_name);
-                Err(self.fail(kind, name))
-            }
+            Ok(Some(kind)) | Err(kind) => Err(self.fail(kind, self.open_name.clone())),
         }
     }
 
@@ -333,8 +301,7 @@ impl TarWalker {
                     TarErrorKind::Checksum => &[],
                     _ => header::raw_name(block),
                 };
-                let name = self.best_name(own);
-                return Err(self.fail(kind, name));
+                return Err(self.fail(kind, self.best_name(own)));
             }
         };
         let mut joined = mem::take(&mut self.joined_name);
@@ -347,8 +314,8 @@ impl TarWalker {
     fn header(&mut self, header: Header<'_>, name: &[u8], block: &Block) -> Result<(), TarError> {
         // Go checks the header's own size before anything that may replace it.
         if has_data(header.type_flag) && header.size < 0 {
-            let name = self.best_name(name);
-            return Err(self.fail(TarErrorKind::NegativeSize(header.size), name));
+            let kind = TarErrorKind::NegativeSize(header.size);
+            return Err(self.fail(kind, self.best_name(name)));
         }
         if let Some(kind) = Meta::of(header.type_flag) {
             return self.meta_begin(kind, header.size.cast_unsigned(), name);
@@ -365,10 +332,7 @@ impl TarWalker {
                 self.state = state;
                 Ok(())
             }
-            Err(kind) => {
-                let name = self.best_name(name);
-                Err(self.fail(kind, name))
-            }
+            Err(kind) => Err(self.fail(kind, self.best_name(name))),
         }
     }
 
@@ -417,8 +381,7 @@ impl TarWalker {
             Meta::LongName | Meta::LongLink => None,
         };
         if let Some(problem) = problem {
-            let name = mem::take(&mut self.open_name);
-            return Err(self.fail(problem, name));
+            return Err(self.fail(problem, self.open_name.clone()));
         }
         self.state = skip(0, padding);
         Ok(())
@@ -466,17 +429,14 @@ impl TarWalker {
             let name = header.full_name(&mut joined);
             let mut merged = Merged::new(header, name, &pending)?;
             merged.header.size = left.cast_signed();
-            self.sparse_entry(merged, &pending, map.into_fragments())
+            self.sparse_entry(merged, &pending, map.fragments)
         });
         match next {
             Ok(state) => {
                 self.state = state;
                 Ok(())
             }
-            Err(kind) => {
-                let name = mem::take(&mut self.open_name);
-                Err(self.fail(kind, name))
-            }
+            Err(kind) => Err(self.fail(kind, self.open_name.clone())),
         }
     }
 
@@ -488,7 +448,7 @@ impl TarWalker {
         fragments: Fragments,
     ) -> Result<Phase, TarErrorKind> {
         let data = merged.header.size.cast_unsigned();
-        merged.header.size = fragments.size();
+        merged.header.size = fragments.size;
         if let Some(name) = pending.records().map(|records| records.get(SPARSE_NAME))
             && !name.is_empty()
         {
@@ -511,7 +471,7 @@ impl TarWalker {
         if entry.file_type == FileType::HardLink
             // Who unpacks may find it in a lower layer.
             && !self.unpacking
-            && !self.links.contains(&self.toc, entry.linkname)?
+            && !self.links.contains(&self.toc, self.toc.len(), entry.linkname)?
         {
             return Err(TarErrorKind::DanglingHardLink { target: entry.linkname.to_vec() });
         }

@@ -47,7 +47,6 @@ impl Default for Hasher {
 
 impl Hasher {
     /// A hasher that has seen nothing.
-    #[must_use]
     pub(crate) fn new() -> Self {
         Self::default()
     }
@@ -79,7 +78,6 @@ impl Hasher {
     }
 
     /// The digest of all bytes so far.
-    #[must_use]
     pub(crate) fn finish(mut self) -> Digest {
         let bits = self.length.wrapping_mul(8);
         let mut end = [0; 2 * BLOCK];

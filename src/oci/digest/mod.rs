@@ -5,5 +5,5 @@ mod interleaved;
 mod value;
 
 pub(crate) use hasher::Hasher;
-pub(crate) use value::hex;
 pub use value::{Digest, ParseDigestError};
+pub(crate) use value::{hex, unhex};

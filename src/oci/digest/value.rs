@@ -53,24 +53,20 @@ impl Digest {
     /// Parses the 64 hexadecimal digits alone (a blob's file name).
     #[must_use]
     pub fn from_hex(hex: &str) -> Option<Self> {
-        let hex = hex.as_bytes();
-        if hex.len() != 64 {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Some(Self(bytes))
+        // The length first: what is foreign may be long.
+        if hex.len() == 64 { unhex(hex)?.try_into().ok().map(Self) } else { None }
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
+/// The bytes of an even number of lowercase hexadecimal digits.
+pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let nibble = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
-    }
+    };
+    let pairs = digits.as_bytes().chunks_exact(2);
+    pairs.map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
 }
 
 impl FromStr for Digest {

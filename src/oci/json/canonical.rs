@@ -5,6 +5,7 @@
 //! their order, as nothing of a foreign document may get lost.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::schema::Shape;
 use super::{elements, members, parse_string, write_string};
@@ -82,11 +83,9 @@ fn write_value(out: &mut String, value: &str, shape: Shape) -> Result<bool, serd
             Ok(list.is_empty())
         }
         Shape::Map => {
-            let mut pairs = Vec::new();
-            for member in members_exact(value)? {
-                pairs.push(member);
-            }
-            pairs.sort();
+            // Unlike field names, keys of a map differ by case; of equal ones the last counts, as in Go. A `null`
+            // value is the empty string there.
+            let pairs: BTreeMap<String, Option<String>> = serde_json::from_str(value)?;
             out.push('{');
             for (index, (name, text)) in pairs.iter().enumerate() {
                 if index > 0 {
@@ -94,7 +93,7 @@ fn write_value(out: &mut String, value: &str, shape: Shape) -> Result<bool, serd
                 }
                 write_string(out, name);
                 out.push(':');
-                write_string(out, text);
+                write_string(out, text.as_deref().unwrap_or_default());
             }
             out.push('}');
             Ok(pairs.is_empty())
@@ -125,13 +124,6 @@ fn write_list<T>(
     }
     out.push(']');
     Ok(())
-}
-
-/// The pairs of an object of strings. Unlike field names, keys of a map differ by case; of equal ones
-/// the last counts, as in Go. A `null` value is the empty string there.
-fn members_exact(text: &str) -> Result<Vec<(String, String)>, serde_json::Error> {
-    let map: std::collections::BTreeMap<String, Option<String>> = serde_json::from_str(text)?;
-    Ok(map.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
 }
 
 /// A valid JSON text without white space between tokens.

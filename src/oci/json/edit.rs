@@ -21,7 +21,7 @@ pub fn set_member(text: &str, name: &str, value: &str) -> Result<String> {
     Ok(if let Some(last) = object.last() {
         // The new member is set off as the last one is.
         let before = object.len().checked_sub(2).map_or(0, |i| object[i].range.end);
-        let gap = gap_before(text, before, '"');
+        let gap = gap_before(text, before);
         let colon = gap_after_colon(text, last.range.start);
         let end = last.range.end;
         splice(text, end..end, &format!(",{gap}{name}:{colon}{value}"))
@@ -124,16 +124,14 @@ fn between(gap: &str) -> &str {
 }
 
 fn splice(text: &str, range: Range<usize>, value: &str) -> String {
-    let mut out = String::with_capacity(text.len() + value.len());
-    out.push_str(&text[..range.start]);
-    out.push_str(value);
-    out.push_str(&text[range.end..]);
+    let mut out = text.to_owned();
+    out.replace_range(range, value);
     out
 }
 
 /// White space between `from` (behind a value, or an object's start) and the next name.
-fn gap_before(text: &str, from: usize, stop: char) -> &str {
-    let gap = &text[from..text[from..].find(stop).map_or(from, |at| from + at)];
+fn gap_before(text: &str, from: usize) -> &str {
+    let gap = &text[from..quote_from(text, from)];
     gap.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '{')
         .strip_prefix(',')
         .unwrap_or(gap.split_once('{').map_or(gap, |(_, after)| after))
@@ -141,8 +139,7 @@ fn gap_before(text: &str, from: usize, stop: char) -> &str {
 
 fn gap_after_colon(text: &str, value_start: usize) -> &str {
     let before = &text[..value_start];
-    let gap = before.len() - before.trim_end_matches(|c: char| c.is_ascii_whitespace()).len();
-    &before[before.len() - gap..]
+    &before[before.trim_ascii_end().len()..]
 }
 
 fn quote_from(text: &str, from: usize) -> usize {

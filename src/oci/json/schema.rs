@@ -249,7 +249,6 @@ fn folds(name: &str, known: &str) -> bool {
 }
 
 /// Which of these names Go's decoder would find in the object that `text` is; none in what is no object.
-#[must_use]
 pub(crate) fn fields_like<'a>(text: &str, known: &[&'a str]) -> Vec<&'a str> {
     let object = all_members(text).unwrap_or_default();
     let has = |known: &&&str| object.iter().any(|member| folds(&member.name, known));

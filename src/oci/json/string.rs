@@ -1,9 +1,10 @@
 //! Strings of JSON documents.
 
+use std::fmt::Write;
+
 /// Appends `text` as a JSON string in the way of Go's `encoding/json` (`soci-formats` 5.1): `<`, `>`,
 /// `&`, U+2028 and U+2029 are escaped besides what JSON demands, everything else is plain UTF-8.
 pub fn write_string(out: &mut String, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push('"');
     for c in text.chars() {
         match c {
@@ -14,13 +15,9 @@ pub fn write_string(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '\u{2028}' => out.push_str("\\u2028"),
-            '\u{2029}' => out.push_str("\\u2029"),
-            '\0'..='\u{1f}' | '<' | '>' | '&' => {
-                let code = c as usize;
-                out.push_str("\\u00");
-                out.push(char::from(HEX[code >> 4]));
-                out.push(char::from(HEX[code & 15]));
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                // Text takes what is written.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             other => out.push(other),
         }

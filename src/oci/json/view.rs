@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::excerpt::excerpt;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// One member of an object.
@@ -68,7 +68,7 @@ pub(super) fn all_members(text: &str) -> Result<Vec<Member<'_>>, serde_json::Err
 /// # Errors
 /// When `text` is no JSON array.
 pub fn elements(text: &str) -> Result<Vec<Element<'_>>, serde_json::Error> {
-    let Elements(list) = serde_json::from_str(text)?;
+    let list: Vec<&RawValue> = serde_json::from_str(text)?;
     Ok(list
         .into_iter()
         .map(|value| Element { value: value.get(), range: range_in(text, value) })
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut list: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                let mut list = Vec::new();
                 while let Some((Name(name), value)) = map.next_entry::<Name<'de>, _>()? {
                     list.push((name, value));
                 }
@@ -105,30 +105,6 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
         }
         deserializer.deserialize_map(List)
-    }
-}
-
-struct Elements<'a>(Vec<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(value) = seq.next_element()? {
-                    list.push(value);
-                }
-                Ok(Elements(list))
-            }
-        }
-        deserializer.deserialize_seq(List)
     }
 }
 

@@ -50,12 +50,16 @@ pub(in crate::ztoc) trait Back {
     }
 
     /// A vector of offsets.
-    fn offsets(&mut self, targets: &[Position]) -> Position {
-        self.align(targets.len() as u64 * OFFSET, OFFSET);
-        for target in targets.iter().rev() {
-            self.offset(*target);
+    fn offsets(
+        &mut self,
+        targets: impl DoubleEndedIterator<Item = Position> + ExactSizeIterator,
+    ) -> Position {
+        let count = targets.len();
+        self.align(count as u64 * OFFSET, OFFSET);
+        for target in targets.rev() {
+            self.offset(target);
         }
-        self.put(&(targets.len() as u32).to_le_bytes());
+        self.put(&(count as u32).to_le_bytes());
         self.used()
     }
 }

@@ -133,7 +133,7 @@ fn full_scan(archive: &[u8], walked: &Walked, second_thread: bool) {
         (Ok(Scan::Eager(reason)), Err(error)) => {
             let malformed =
                 matches!(reason.cause, EagerCause::Unreadable | EagerCause::Mislabelled);
-            assert_eq!(malformed, !error.is_unsupported(), "{reason}");
+            assert_eq!(malformed, !error.kind.is_unsupported(), "{reason}");
             let renamed = reason.cause == EagerCause::Mislabelled;
             assert!(renamed || reason.text.contains(&error.to_string()), "{reason}");
         }

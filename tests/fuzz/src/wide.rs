@@ -66,15 +66,14 @@ fn guess(stream: &[u8], stops: &[judge::Stop], pieces: [usize; 2]) {
     let padded = [stream, &[0; Finder::MARGIN]].concat();
     let mut from = 0;
     for _ in 0..PLACES {
-        let Some(start) = finder.find(&padded[from..]).map(|start| start.moved(from as u64)) else {
-            return;
-        };
-        let byte = start.byte() as usize;
+        let Some(start) = finder.find(&padded[from..]) else { return };
+        let start = Start { byte: start.byte + from as u64, ..start };
+        let byte = start.byte as usize;
         assert!(byte > from, "in front of the place");
         let mut inflater = Inflater::new();
-        match start {
-            Start::Header { before, bits, .. } => inflater.resume(before, bits),
-            Start::Stored { .. } => inflater.resume_stored(),
+        match start.bits {
+            Some(bits) => inflater.resume(start.before[1], bits),
+            None => inflater.resume_stored(),
         }
         let there = stops.iter().find(|stop| start.is_at(stop.input, stop.bits));
         let found = decode(stream, byte.min(stream.len()), inflater, GUESSED, pieces);
