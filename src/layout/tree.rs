@@ -45,6 +45,11 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// The roots and all below them, parents first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.roots.iter().flat_map(Node::nodes)
+    }
+
     /// Whether `index.json` is itself the index of a multi-platform image, as apko, Bazel's rules and all others
     /// that call go-containerregistry's `layout.Write` make it, and not a list of images.
     ///
@@ -187,22 +192,44 @@ impl Node {
         }
     }
 
+    /// This node and all below it, parents first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Self> {
+        let mut todo = vec![self];
+        std::iter::from_fn(move || {
+            let node = todo.pop()?;
+            if let Content::Index { children, .. } | Content::Referrers { children, .. } =
+                &node.content
+            {
+                todo.extend(children.iter().rev());
+            }
+            Some(node)
+        })
+    }
+
     /// Calls `visit` for this node and all below it, parents first.
     pub(crate) fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
-        visit(self);
-        if let Content::Index { children, .. } | Content::Referrers { children, .. } = &self.content
-        {
-            for child in children {
-                child.visit(visit);
-            }
-        }
+        self.nodes().for_each(visit);
     }
 
     /// Whether one of this node and all below it `is_it`.
     pub(crate) fn any(&self, is_it: &dyn Fn(&Self) -> bool) -> bool {
-        let mut any = false;
-        self.visit(&mut |node| any |= is_it(node));
-        any
+        self.nodes().any(is_it)
+    }
+
+    /// The image that it is, with its descriptor.
+    pub(crate) fn image(&self) -> Option<(&Descriptor, &Image)> {
+        match &self.content {
+            Content::Image(image) => Some((self.known()?, image)),
+            _ => None,
+        }
+    }
+
+    /// The SOCI index that it is, with its descriptor.
+    pub(crate) fn soci(&self) -> Option<(&Descriptor, &SociIndex)> {
+        match &self.content {
+            Content::Soci(soci) => Some((self.known()?, soci)),
+            _ => None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{DISABLE_XATTRS, IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Content, Image, SociIndex, Tree};
+use crate::layout::tree::{Image, Node, SociIndex};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::IndexVersion;
@@ -39,23 +39,19 @@ pub(crate) struct SociIndexes<'a> {
 type Place<'a> = (&'a Descriptor, &'a SociIndex);
 
 impl<'a> SociIndexes<'a> {
-    pub(crate) fn of(tree: &'a Tree) -> Self {
+    /// Those below these roots.
+    pub(crate) fn below(roots: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut found = Self::default();
-        for root in &tree.roots {
-            root.visit(&mut |node| {
-                let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                    return;
-                };
-                let (digest, place) = (descriptor.digest, (descriptor, soci));
-                found.first.entry(digest).or_insert(place);
-                let named = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST);
-                if let Some(image) = named.and_then(|text| text.parse().ok()) {
-                    found.naming.entry((digest, image)).or_default().push(place);
-                }
-                if let (IndexVersion::V1, Some(subject)) = (soci.version, soci.subject) {
-                    found.by_subject.entry(subject).or_default().push(place);
-                }
-            });
+        for (descriptor, soci) in roots.into_iter().flat_map(Node::nodes).filter_map(Node::soci) {
+            let (digest, place) = (descriptor.digest, (descriptor, soci));
+            found.first.entry(digest).or_insert(place);
+            let named = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST);
+            if let Some(image) = named.and_then(|text| text.parse().ok()) {
+                found.naming.entry((digest, image)).or_default().push(place);
+            }
+            if let (IndexVersion::V1, Some(subject)) = (soci.version, soci.subject) {
+                found.by_subject.entry(subject).or_default().push(place);
+            }
         }
         found
     }

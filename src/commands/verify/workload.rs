@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Findings;
 use super::document::{self, Documents, Entry};
-use super::finding::{Consequence, VerifiedImage};
+use super::finding::Consequence::{LayerEager, Misleading, Rejected, Unpullable};
+use super::finding::VerifiedImage;
 use super::job::{Claim, Job, Layer};
 use super::prefetch;
 use crate::commands::parents::{Stack, StackLayer, ZtocKey};
@@ -16,14 +17,14 @@ use crate::layout::Layout;
 use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::select::{SelectedImage, Selection};
-use crate::layout::tree::{Content, Image, SociIndex, Tree};
+use crate::layout::tree::{Image, Node, SociIndex, Tree};
 use crate::limits::MAX_CONFIG_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{
     LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC, layer_kind,
 };
 use crate::oci::soci_version::IndexVersion;
-use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
+use crate::soci::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST, find};
 
 /// The images and what is to be done for them.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl<'a> Workload<'a> {
         let mut collector = Collector {
             layout,
             tree,
-            soci: find::SociIndexes::of(tree),
+            soci: find::SociIndexes::below(&tree.roots),
             documents: Documents::default(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
@@ -138,19 +139,14 @@ impl<'a> Collector<'a> {
         if !selected.image.platform.is_incomplete() {
             return;
         }
-        let mut listed = false;
-        for root in &self.tree.roots {
-            root.visit(&mut |node| {
-                listed |= node.known().is_some_and(|descriptor| {
-                    descriptor.digest == selected.digest && descriptor.platform.is_some()
-                });
-            });
-        }
+        let mut descriptors = self.tree.nodes().filter_map(Node::known);
+        let listed = descriptors.any(|descriptor| {
+            descriptor.digest == selected.digest && descriptor.platform.is_some()
+        });
         if listed {
             let what = "platform in the image index";
-            let (expected, found) = ("an operating system and an architecture", "none");
-            let blob = Some(selected.digest);
-            findings.add(Consequence::Unpullable, blob, what, None, expected, found);
+            let expected = "an operating system and an architecture";
+            findings.add(Unpullable, selected.digest, what, expected, "none");
         }
     }
 
@@ -166,9 +162,8 @@ impl<'a> Collector<'a> {
                 self.back_reference(place.descriptor, digest, findings);
                 if place.soci.version == IndexVersion::V1 {
                     let what = "config.mediaType of an index that an annotation names";
-                    let unseen = Consequence::Misleading;
-                    let blob = Some(place.descriptor.digest);
-                    findings.add(unseen, blob, what, None, SOCI_INDEX_V2, SOCI_INDEX_V1);
+                    let blob = place.descriptor.digest;
+                    findings.add(Misleading, blob, what, SOCI_INDEX_V2, SOCI_INDEX_V1);
                 }
             }
         }
@@ -179,7 +174,7 @@ impl<'a> Collector<'a> {
         {
             let expected = "a SOCI index that index.json leads to, so that it is pushed";
             let place = "the manifest's annotation com.amazon.soci.index-digest";
-            findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
+            findings.add(Rejected, digest, place, expected, text);
         }
         found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
     }
@@ -190,8 +185,7 @@ impl<'a> Collector<'a> {
         let named = self.named.get(&descriptor.digest);
         if named.is_none_or(|images| !images.contains(&image.to_string())) {
             let place = format!("its descriptor's annotation {IMAGE_MANIFEST_DIGEST}");
-            let blob = Some(descriptor.digest);
-            findings.add(Consequence::Misleading, blob, &place, None, image, text);
+            findings.add(Misleading, descriptor.digest, place, image, text);
         }
     }
 
@@ -245,11 +239,16 @@ impl<'a> Collector<'a> {
                     let spans = prefetch::read(self.layout, blob, findings)?;
                     let taken = *prefetched.entry(entry.layer()).or_insert(blob.digest);
                     if taken != blob.digest {
-                        document::second_prefetch(digest, entry, taken, findings);
+                        let place = format!("layers[{}].digest", entry.number);
+                        let expected = format!("{taken}, which readers take");
+                        findings.add(Misleading, digest, place, expected, blob.digest);
                     }
-                    match layers.iter().find_map(|layer| used.get(layer)) {
-                        Some(ztoc) => self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans)),
-                        None => document::no_use(digest, entry, findings),
+                    if let Some(ztoc) = layers.iter().find_map(|layer| used.get(layer)) {
+                        self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans));
+                    } else {
+                        let (place, found) = entry.annotation(LAYER_DIGEST);
+                        let expected = "a layer of the image that has a zTOC";
+                        findings.add(Misleading, digest, place, expected, found);
                     }
                 }
                 SOCI_PREFETCH => {}
@@ -272,14 +271,12 @@ impl<'a> Collector<'a> {
     ) -> Result<(), Error> {
         let Descriptor { digest, size, .. } = entry.descriptor;
         if self.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
-            let rejected = Consequence::Rejected;
             let place = "a blob that the SOCI index lists";
-            findings.add(rejected, Some(digest), place, None, "its content", "none or another one");
+            findings.add(Rejected, digest, place, "its content", "none or another one");
         }
-        let consequence = if without { Consequence::LayerEager } else { Consequence::Misleading };
+        let consequence = if without { LayerEager } else { Misleading };
         let place = format!("layers[{}].mediaType", entry.number);
-        let found = &entry.descriptor.media_type;
-        findings.add(consequence, Some(index), &place, None, ZTOC, found);
+        findings.add(consequence, index, place, ZTOC, &entry.descriptor.media_type);
         Ok(())
     }
 
@@ -310,15 +307,14 @@ impl<'a> Collector<'a> {
         findings: &mut Findings,
     ) -> Result<Vec<Option<Digest>>, Error> {
         let Descriptor { digest, size, .. } = image.config;
-        let place = "the image's configuration";
-        let broken = Consequence::Unpullable;
         let first = self.read.insert(digest);
         let read = document::read(self.layout, digest, size, MAX_CONFIG_SIZE)?;
         let bytes = match read {
             Ok(bytes) => bytes,
             Err((expected, found)) => {
                 if first {
-                    findings.add(broken, Some(digest), place, None, expected, found);
+                    let place = "the image's configuration";
+                    findings.add(Unpullable, digest, place, expected, found);
                 }
                 return Ok(Vec::new());
             }
@@ -329,19 +325,17 @@ impl<'a> Collector<'a> {
             && !platform.os.is_empty()
         {
             let place = "its platform in the image index";
-            let consequence = Consequence::Misleading;
-            findings.add(consequence, Some(digest), place, None, platform, &image.platform);
+            findings.add(Misleading, digest, place, platform, &image.platform);
         }
         let ids: Vec<Option<Digest>> = diff_ids.iter().map(|id| id.parse().ok()).collect();
         let entries = image.entries.len();
         if first && ids.len() != entries {
-            let place = "the number of its diff IDs";
-            findings.add(broken, Some(digest), place, None, entries, ids.len());
+            findings.add(Unpullable, digest, "the number of its diff IDs", entries, ids.len());
         }
         for (at, (id, text)) in ids.iter().zip(&diff_ids).enumerate() {
             if first && id.is_none() {
                 let (place, expected) = (format!("rootfs.diff_ids[{at}]"), "a digest of sha256");
-                findings.add(broken, Some(digest), &place, None, expected, format!("{text:?}"));
+                findings.add(Unpullable, digest, place, expected, format!("{text:?}"));
             }
         }
         Ok(by_position(&image.entries, &image.layers, ids))
@@ -384,21 +378,10 @@ fn by_position(
 /// is then listed once for each of them.
 fn named(tree: &Tree) -> BTreeMap<Digest, BTreeSet<String>> {
     let mut named: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-    for root in &tree.roots {
-        root.visit(&mut |node| {
-            if let (Content::Soci(_), Some(descriptor)) = (&node.content, node.known())
-                && let Some(image) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)
-            {
-                named.entry(descriptor.digest).or_default().insert(image.clone());
-            }
-        });
+    for (descriptor, _) in tree.nodes().filter_map(Node::soci) {
+        if let Some(image) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST) {
+            named.entry(descriptor.digest).or_default().insert(image.clone());
+        }
     }
     named
-}
-
-impl Entry {
-    /// The layer that it is said to be for.
-    pub(super) fn layer(&self) -> Option<Digest> {
-        find::layer_of(&self.descriptor)
-    }
 }
