@@ -110,6 +110,23 @@ impl Side {
         Ztoc::decode(&bytes).map_err(|error| format!("no reader takes it: {error}"))
     }
 
+    /// The spans of the artifact that a reader takes: the first one in the first SOCI index.
+    pub(super) fn prefetched(&self, image: &Image, layer: Digest) -> String {
+        let index = image.soci_indexes.first().and_then(|digest| self.soci_indexes.get(digest));
+        let mut artifacts = index.into_iter().flat_map(|at| &self.found.soci_indexes[*at].prefetch);
+        let Some(artifact) = artifacts.find(|artifact| artifact.layer == Some(layer)) else {
+            return "nothing".to_owned();
+        };
+        if artifact.problem.is_some() {
+            return format!("{} (cannot be used)", artifact.digest);
+        }
+        let range = |(first, last): &(u64, u64)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
+        };
+        let ranges: Vec<String> = artifact.spans.iter().map(range).collect();
+        format!("spans {}", ranges.join(", "))
+    }
+
     /// All blobs that what was compared leads to.
     pub(super) fn blobs(
         &self,

@@ -130,10 +130,11 @@ impl<'a> Trees<'a> {
         entry.map_or_else(|| self.get(node.file), |entry| self.get((node.layer, entry)))
     }
 
-    /// An empty directory that is its own parent.
-    pub(super) fn root(&mut self) -> Result<NodeId, LookupError> {
+    /// An empty directory that is its own parent. Roots do not count among the files: there is one for each layer.
+    pub(super) fn root(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
-        self.push(Node { directory: Some(Box::default()), ..implied(id) })
+        self.nodes.push(Node { directory: Some(Box::default()), ..implied(id) });
+        id
     }
 
     pub(super) fn push(&mut self, node: Node<'a>) -> Result<NodeId, LookupError> {
@@ -144,7 +145,8 @@ impl<'a> Trees<'a> {
         Ok(NodeId(self.nodes.len() as u32 - 1))
     }
 
-    /// The tree of the layer at `position`, which is unpacked upon `lower`. With `raw`, whiteouts are names like others.
+    /// The tree of the layer at `position`, which is unpacked upon `lower`. With none, it shows the entries as they are,
+    /// among them whiteouts and what cannot be unpacked.
     ///
     /// # Errors
     /// The first entry that no runtime could unpack.
@@ -152,32 +154,19 @@ impl<'a> Trees<'a> {
         &mut self,
         position: usize,
         lower: Option<NodeId>,
-        raw: bool,
     ) -> Result<NodeId, BadEntry> {
         let toc = self.tables[position];
+        let root = self.root();
         self.last = None;
-        let bad = |file: &FileRef<'_>, problem: String| BadEntry {
-            name: file.name().to_vec(),
-            offset: file.uncompressed_offset().cast_unsigned(),
-            problem,
-        };
-        let mut root = None;
         for (number, file) in toc.iter().enumerate() {
-            let root = match root {
-                Some(root) => root,
-                None => *root.insert(self.root().map_err(|e| bad(&file, e.to_string()))?),
-            };
-            self.entry((root, lower), (position as u32, number as u32), &file, raw)
-                .map_err(|problem| bad(&file, problem))?;
+            let id = (position as u32, number as u32);
+            self.entry((root, lower), id, &file).map_err(|problem| BadEntry {
+                name: file.name().to_vec(),
+                offset: file.uncompressed_offset().cast_unsigned(),
+                problem,
+            })?;
         }
-        match root {
-            Some(root) => Ok(root),
-            None => self.root().map_err(|error| BadEntry {
-                name: Vec::new(),
-                offset: 0,
-                problem: error.to_string(),
-            }),
-        }
+        Ok(root)
     }
 
     fn entry(
@@ -185,7 +174,6 @@ impl<'a> Trees<'a> {
         (root, lower): (NodeId, Option<NodeId>),
         (layer, entry): FileId,
         file: &FileRef<'a>,
-        raw: bool,
     ) -> Result<(), String> {
         let name = file.name();
         if name.len() > MAX_PATH {
@@ -202,7 +190,7 @@ impl<'a> Trees<'a> {
             }
             return Ok(());
         };
-        if let Some(removes) = whiteout(base).filter(|_| !raw) {
+        if let Some(removes) = whiteout(base).filter(|_| lower.is_some()) {
             let Some(directory) = self.directory_mut(parent) else { return Ok(()) };
             match removes {
                 Whiteout::Opaque => directory.opaque = true,
@@ -220,17 +208,16 @@ impl<'a> Trees<'a> {
             }
             return Ok(());
         }
-        let content = match file.file_type() {
-            // The entries as they are include those that cannot be unpacked.
-            FileType::HardLink if raw => {
+        let content = match (file.file_type(), lower) {
+            (FileType::HardLink, None) => {
                 let found = self.link_target(root, file.linkname()).ok().flatten();
                 found.unwrap_or((layer, entry))
             }
-            FileType::HardLink => {
+            (FileType::HardLink, Some(lower)) => {
                 let target = file.linkname();
-                let found = match (self.link_target(root, target)?, lower) {
-                    (None, Some(lower)) => self.link_target(lower, target)?,
-                    (found, _) => found,
+                let found = match self.link_target(root, target)? {
+                    None => self.link_target(lower, target)?,
+                    found => found,
                 };
                 let missing = || {
                     let target = target.escape_ascii();
