@@ -137,12 +137,17 @@ impl<'a> Trees<'a> {
         id
     }
 
-    pub(super) fn push(&mut self, node: Node<'a>) -> Result<NodeId, LookupError> {
+    /// Puts a new node into the directory that is its parent.
+    fn put(&mut self, name: &'a [u8], node: Node<'a>) -> Result<NodeId, String> {
         if self.nodes.len() >= MAX_NODES {
-            return Err(LookupError::TooMany);
+            return Err(LookupError::TooMany.to_string());
         }
+        let (id, parent) = (NodeId(self.nodes.len() as u32), node.parent);
         self.nodes.push(node);
-        Ok(NodeId(self.nodes.len() as u32 - 1))
+        if let Some(directory) = self.directory_mut(parent) {
+            directory.children.insert(name, id);
+        }
+        Ok(id)
     }
 
     /// The tree of the layer at `position`, which is unpacked upon `lower`. With none, it shows the entries as they are,
@@ -208,22 +213,14 @@ impl<'a> Trees<'a> {
             }
             return Ok(());
         }
+        let target = file.linkname();
         let content = match (file.file_type(), lower) {
+            // The entries as they are include those that cannot be unpacked.
             (FileType::HardLink, None) => {
-                let found = self.link_target(root, file.linkname()).ok().flatten();
-                found.unwrap_or((layer, entry))
+                self.link_target(&[root], target).unwrap_or((layer, entry))
             }
             (FileType::HardLink, Some(lower)) => {
-                let target = file.linkname();
-                let found = match self.link_target(root, target)? {
-                    None => self.link_target(lower, target)?,
-                    found => found,
-                };
-                let missing = || {
-                    let target = target.escape_ascii();
-                    format!("its hard link target \"{target}\": {}", LookupError::NotFound)
-                };
-                let found = found.ok_or_else(missing)?;
+                let found = self.link_target(&[root, lower], target)?;
                 if found.0 == layer {
                     self.linked.insert(found, entry);
                 }
@@ -242,11 +239,7 @@ impl<'a> Trees<'a> {
             self.last = None;
         }
         let directory = is_directory.then(Box::default);
-        let node = Node { parent, layer, entry, file: content, directory };
-        let id = self.push(node).map_err(|error| error.to_string())?;
-        if let Some(directory) = self.directory_mut(parent) {
-            directory.children.insert(base, id);
-        }
+        self.put(base, Node { parent, layer, entry, file: content, directory })?;
         Ok(())
     }
 
@@ -320,31 +313,28 @@ impl<'a> Trees<'a> {
                 ));
             }
             let directory = Some(Box::default());
-            let id = self
-                .push(Node { directory, ..implied(node) })
-                .map_err(|error| error.to_string())?;
-            if let Some(directory) = self.directory_mut(node) {
-                directory.children.insert(name, id);
-            }
-            node = id;
+            node = self.put(name, Node { directory, ..implied(node) })?;
         }
         Ok(node)
     }
 
-    /// The entry with the content of a hard link's target, if there is one.
-    fn link_target(&self, root: NodeId, target: &[u8]) -> Result<Option<FileId>, String> {
-        let quoted = || target.escape_ascii();
-        let node = match self.resolve(root, target, false) {
-            Err(LookupError::NotFound) => return Ok(None),
-            found => found,
+    /// The entry with the content of a hard link's target, in the first tree that has it.
+    fn link_target(&self, roots: &[NodeId], target: &[u8]) -> Result<FileId, String> {
+        let bad = |problem: String| {
+            format!("its hard link target \"{}\"{problem}", target.escape_ascii())
         };
-        let node =
-            node.map_err(|error| format!("its hard link target \"{}\": {error}", quoted()))?;
-        let Node { entry, file, directory, .. } = self.node(node);
-        if directory.is_some() || *entry == IMPLIED {
-            return Err(format!("its hard link target \"{}\" is a directory", quoted()));
+        let mut found = Err(LookupError::NotFound);
+        for root in roots {
+            if found == Err(LookupError::NotFound) {
+                found = self.resolve(*root, target, false);
+            }
         }
-        Ok(Some(*file))
+        let Node { entry, file, directory, .. } =
+            self.node(found.map_err(|error| bad(format!(": {error}")))?);
+        if directory.is_some() || *entry == IMPLIED {
+            return Err(bad(" is a directory".to_owned()));
+        }
+        Ok(*file)
     }
 }
 

@@ -17,8 +17,6 @@ pub struct Root<'a> {
     pub(super) image: &'a ImageFiles,
     pub(super) trees: Trees<'a>,
     pub(super) top: NodeId,
-    /// Whether entries are shown as they stand in the layer.
-    pub(super) raw: bool,
 }
 
 /// Kinds of what a name stands for.
@@ -80,9 +78,8 @@ impl ImageFiles {
             Some(position) => trees.layer(position, None).map_err(|bad| (position, bad)),
             None => trees.merged(),
         };
-        let raw = self.chosen.is_some();
         match root {
-            Ok(root) => Ok(Root { image: self, trees, top: root, raw }),
+            Ok(top) => Ok(Root { image: self, trees, top }),
             Err((position, BadEntry { name, offset, problem })) => Err(Error::UnreadableLayer {
                 digest: self.layers.get(position).map_or(self.digest, |layer| layer.digest),
                 reason: format!(
@@ -124,10 +121,12 @@ impl<'a> Root<'a> {
         if stored.entry == IMPLIED {
             return Entry { kind: EntryKind::Directory, stored: None };
         }
+        // Those of a layer alone are shown as they stand in it.
+        let raw = self.image.chosen.is_some();
         let own = self.trees.get((stored.layer, stored.entry));
-        let file = if self.raw { own } else { self.trees.get(stored.file) };
-        let attributes = if self.raw { own } else { self.trees.attributes(stored) };
-        let removes = whiteout(split(own.name()).1).filter(|_| self.raw);
+        let file = if raw { own } else { self.trees.get(stored.file) };
+        let attributes = if raw { own } else { self.trees.attributes(stored) };
+        let removes = whiteout(split(own.name()).1).filter(|_| raw);
         let kind = match file.file_type() {
             _ if removes == Some(Whiteout::Opaque) => EntryKind::Opaque,
             _ if removes.is_some() => EntryKind::Whiteout,

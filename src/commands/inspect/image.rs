@@ -102,22 +102,18 @@ impl ImageReader<'_> {
             (Some(None), None) => None,
         };
         broken.look(self.layout, &self.image.config, "configuration", self.digest);
-        let layers: Vec<Layer> = {
-            let layers = &self.image.layers;
-            // A reader takes the last entry of a layer (`soci-formats` 7.3).
-            let ztocs: HashMap<Digest, &Ztoc> = taken
-                .iter()
-                .flat_map(|soci| &soci.ztocs)
-                .filter_map(|ztoc| Some((ztoc.layer?, ztoc)))
-                .collect();
-            let indexed = layers.iter().filter(|layer| ztocs.contains_key(&layer.digest));
-            let smallest = indexed.map(|layer| layer.size).min();
-            let one = |layer: &Descriptor| {
-                let ztoc = ztocs.get(&layer.digest).copied();
-                self.layer(layer, taken, ztoc, smallest, broken)
-            };
-            layers.iter().map(one).collect()
-        };
+        // A reader takes the last entry of a layer (`soci-formats` 7.3).
+        let ztocs = taken.into_iter().flat_map(|soci| &soci.ztocs);
+        let ztocs: HashMap<Digest, &Ztoc> =
+            ztocs.filter_map(|ztoc| Some((ztoc.layer?, ztoc))).collect();
+        let layers = self.image.layers.iter();
+        let indexed = layers.clone().filter(|layer| ztocs.contains_key(&layer.digest));
+        let smallest = indexed.map(|layer| layer.size).min();
+        let layers = layers.map(|layer| {
+            let ztoc = ztocs.get(&layer.digest).copied();
+            self.layer(layer, taken, ztoc, smallest, broken)
+        });
+        let layers: Vec<Layer> = layers.collect();
         Image {
             names: Vec::new(),
             platform: platform(self.image),

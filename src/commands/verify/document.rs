@@ -1,15 +1,11 @@
 //! A SOCI index by its text: what the reference's reader demands of it (`soci-formats` 5.2, 7.2, 7.3), and
 //! what its annotations say.
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
 use super::Findings;
 use super::finding::Consequence::{LayerEager, Misleading, Rejected, Unpullable};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
-use crate::limits::MAX_MANIFEST_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
 use crate::oci::json::schema;
@@ -32,41 +28,6 @@ pub(in crate::commands) struct Entry {
     pub(in crate::commands) descriptor: Descriptor,
 }
 
-/// The SOCI indexes that were read. Several images can have the same one.
-#[derive(Debug, Default)]
-pub(super) struct Documents {
-    read: BTreeMap<Digest, Rc<[Entry]>>,
-}
-
-impl Documents {
-    /// The entries of a SOCI index, which is checked when it is met for the first time.
-    pub(super) fn entries(
-        &mut self,
-        layout: &Layout,
-        digest: Digest,
-        findings: &mut Findings,
-    ) -> Result<Rc<[Entry]>, Error> {
-        if let Some(known) = self.read.get(&digest) {
-            return Ok(Rc::clone(known));
-        }
-        let size = layout.blob_size(&digest)?.unwrap_or_default();
-        let mut entries = Vec::new();
-        match read(layout, digest, size, MAX_MANIFEST_SIZE)? {
-            Ok(bytes) => {
-                entries = text(digest, &bytes, findings, &mut |config| {
-                    Ok(layout.blob_size(config)?.is_some())
-                })?;
-            }
-            Err((expected, found)) => {
-                findings.add(Unpullable, digest, "a SOCI index", expected, found);
-            }
-        }
-        let entries: Rc<[Entry]> = entries.into();
-        self.read.insert(digest, Rc::clone(&entries));
-        Ok(entries)
-    }
-}
-
 /// Checks the SOCI index `bytes` and gives its entries. `has` says whether a blob is where the index is.
 pub(in crate::commands) fn text(
     digest: Digest,
@@ -80,19 +41,11 @@ pub(in crate::commands) fn text(
     let document = Object::read(&text, &place)?;
     index(digest, &text, &document, findings)?;
     config(has, digest, &document, findings)?;
-    list(&document, &place)
-}
-
-fn list(document: &Object<'_>, place: &str) -> Result<Vec<Entry>, Error> {
-    let list = AnyDescriptor::read_list(document.value("layers").unwrap_or("null"), place)?;
-    Ok(list
-        .into_iter()
-        .enumerate()
-        .filter_map(|(number, any)| match any {
-            AnyDescriptor::Known(descriptor) => Some(Entry { number, descriptor: *descriptor }),
-            AnyDescriptor::Foreign { .. } => None,
-        })
-        .collect())
+    let list = AnyDescriptor::read_list(document.value("layers").unwrap_or("null"), &place)?;
+    let entry = |(number, any): (usize, AnyDescriptor)| {
+        Some(Entry { number, descriptor: any.into_known()? })
+    };
+    Ok(list.into_iter().enumerate().filter_map(entry).collect())
 }
 
 /// The configuration must be there, or the index cannot be pushed.

@@ -65,8 +65,7 @@ impl Findings {
 
     /// A zTOC that cannot be mounted is not read: whatever else is wrong with it, the layer is pulled.
     pub(super) fn settle(&mut self, ztoc: Digest) {
-        let ours = || self.list.iter().filter(|finding| finding.blob == Some(ztoc));
-        if !ours().any(|finding| finding.consequence == Consequence::LayerEager) {
+        if !self.has_eager(ztoc) {
             return;
         }
         for finding in self.list.iter_mut().filter(|finding| finding.blob == Some(ztoc)) {

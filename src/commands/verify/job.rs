@@ -103,7 +103,7 @@ pub(super) fn run(
         let number = order[position];
         let (step, failed) = (&planned[number], &failed);
         let worker = Worker { work, step, failed, slots: &slots };
-        let result = if worker.cancelled() {
+        let result = if failed.load(Ordering::Relaxed) || steps.cancelled() {
             Err(Error::Cancelled)
         } else {
             let work = || Ok((worker.job(&jobs[number])?, Outcome::Done));
@@ -176,10 +176,6 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn cancelled(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || self.work.steps.cancelled()
-    }
-
     fn job(&self, job: &Job<'_>) -> Result<(Compared, Findings), Error> {
         let (mut compared, mut findings) = (Compared::default(), Findings::default());
         let ztoc = match job.ztoc {

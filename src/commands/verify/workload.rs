@@ -3,9 +3,10 @@
 //! Only documents are read here. What needs a zTOC is noted for its [`Job`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::Findings;
-use super::document::{self, Documents, Entry};
+use super::document::{self, Entry};
 use super::finding::Consequence::{LayerEager, Misleading, Rejected, Unpullable};
 use super::finding::VerifiedImage;
 use super::job::{Claim, Job, Layer};
@@ -18,7 +19,7 @@ use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::select::{SelectedImage, Selection};
 use crate::layout::tree::{Image, Node, SociIndex, Tree};
-use crate::limits::MAX_CONFIG_SIZE;
+use crate::limits::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{
     LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC, layer_kind,
@@ -27,7 +28,7 @@ use crate::oci::soci_version::IndexVersion;
 use crate::soci::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST, find};
 
 /// The images and what is to be done for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Workload<'a> {
     pub(super) images: Vec<VerifiedImage>,
     /// In the order in which they are found.
@@ -52,21 +53,19 @@ impl<'a> Workload<'a> {
             layout,
             tree,
             soci: find::SociIndexes::below(&tree.roots),
-            documents: Documents::default(),
+            documents: BTreeMap::new(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
             named: named(tree),
             ztocs: Vec::new(),
             ztoc_at: BTreeMap::new(),
-            read: BTreeSet::new(),
-            stacks: Vec::new(),
-            positions: Vec::new(),
+            workload: Workload::default(),
         };
-        let mut images = Vec::new();
         for selected in &selection.images {
-            images.push(collector.image(selected, findings)?);
+            let image = collector.image(selected, findings)?;
+            collector.workload.images.push(image);
         }
-        Ok(collector.finish(images))
+        Ok(collector.finish())
     }
 }
 
@@ -81,16 +80,16 @@ struct Collector<'a> {
     layout: &'a Layout,
     tree: &'a Tree,
     soci: find::SociIndexes<'a>,
-    documents: Documents,
+    /// The entries of the SOCI indexes that were read. Several images can have the same one.
+    documents: BTreeMap<Digest, Rc<[Entry]>>,
     layers: Vec<Layer<'a>>,
     layer_at: BTreeMap<(Digest, LayerKind), usize>,
     /// The images that the descriptors of a SOCI index name.
     named: BTreeMap<Digest, BTreeSet<String>>,
     ztocs: Vec<Used<'a>>,
     ztoc_at: BTreeMap<ZtocKey, usize>,
-    read: BTreeSet<Digest>,
-    stacks: Vec<Stack>,
-    positions: Vec<Vec<usize>>,
+    /// What is ready.
+    workload: Workload<'a>,
 }
 
 impl<'a> Collector<'a> {
@@ -116,8 +115,8 @@ impl<'a> Collector<'a> {
             ztoc: lazy.get(at).copied(),
         };
         let layers = image.layers.iter().zip(&positions).map(stacked).collect();
-        self.stacks.push(Stack { image: selected.digest, layers });
-        self.positions.push(positions.clone());
+        self.workload.stacks.push(Stack { image: selected.digest, layers });
+        self.workload.positions.push(positions.clone());
         for (position, diff_id) in positions.iter().zip(self.diff_ids(image, findings)?) {
             self.layers[*position].diff_ids.extend(diff_id);
         }
@@ -196,8 +195,8 @@ impl<'a> Collector<'a> {
         (image, own): (&Image, &BTreeSet<usize>),
         findings: &mut Findings,
     ) -> Result<BTreeMap<usize, ZtocKey>, Error> {
-        let first = self.read.insert(digest);
-        let entries = self.documents.entries(self.layout, digest, findings)?;
+        let first = self.workload.read.insert(digest);
+        let entries = self.entries(digest, findings)?;
         let by_digest = |at: &usize| (self.layers[*at].descriptor.digest, *at);
         // An image can have one blob under two media types.
         let mut own_layers: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
@@ -228,14 +227,14 @@ impl<'a> Collector<'a> {
                     let named = |layer: &&Descriptor| entry.layer() == Some(layer.digest);
                     let descriptors: Vec<&Descriptor> = image.layers.iter().filter(named).collect();
                     document::layer_entry(digest, entry, &descriptors, findings);
-                    self.read.insert(blob.digest);
+                    self.workload.read.insert(blob.digest);
                     let ztoc = self.ztoc((blob.digest, blob.size));
                     if first {
                         ztoc.job.claims.push(Claim::new(digest, entry));
                     }
                 }
                 SOCI_PREFETCH if first => {
-                    self.read.insert(blob.digest);
+                    self.workload.read.insert(blob.digest);
                     let spans = prefetch::read(self.layout, blob, findings)?;
                     let taken = *prefetched.entry(entry.layer()).or_insert(blob.digest);
                     if taken != blob.digest {
@@ -261,6 +260,29 @@ impl<'a> Collector<'a> {
         Ok(used)
     }
 
+    /// The entries of a SOCI index, which is checked when it is met for the first time.
+    fn entries(&mut self, digest: Digest, findings: &mut Findings) -> Result<Rc<[Entry]>, Error> {
+        if let Some(known) = self.documents.get(&digest) {
+            return Ok(Rc::clone(known));
+        }
+        let layout = self.layout;
+        let size = layout.blob_size(&digest)?.unwrap_or_default();
+        let mut entries = Vec::new();
+        match document::read(layout, digest, size, MAX_MANIFEST_SIZE)? {
+            Ok(bytes) => {
+                entries = document::text(digest, &bytes, findings, &mut |config| {
+                    Ok(layout.blob_size(config)?.is_some())
+                })?;
+            }
+            Err((expected, found)) => {
+                findings.add(Unpullable, digest, "a SOCI index", expected, found);
+            }
+        }
+        let entries: Rc<[Entry]> = entries.into();
+        self.documents.insert(digest, Rc::clone(&entries));
+        Ok(entries)
+    }
+
     /// An entry that no reader knows is fetched all the same. `without`: its layer has no zTOC.
     fn unknown(
         &mut self,
@@ -270,7 +292,7 @@ impl<'a> Collector<'a> {
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let Descriptor { digest, size, .. } = entry.descriptor;
-        if self.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
+        if self.workload.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
             let place = "a blob that the SOCI index lists";
             findings.add(Rejected, digest, place, "its content", "none or another one");
         }
@@ -282,7 +304,7 @@ impl<'a> Collector<'a> {
 
     /// The position of a layer.
     fn layer(&mut self, descriptor: &'a Descriptor) -> usize {
-        self.read.insert(descriptor.digest);
+        self.workload.read.insert(descriptor.digest);
         let key = (descriptor.digest, layer_kind(&descriptor.media_type));
         *self.layer_at.entry(key).or_insert_with(|| {
             let at = self.layers.len();
@@ -307,7 +329,7 @@ impl<'a> Collector<'a> {
         findings: &mut Findings,
     ) -> Result<Vec<Option<Digest>>, Error> {
         let Descriptor { digest, size, .. } = image.config;
-        let first = self.read.insert(digest);
+        let first = self.workload.read.insert(digest);
         let read = document::read(self.layout, digest, size, MAX_CONFIG_SIZE)?;
         let bytes = match read {
             Ok(bytes) => bytes,
@@ -341,8 +363,8 @@ impl<'a> Collector<'a> {
         Ok(by_position(&image.entries, &image.layers, ids))
     }
 
-    fn finish(self, images: Vec<VerifiedImage>) -> Workload<'a> {
-        let mut jobs = Vec::new();
+    fn finish(mut self) -> Workload<'a> {
+        let jobs = &mut self.workload.jobs;
         let mut covered = BTreeSet::new();
         for Used { mut job, layers } in self.ztocs {
             job.layers = layers.iter().map(|position| self.layers[*position].clone()).collect();
@@ -351,8 +373,7 @@ impl<'a> Collector<'a> {
         }
         let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
         jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
-        let (stacks, positions) = (self.stacks, self.positions);
-        Workload { images, jobs, stacks, positions, read: self.read }
+        self.workload
     }
 }
 
