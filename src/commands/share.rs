@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::index::options::DEFAULT_MIN_LAYER_SIZE;
-
 /// How much of an image a reader would mount before it is downloaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
@@ -15,12 +13,6 @@ pub struct Share {
     pub bytes: u64,
     /// Compressed bytes of all layers.
     pub of_bytes: u64,
-}
-
-/// Whether a layer without a zTOC is as small as those that are left out by default: `smallest` is the size of the
-/// image's smallest layer that has one.
-pub(super) fn is_small(size: u64, smallest: Option<u64>) -> bool {
-    size < DEFAULT_MIN_LAYER_SIZE && smallest.is_none_or(|other| size < other)
 }
 
 impl Share {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::report::{
     BlobDifference, Change, Contrast, ImageDifference, LayerDifference, NameDifference,
 };
-use super::run::DiffOptions;
 use super::side::Side;
 use super::{files, pair, ztoc};
 use crate::commands::inspect::{Blob, Image, Layer};
@@ -140,10 +139,13 @@ impl Both<'_> {
         difference
     }
 
-    pub(super) fn blobs(&self, options: &DiffOptions) -> Result<BlobDifference, Error> {
-        let platforms = !options.platforms.is_empty();
-        let a = self.a.blobs(options.ref_a.as_ref(), platforms)?;
-        let b = self.b.blobs(options.ref_b.as_ref(), platforms)?;
+    /// The blobs of what was compared: the images of these names, and whether only those for some platforms.
+    pub(super) fn blobs(
+        &self,
+        [name_a, name_b]: [Option<&String>; 2],
+        platforms: bool,
+    ) -> Result<BlobDifference, Error> {
+        let (a, b) = (self.a.blobs(name_a, platforms)?, self.b.blobs(name_b, platforms)?);
         let only = |these: &BTreeMap<Digest, u64>, others: &BTreeMap<Digest, u64>| {
             let only = these.iter().filter(|(digest, _)| !others.contains_key(digest));
             only.map(|(digest, size)| Blob { digest: *digest, size: *size }).collect::<Vec<_>>()

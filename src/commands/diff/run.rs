@@ -41,7 +41,7 @@ pub fn diff(
     let images = both.images()?;
     // Who names two images wants to see how the images differ.
     let names = if ref_a == ref_b { both.names() } else { Vec::new() };
-    let blobs = both.blobs(options)?;
+    let blobs = both.blobs([ref_a.as_ref(), ref_b.as_ref()], !platforms.is_empty())?;
     let same = names.is_empty()
         && images.iter().all(|image| image.change == Change::Same)
         && blobs.only_a.is_empty()

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::blobs::Broken;
 use super::report::{Eager, Image, Layer, Problem, SociIndex, Ztoc};
-use crate::commands::share::{Share, is_small};
+use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
+use crate::commands::share::Share;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::select::ImageFilter;
@@ -145,6 +146,7 @@ impl ImageReader<'_> {
             broken.look(self.layout, layer, "layer", self.digest)
         };
         let ztoc = ztoc.map(|ztoc| fitting(ztoc, layer));
+        let small = size < DEFAULT_MIN_LAYER_SIZE && smallest.is_none_or(|other| size < other);
         let rejected = taken.is_some_and(|soci| soci.rejected.is_some());
         let eager = match (&ztoc, layer_kind(&layer.media_type), taken) {
             (Some(Ztoc { problem: Some(_), .. }), ..) => Some(Eager::BadZtoc),
@@ -153,7 +155,7 @@ impl ImageReader<'_> {
                 Some(Eager::Unsupported { reason: reason.to_owned() })
             }
             (None, _, None) => Some(Eager::NoIndex),
-            (None, _, Some(_)) if is_small(size, smallest) => Some(Eager::Small),
+            (None, _, Some(_)) if small => Some(Eager::Small),
             (None, _, Some(_)) => Some(Eager::NoZtoc),
         };
         let lazy = eager.is_none();

@@ -3,7 +3,8 @@
 use super::finding::EagerLayer;
 use super::layer::Compared;
 use super::workload::Workload;
-use crate::commands::share::{Share, is_small};
+use crate::commands::index::options::DEFAULT_MIN_LAYER_SIZE;
+use crate::commands::share::Share;
 use crate::layer::eager::{EagerCause, EagerReason};
 
 /// Says of each image which of its layers are eager and why, and what a read of the others fetches at most.
@@ -32,9 +33,10 @@ pub(super) fn tell(workload: &mut Workload<'_>, compared: &Compared) {
 
 /// Why a layer that could be lazy is not. `smallest` is the size of the image's smallest layer that is.
 fn without_ztoc(no_index: bool, size: u64, smallest: Option<u64>) -> EagerReason {
+    let small = size < DEFAULT_MIN_LAYER_SIZE && smallest.is_none_or(|other| size < other);
     let (cause, text) = if no_index {
         (EagerCause::NoIndex, "its image has no SOCI index")
-    } else if is_small(size, smallest) {
+    } else if small {
         (EagerCause::Small, "it is smaller than what is indexed by default")
     } else {
         (EagerCause::NoZtoc, "it has no zTOC, which could be made")

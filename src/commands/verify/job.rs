@@ -1,6 +1,5 @@
 //! The work: one zTOC at a time with the layers that it is for, or a layer without one.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,14 +8,12 @@ use super::document::{self, Entry};
 use super::finding::Consequence::{
     self, IoError, LayerEager, Misleading, Rejected, Unpullable, WrongBytes,
 };
-use super::layer::{self, Compared};
+use super::layer::{self, Compared, Layer, Work};
 use super::prefetch;
-use crate::commands::parents::Watched;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause};
 use crate::layer::unpack::Codec;
 use crate::layer::{ScanError, list};
-use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
@@ -30,16 +27,6 @@ use crate::soci::prefetched::Range;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
 use crate::threads::{Slots, each};
 use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
-
-/// A layer of the images.
-#[derive(Clone, Debug)]
-pub(super) struct Layer<'a> {
-    /// Its number among the layers of the run.
-    pub(super) at: usize,
-    pub(super) descriptor: &'a Descriptor,
-    /// By the configurations of its images.
-    pub(super) diff_ids: BTreeSet<Digest>,
-}
 
 /// One piece of work.
 #[derive(Debug, Default)]
@@ -154,16 +141,6 @@ impl Job<'_> {
         let content = format!("verify {layers:?} {:?}", self.ztoc);
         steps.announce(format!("[verify] {name}"), &content, &[])
     }
-}
-
-/// What all threads work with.
-pub(super) struct Work<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) steps: &'a Steps<'a>,
-    /// How many there may be.
-    pub(super) threads: usize,
-    /// Directories that are looked after in every layer.
-    pub(super) watched: &'a Watched,
 }
 
 /// What one thread works with.

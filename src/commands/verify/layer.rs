@@ -1,11 +1,10 @@
 //! One layer against its zTOC: the straight pass, every span, every checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Consequence::{IoError, LayerEager, Misleading, Unpullable, WrongBytes};
-use super::job::{Layer, Work};
 use super::{Findings, entries};
-use crate::commands::parents::Seen;
+use crate::commands::parents::{Seen, Watched};
 use crate::error::Error;
 use crate::layer::content;
 use crate::layer::eager::{EagerCause, EagerReason};
@@ -16,10 +15,31 @@ use crate::layout::descriptor::Descriptor;
 use crate::layout::opened::OpenBlob;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
+use crate::progress::steps::Steps;
 use crate::threads::each;
 use crate::ztoc::toc::{FileType, Toc};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
+
+/// A layer of the images.
+#[derive(Clone, Debug)]
+pub(super) struct Layer<'a> {
+    /// Its number among the layers of the run.
+    pub(super) at: usize,
+    pub(super) descriptor: &'a Descriptor,
+    /// By the configurations of its images.
+    pub(super) diff_ids: BTreeSet<Digest>,
+}
+
+/// What all threads work with.
+pub(super) struct Work<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) steps: &'a Steps<'a>,
+    /// How many there may be.
+    pub(super) threads: usize,
+    /// Directories that are looked after in every layer.
+    pub(super) watched: &'a Watched,
+}
 
 /// What was compared.
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::finding::{VERIFICATION_VERSION, Verification};
 use super::findings::Findings;
-use super::job::{self, Work};
+use super::layer::Work;
 use super::workload::Workload;
-use super::{document, eager, hidden, others};
+use super::{document, eager, hidden, job, others};
 use crate::commands::parents;
 use crate::error::Error;
 use crate::layout::Layout;
