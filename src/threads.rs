@@ -50,8 +50,8 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     Builder::new().name(name.to_owned()).spawn_scoped(scope, work)
 }
 
-/// Calls `work` with each number below `count`, in order, on up to `threads` threads. The results come in the
-/// order in which the calls ended.
+/// Calls `work` with each number below `count`, in order, on up to `threads` threads. The results come in that order,
+/// too.
 pub(crate) fn each<T: Send>(
     threads: usize,
     count: usize,
@@ -65,14 +65,16 @@ pub(crate) fn each<T: Send>(
                 return;
             }
             let result = work(number);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
         }
     };
     match pool(threads.min(count)) {
         Some(pool) => drop(pool.broadcast(|_| loops())),
         None => loops(),
     }
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_unstable_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// A pool of so many threads, or of the most that can be had; none for less than two.
@@ -94,8 +96,7 @@ mod tests {
     #[test]
     fn each_number_once() {
         for (threads, count) in [(0, 0), (0, 3), (1, 3), (4, 3), (4, 1000)] {
-            let mut done = each(threads, count, |number| number);
-            done.sort_unstable();
+            let done = each(threads, count, |number| number);
             assert_eq!(done, (0..count).collect::<Vec<_>>());
         }
     }

@@ -9,6 +9,7 @@ use async_compression::tokio::bufread::GzipDecoder;
 use tokio::io::{AsyncRead, AsyncReadExt, Chain, ReadBuf};
 
 use super::feed::{Feed, Stop};
+use crate::oci::media_type::Compression;
 use crate::trouble::InputTrouble;
 
 /// Bytes by which a tar archive is known: one header.
@@ -22,25 +23,18 @@ pub(super) enum Decoded<'a> {
     Gzip(Box<GzipDecoder<Source<'a>>>),
 }
 
-/// What stands at the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Plain,
-    Gzip,
-}
-
-/// Looks at the first bytes of something; the error says what else it is.
-pub(super) fn sniff(head: &[u8]) -> Result<Format, InputTrouble> {
+/// How something that begins like this is compressed; the error says what else it is.
+pub(super) fn sniff(head: &[u8]) -> Result<Compression, InputTrouble> {
     match head {
-        [0x1f, 0x8b, ..] => Ok(Format::Gzip),
-        _ if head.get(257..262) == Some(b"ustar") => Ok(Format::Plain),
+        [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
+        _ if head.get(257..262) == Some(b"ustar") => Ok(Compression::None),
         [] => Err(InputTrouble::EmptyFile),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(InputTrouble::Compressed("xz")),
         [b'B', b'Z', b'h', ..] => Err(InputTrouble::Compressed("bzip2")),
         [0x04, 0x22, 0x4d, 0x18, ..] => Err(InputTrouble::Compressed("lz4")),
         [b'P', b'K', 3 | 5, ..] => Err(InputTrouble::ZipArchive),
         // A tar of the days before ustar has no mark, but blocks; it is told by its checksum.
-        _ if head.len() == HEAD && has_checksum(head) => Ok(Format::Plain),
+        _ if head.len() == HEAD && has_checksum(head) => Ok(Compression::None),
         _ => Err(InputTrouble::OtherFormat),
     }
 }
@@ -56,14 +50,11 @@ fn has_checksum(head: &[u8]) -> bool {
 pub(super) async fn decode(mut feed: Feed<'_>) -> io::Result<Result<Decoded<'_>, InputTrouble>> {
     let mut head = Vec::with_capacity(HEAD);
     (&mut feed).take(HEAD as u64).read_to_end(&mut head).await?;
-    let format = match sniff(&head) {
-        Ok(format) => format,
-        Err(other) => return Ok(Err(other)),
-    };
+    let compression = sniff(&head);
     let source = Cursor::new(head).chain(feed);
-    Ok(Ok(match format {
-        Format::Plain => Decoded::Plain(source),
-        Format::Gzip => {
+    Ok(compression.map(|compression| match compression {
+        Compression::None => Decoded::Plain(source),
+        Compression::Gzip => {
             let mut decoder = GzipDecoder::new(source);
             decoder.multiple_members(true);
             Decoded::Gzip(Box::new(decoder))
@@ -105,9 +96,9 @@ mod tests {
         let sum = b"blobs".iter().map(|b| u32::from(*b)).sum::<u32>() + 256;
         old[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         for (head, expected) in [
-            (&tar[..], Format::Plain),
-            (&old[..], Format::Plain),
-            (b"\x1f\x8b\x08\0", Format::Gzip),
+            (&tar[..], Compression::None),
+            (&old[..], Compression::None),
+            (b"\x1f\x8b\x08\0", Compression::Gzip),
         ] {
             assert_eq!(sniff(head), Ok(expected));
         }

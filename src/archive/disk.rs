@@ -113,7 +113,7 @@ fn write_all(
         // An error of the disk belongs to no member.
         synced
             .and_then(|()| sync_small(&small, cancelled))
-            .map_err(|error| Failure { offset: u64::MAX, error: Box::new(error) })
+            .map_err(|error| Failure::new(u64::MAX, error))
     })
 }
 
@@ -134,24 +134,31 @@ fn sync_small(paths: &[PathBuf], cancelled: &(dyn Fn() -> bool + Sync)) -> Resul
 /// The file that is being written.
 struct Open {
     begin: Begin,
-    hashing: Hashing,
+    hashing: Option<Hashing>,
     size: u64,
     unsynced: u64,
 }
 
 enum Hashing {
-    None,
     Sha256(Hasher),
     Sha512(Box<sha2::Sha512>),
 }
 
+impl Hashing {
+    fn finish(self) -> BlobName {
+        match self {
+            Self::Sha256(hasher) => BlobName::Sha256(hasher.finish()),
+            Self::Sha512(hasher) => BlobName::Sha512(hasher.finalize().into()),
+        }
+    }
+}
+
 impl Open {
     fn new(begin: Begin) -> Self {
-        let hashing = match begin.check {
-            None => Hashing::None,
-            Some(BlobName::Sha256(_)) => Hashing::Sha256(Hasher::new()),
-            Some(BlobName::Sha512(_)) => Hashing::Sha512(Box::default()),
-        };
+        let hashing = begin.check.map(|check| match check {
+            BlobName::Sha256(_) => Hashing::Sha256(Hasher::new()),
+            BlobName::Sha512(_) => Hashing::Sha512(Box::default()),
+        });
         Self { begin, hashing, size: 0, unsynced: 0 }
     }
 
@@ -159,9 +166,9 @@ impl Open {
         let Begin { file, path, at, .. } = &mut self.begin;
         file.write_all(piece).map_err(|error| at.failure(write_error(path, error)))?;
         match &mut self.hashing {
-            Hashing::None => {}
-            Hashing::Sha256(hasher) => hasher.update(piece),
-            Hashing::Sha512(hasher) => hasher.update(piece),
+            Some(Hashing::Sha256(hasher)) => hasher.update(piece),
+            Some(Hashing::Sha512(hasher)) => hasher.update(piece),
+            None => {}
         }
         self.size += piece.len() as u64;
         self.unsynced += piece.len() as u64;
@@ -179,23 +186,10 @@ impl Open {
 
     fn finish(self) -> Result<(File, PathBuf, u64), Failure> {
         let Begin { file, path, check, at } = self.begin;
-        match (self.hashing, check) {
-            (Hashing::Sha256(hasher), Some(BlobName::Sha256(expected))) => {
-                let found = hasher.finish();
-                if found != expected {
-                    return Err(at.corrupt(&found.to_string()));
-                }
-            }
-            (Hashing::Sha512(hasher), Some(BlobName::Sha512(expected))) => {
-                let found: [u8; 64] = hasher.finalize().into();
-                if found != expected {
-                    let hex = BlobName::Sha512(found).hex();
-                    return Err(at.corrupt(&format!("sha512:{hex}")));
-                }
-            }
-            _ => {}
+        match self.hashing.map(Hashing::finish) {
+            Some(found) if Some(found) != check => Err(at.corrupt(found)),
+            _ => Ok((file, path, self.size)),
         }
-        Ok((file, path, self.size))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::policy::BlobName;
 use crate::error::Error;
 use crate::trouble::InputTrouble;
 
@@ -16,17 +17,16 @@ pub(super) struct At {
 
 impl At {
     pub(super) fn failure(&self, error: Error) -> Failure {
-        Failure { offset: self.offset, error: Box::new(error) }
+        Failure::new(self.offset, error)
     }
 
     pub(super) fn refuse(&self, problem: String, trouble: Option<InputTrouble>) -> Failure {
         let (archive, member) = (self.archive.to_string(), self.member.clone());
         let offset = self.offset;
-        let error = Error::Member { archive, member, offset, problem, trouble };
-        Failure { offset, error: Box::new(error) }
+        self.failure(Error::Member { archive, member, offset, problem, trouble })
     }
 
-    pub(super) fn corrupt(&self, found: &str) -> Failure {
+    pub(super) fn corrupt(&self, found: BlobName) -> Failure {
         let problem = format!("it is corrupt: its content has the digest {found}");
         self.refuse(problem, Some(InputTrouble::Corrupt))
     }
@@ -41,9 +41,8 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Before anything was read.
-    pub(super) fn at_once(error: Error) -> Self {
-        Self { offset: 0, error: Box::new(error) }
+    pub(super) fn new(offset: u64, error: Error) -> Self {
+        Self { offset, error: Box::new(error) }
     }
 
     /// Keeps the one that comes first in the archive.

@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::layer::Buffer;
 use crate::layer::zstd::{Damaged, Zstd, is_zstd};
+use crate::layer::{Buffer, ScanObserver};
 
 /// Bytes per piece: few hand-overs for a fast pipe, little to hold.
 const PIECE: usize = 256 << 10;
@@ -54,14 +54,6 @@ impl From<Stop> for io::Error {
     }
 }
 
-/// What the feed tells and asks.
-pub(super) trait Watch {
-    /// Bytes read from the source so far.
-    fn progress(&self, bytes: u64);
-    /// Whether to give up.
-    fn cancelled(&self) -> bool;
-}
-
 /// The source as the async side sees it.
 pub(super) struct Feed<'a> {
     pieces: mpsc::Receiver<io::Result<Buffer>>,
@@ -70,15 +62,18 @@ pub(super) struct Feed<'a> {
     /// Bytes of the source, before zstd.
     read: Arc<AtomicU64>,
     look: Interval,
-    watch: &'a dyn Watch,
+    watch: &'a dyn ScanObserver,
 }
 
 impl<'a> Feed<'a> {
-    /// Starts reading. Needs a runtime with time.
+    /// Starts reading. Needs a runtime with time. `watch` is told how many bytes of the source were read.
     ///
     /// # Errors
     /// When no thread can be had.
-    pub(super) fn start(source: Box<dyn Read + Send>, watch: &'a dyn Watch) -> io::Result<Self> {
+    pub(super) fn start(
+        source: Box<dyn Read + Send>,
+        watch: &'a dyn ScanObserver,
+    ) -> io::Result<Self> {
         let (to_async, pieces) = mpsc::channel(AHEAD);
         let read = Arc::<AtomicU64>::default();
         let source = Counted { source, read: Arc::clone(&read) };

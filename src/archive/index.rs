@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::bounded::Position;
 use super::failure::Failure;
-use super::feed::{Feed, Watch};
+use super::feed::Feed;
 use super::input::Input;
 use super::members::{Ended, Walk};
 use super::output::Output;
@@ -24,7 +24,7 @@ use crate::layout::lock::LockedLayout;
 use crate::layout::sync::sync_path;
 use crate::layout::workplace::Workplace;
 use crate::progress::event::{Observer, Outcome, Step};
-use crate::progress::steps::Steps;
+use crate::progress::steps::{BlobProgress, Steps};
 
 /// Takes an archive in, indexes it, and puts the result where it is wanted.
 ///
@@ -120,7 +120,8 @@ fn take_in(
         .build()
         .map_err(Error::io("read", shown))?;
     let side = Side::new(layout, options, steps, cache);
-    let watch = Reading { steps, step, total: input.size.unwrap_or(0) };
+    let size = input.size.unwrap_or(0);
+    let watch = BlobProgress { steps, step, size, failed: None, slots: None };
     let cancelled = || steps.cancelled();
     let (walked, written) = std::thread::scope(|scope| {
         let (disk, writing) = disk::start(scope, durable, &cancelled)
@@ -128,16 +129,16 @@ fn take_in(
         let walked = runtime.block_on(async {
             let feed = Feed::start(input.source, &watch);
             let feed = feed.map_err(Error::io("start a thread for", shown));
-            let decoded = decode::decode(feed.map_err(Failure::at_once)?).await;
+            let decoded = decode::decode(feed.map_err(|error| Failure::new(0, error))?).await;
             let position = Arc::<Position>::default();
             let archive = Arc::clone(&archive);
-            let seen = Vec::new();
-            let walk = Walk { archive, layout, side: &side, scope, disk, position, seen };
+            let walk =
+                Walk { archive, layout, side: &side, scope, disk, position, seen: Vec::new() };
             match decoded {
                 Ok(Ok(tar)) => walk.run(tar).await,
                 Ok(Err(trouble)) => {
                     let error = Error::NotALayout { path: shown.to_owned(), trouble };
-                    Err(Failure::at_once(error).into())
+                    Err(Failure::new(0, error).into())
                 }
                 Err(error) => Err(walk.stopped(error)),
             }
@@ -145,19 +146,17 @@ fn take_in(
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, Error>((walked, written))
     })?;
-    // Of several failures the first in the order of the archive counts, whichever thread noticed it first.
-    let mut failure = None;
-    for found in [side.failure(), written.err()].into_iter().flatten() {
-        Failure::first(&mut failure, found);
-    }
-    match walked {
-        Ok(()) | Err(Ended::Disk) => {}
-        Err(Ended::Failed(found)) => Failure::first(&mut failure, found),
-    }
+    let walked = match walked {
+        Ok(()) | Err(Ended::Disk) => None,
+        Err(Ended::Failed(failure)) => Some(failure),
+    };
     if steps.cancelled() {
         return Err(Error::Cancelled);
     }
-    failure.map_or_else(|| Ok(side.finish()), |failure| Err(*failure.error))
+    // Of several failures the first in the order of the archive counts, whichever thread noticed it first.
+    let failures = [side.failure(), written.err(), walked].into_iter().flatten();
+    let first = failures.min_by_key(|failure| failure.offset);
+    first.map_or_else(|| Ok(side.finish()), |failure| Err(*failure.error))
 }
 
 /// Brings what was made to its place.
@@ -186,22 +185,6 @@ fn deliver(
         }
         Ok(((), Outcome::Done))
     })
-}
-
-struct Reading<'a> {
-    steps: &'a Steps<'a>,
-    step: &'a Step,
-    total: u64,
-}
-
-impl Watch for Reading<'_> {
-    fn progress(&self, bytes: u64) {
-        self.steps.progress(self.step, bytes, self.total);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.steps.cancelled()
-    }
 }
 
 /// Errors of the layout that is being made name the archive, which is what the user knows.

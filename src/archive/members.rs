@@ -66,22 +66,21 @@ impl Walk<'_, '_> {
             let entry = entry.map_err(|error| self.stopped(error))?;
             members += 1;
             if members > MAX_DESCRIPTORS as u64 {
-                return Err(self.failure(
-                    entry.raw_header_position(),
-                    Error::Limit {
-                        place: self.archive.to_string(),
-                        what: "the number of members",
-                        limit: MAX_DESCRIPTORS as u64,
-                        found: members,
-                    },
-                ));
+                let error = Error::Limit {
+                    place: self.archive.to_string(),
+                    what: "the number of members",
+                    limit: MAX_DESCRIPTORS as u64,
+                    found: members,
+                };
+                return Err(Failure::new(entry.raw_header_position(), error).into());
             }
             self.member(entry).await?;
         }
         drop(entries);
         self.position.expect_content();
         if self.position.ended() {
-            return Err(self.broken("it is cut short: the end mark of the archive is not there"));
+            let problem = "it is cut short: the end mark of the archive is not there";
+            return Err(self.broken_at(self.position.bytes(), problem, None));
         }
         if let Ok(tar) = archive.into_inner() {
             self.rest(tar).await?;
@@ -199,34 +198,30 @@ impl Walk<'_, '_> {
             }
             if let Some(at) = buffer[..count].iter().position(|byte| *byte != 0) {
                 let problem = "something follows behind the end of the archive";
-                return Err(self.broken_at(start + at as u64, problem.to_owned(), None));
+                return Err(self.broken_at(start + at as u64, problem, None));
             }
         }
     }
 
     /// Whether everything is there that makes a layout.
     fn complete(&self) -> Result<(), Ended> {
-        let lacks = |document| !self.seen.contains(&document);
-        if !lacks(Document::IndexJson) && !lacks(Document::OciLayout) {
-            return Ok(());
-        }
-        let (problem, trouble) = if !lacks(Document::IndexJson) {
-            (
+        let has = |document| self.seen.contains(&document);
+        let (problem, trouble) = match (has(Document::IndexJson), has(Document::OciLayout)) {
+            (true, true) => return Ok(()),
+            (true, false) => (
                 "it has no oci-layout file: it is not an archive of an OCI layout",
                 InputTrouble::OtherFiles,
-            )
-        } else if lacks(Document::ManifestJson) {
-            (
-                "it has no index.json: it is not an archive of an OCI layout",
-                InputTrouble::OtherFiles,
-            )
-        } else {
-            (
+            ),
+            (false, _) if has(Document::ManifestJson) => (
                 "it is a docker-archive (manifest.json, no index.json), not an OCI layout",
                 InputTrouble::DockerArchive,
-            )
+            ),
+            (false, _) => (
+                "it has no index.json: it is not an archive of an OCI layout",
+                InputTrouble::OtherFiles,
+            ),
         };
-        Err(self.broken_at(u64::MAX, problem.to_owned(), Some(trouble)))
+        Err(self.broken_at(u64::MAX, problem, Some(trouble)))
     }
 
     fn blob_path(&self, name: BlobName) -> Result<PathBuf, Error> {
@@ -249,10 +244,10 @@ impl Walk<'_, '_> {
         let offset = self.position.bytes();
         let error = match error.downcast::<Stop>() {
             // Whatever else happened is a consequence.
-            Ok(Stop::Cancelled) => return self.failure(0, Error::Cancelled),
+            Ok(Stop::Cancelled) => return Failure::new(0, Error::Cancelled).into(),
             Ok(Stop::Read(source)) => {
                 let path = PathBuf::from(&*self.archive);
-                return self.failure(offset, Error::Io { action: "read", path, source });
+                return Failure::new(offset, Error::Io { action: "read", path, source }).into();
             }
             Ok(stop) => stop.to_string(),
             Err(_) if self.position.ended() => "it is cut short".to_owned(),
@@ -261,19 +256,15 @@ impl Walk<'_, '_> {
         self.broken_at(offset, error, None)
     }
 
-    fn broken(&self, problem: &str) -> Ended {
-        self.broken_at(self.position.bytes(), problem.to_owned(), None)
-    }
-
-    fn broken_at(&self, offset: u64, problem: String, trouble: Option<InputTrouble>) -> Ended {
-        let archive = self.archive.to_string();
+    fn broken_at(
+        &self,
+        offset: u64,
+        problem: impl Into<String>,
+        trouble: Option<InputTrouble>,
+    ) -> Ended {
+        let (archive, problem) = (self.archive.to_string(), problem.into());
         let known = (offset < u64::MAX).then_some(offset);
-        self.failure(offset, Error::Archive { archive, offset: known, problem, trouble })
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as the others do")]
-    fn failure(&self, offset: u64, error: Error) -> Ended {
-        Ended::Failed(Failure { offset, error: Box::new(error) })
+        Failure::new(offset, Error::Archive { archive, offset: known, problem, trouble }).into()
     }
 }
 

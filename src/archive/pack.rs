@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use tokio_tar::{EntryType, Header};
 
-use super::policy::Document;
+use super::policy::{Document, MAX_OCTAL_SIZE};
 use crate::error::Error;
-use crate::layer::Buffer;
+use crate::layer::{Buffer, CHUNK};
 use crate::layout::Layout;
 use crate::layout::reach::{Reached, Search};
 use crate::layout::tree;
@@ -20,10 +20,6 @@ use crate::progress::event::Step;
 use crate::progress::steps::Steps;
 
 const BLOCK: u64 = 512;
-/// Bytes copied at a time.
-const CHUNK: usize = 256 << 10;
-/// Largest size in bytes that a header holds; a larger one stands in a PAX record, as Go writes it.
-const MAX_OCTAL_SIZE: u64 = (1 << 33) - 1;
 
 /// A file of the layout and its mode in the archive.
 struct Member {
@@ -102,6 +98,7 @@ impl Packer<'_> {
         if name.len() > 100 {
             pax.extend(record("path", name));
         }
+        // A size that the header does not hold stands in a record alone, as Go writes it.
         if *size > MAX_OCTAL_SIZE {
             pax.extend(record("size", &size.to_string()));
         }

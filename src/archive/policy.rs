@@ -5,12 +5,13 @@
 //! holds, or something else than another program would, hands on an image that was not checked.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use crate::oci::digest::Digest;
 use crate::trouble::InputTrouble;
 
 /// Largest size in bytes that the 11 octal digits of a tar header hold.
-const MAX_OCTAL_SIZE: u64 = (1 << 33) - 1;
+pub(super) const MAX_OCTAL_SIZE: u64 = (1 << 33) - 1;
 
 /// What an archive says about a member before its content.
 #[derive(Clone, Debug)]
@@ -85,6 +86,13 @@ impl BlobName {
     }
 }
 
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = if let Self::Sha256(_) = self { "sha256" } else { "sha512" };
+        write!(f, "{algorithm}:{}", self.hex())
+    }
+}
+
 /// Why a member is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -117,21 +125,9 @@ pub(super) fn classify(header: &Header<'_>) -> Result<Member, Refusal> {
         return Ok(Member::Document(document));
     }
     match name.split('/').collect::<Vec<_>>().as_slice() {
-        ["blobs", "sha256", hex] => match Digest::from_hex(hex) {
-            Some(digest) => Ok(Member::Blob(BlobName::Sha256(digest))),
-            None => {
-                Err(plain("a blob is named by the 64 lowercase hexadecimal digits of its digest"))
-            }
-        },
-        ["blobs", "sha512", hex] => match sha512(hex) {
-            Some(digest) => Ok(Member::Blob(BlobName::Sha512(digest))),
-            None => {
-                Err(plain("a blob is named by the 128 lowercase hexadecimal digits of its digest"))
-            }
-        },
-        ["blobs", _, _] => {
-            Err(plain("its digest algorithm is not known here (only sha256 and sha512 are)"))
-        }
+        ["blobs", "sha256", hex] => blob(Digest::from_hex(hex).map(BlobName::Sha256), 64),
+        ["blobs", "sha512", hex] => blob(sha512(hex).map(BlobName::Sha512), 128),
+        ["blobs", _, _] => Err(unknown_algorithm()),
         [_, .., "oci-layout" | "index.json"] | [_, "blobs", ..] => Err(refuse(
             "the layout lies in a directory of the archive, not at its top",
             InputTrouble::NotAtTop,
@@ -179,7 +175,7 @@ fn check_kind(kind: u8, has_slash: bool) -> Result<(), Refusal> {
         b'g' => "a global PAX header",
         _ => {
             let kind = char::from(kind);
-            return Err(plain(&format!(
+            return Err(plain(format!(
                 "it is of type {kind:?}; only files and directories are taken"
             )));
         }
@@ -196,11 +192,15 @@ fn directory(name: &str, size: u64) -> Result<Member, Refusal> {
     match name.split('/').collect::<Vec<_>>().as_slice() {
         // BuildKit leaves an empty `ingest/`.
         ["" | "blobs" | "ingest"] | ["blobs", "sha256" | "sha512"] => Ok(Member::Directory),
-        ["blobs", _] => {
-            Err(plain("its digest algorithm is not known here (only sha256 and sha512 are)"))
-        }
+        ["blobs", _] => Err(unknown_algorithm()),
         _ => Err(foreign()),
     }
+}
+
+fn blob(name: Option<BlobName>, digits: usize) -> Result<Member, Refusal> {
+    name.map(Member::Blob).ok_or_else(|| {
+        plain(format!("a blob is named by the {digits} lowercase hexadecimal digits of its digest"))
+    })
 }
 
 /// Two sizes for one member let two programs see different members (RUSTSEC-2025-0111). Only a size
@@ -213,7 +213,7 @@ fn check_pax(header: &Header<'_>) -> Result<(), Refusal> {
         }
         if !seen.insert(key) {
             let key = String::from_utf8_lossy(key);
-            return Err(plain(&format!("its PAX record {key:?} is there twice")));
+            return Err(plain(format!("its PAX record {key:?} is there twice")));
         }
         if *key == b"path" && value.contains(&0) {
             return Err(plain("its name holds a zero byte"));
@@ -222,7 +222,7 @@ fn check_pax(header: &Header<'_>) -> Result<(), Refusal> {
     let (size, in_header) = (header.size, header.size_alone);
     let beyond_octal = size > MAX_OCTAL_SIZE && (in_header == 0 || in_header == MAX_OCTAL_SIZE);
     if size != in_header && !beyond_octal {
-        return Err(plain(&format!(
+        return Err(plain(format!(
             "its size is {in_header} bytes by its header and {size} bytes by its PAX record"
         )));
     }
@@ -267,8 +267,12 @@ fn foreign() -> Refusal {
     )
 }
 
-fn plain(problem: &str) -> Refusal {
-    Refusal { problem: problem.to_owned(), trouble: None }
+fn unknown_algorithm() -> Refusal {
+    plain("its digest algorithm is not known here (only sha256 and sha512 are)")
+}
+
+fn plain(problem: impl Into<String>) -> Refusal {
+    Refusal { problem: problem.into(), trouble: None }
 }
 
 fn refuse(problem: &str, trouble: InputTrouble) -> Refusal {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::{At, Failure};
 use super::pieces::{self, PieceReader, PieceSender};
+use super::policy::BlobName;
 use crate::cache::CacheKey;
 use crate::commands::index::cached::{self, CacheUse};
 use crate::commands::index::early::EarlyScans;
@@ -94,10 +95,7 @@ impl<'a> Side<'a> {
         }
         let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
         let (sender, reader) = pieces::channel();
-        std::thread::Builder::new()
-            .name("scan".to_owned())
-            .spawn_scoped(scope, move || self.scan(blob, reader, turn))
-            .ok()?;
+        threads::spawn(scope, "scan", move || self.scan(blob, reader, turn)).ok()?;
         Some(sender)
     }
 
@@ -147,12 +145,10 @@ impl<'a> Side<'a> {
         let made = match make(reader, request, &watch, &target)? {
             Ok(made) => made,
             Err(ScanError::Digest { found }) => {
-                return Err(*at.corrupt(&found.to_string()).error);
+                return Err(*at.corrupt(BlobName::Sha256(found)).error);
             }
             // The archive ended or was refused; the reader reports it.
-            Err(_) => {
-                return Err(Error::Cancelled);
-            }
+            Err(_) => return Err(Error::Cancelled),
         };
         self.steps.log(step, made.to_string());
         Ok((Some(made), Outcome::Done))

@@ -117,7 +117,7 @@ impl Head {
         let line = Line {
             layer: key.layer.to_string(),
             layer_size: key.layer_size,
-            compression: key::word(key.compression).to_owned(),
+            compression: key.compression.word().to_owned(),
             span_size: key.span_size,
             build_tool_identifier: key.build_tool_identifier.clone(),
             ztoc: ztoc.to_string(),
@@ -167,28 +167,22 @@ impl Head {
 
     /// Whether the entry is for `key`.
     pub(super) fn expect(&self, key: &CacheKey) -> Result<(), EntryProblem> {
-        if self.key == *key {
-            return Ok(());
+        let fields = |key: &CacheKey| {
+            [
+                ("layer", key.layer.to_string()),
+                ("layer size", key.layer_size.to_string()),
+                ("compression", key.compression.word().to_owned()),
+                ("span size", key.span_size.to_string()),
+                ("build tool identifier", format!("{:?}", key.build_tool_identifier)),
+            ]
+        };
+        let pairs = fields(key).into_iter().zip(fields(&self.key));
+        match pairs.into_iter().find(|(ours, its)| ours != its) {
+            Some(((what, expected), (_, found))) => {
+                Err(EntryProblem::Other { what, expected, found })
+            }
+            None => Ok(()),
         }
-        let (ours, its) = (key, &self.key);
-        let pairs = [
-            ("layer", ours.layer.to_string(), its.layer.to_string()),
-            ("layer size", ours.layer_size.to_string(), its.layer_size.to_string()),
-            (
-                "compression",
-                key::word(ours.compression).to_owned(),
-                key::word(its.compression).to_owned(),
-            ),
-            ("span size", ours.span_size.to_string(), its.span_size.to_string()),
-            (
-                "build tool identifier",
-                format!("{:?}", ours.build_tool_identifier),
-                format!("{:?}", its.build_tool_identifier),
-            ),
-        ];
-        let differs = pairs.into_iter().find(|(_, expected, found)| expected != found);
-        let (what, expected, found) = differs.unwrap_or_default();
-        Err(EntryProblem::Other { what, expected, found })
     }
 
     /// Whether the entry is one that belongs into the file `name`.

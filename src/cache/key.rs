@@ -31,7 +31,7 @@ impl CacheKey {
     pub(crate) fn file_name(&self) -> String {
         let settings = format!(
             "compression {}\nspan size {}\nbuild tool identifier {}",
-            word(self.compression),
+            self.compression.word(),
             self.span_size,
             self.build_tool_identifier
         );
@@ -41,15 +41,11 @@ impl CacheKey {
 
     /// What of a zTOC, by itself, is not as this layer and these settings have it; `None` when it fits.
     pub(super) fn misfit(&self, ztoc: &Ztoc) -> Option<&'static str> {
-        let same_compression = matches!(
-            (&ztoc.zinfo, self.compression),
-            (Zinfo::Gzip(_), Compression::Gzip) | (Zinfo::Tar(_), Compression::None)
-        );
         let same_size = match &ztoc.zinfo {
             Zinfo::Gzip(_) => true,
             Zinfo::Tar(tar) => tar.size == self.layer_size,
         };
-        if !same_compression {
+        if ztoc.zinfo.compression() != self.compression {
             Some("compression")
         } else if ztoc.zinfo.span_size() != self.span_size {
             Some("span size")
@@ -63,17 +59,9 @@ impl CacheKey {
     }
 }
 
-/// The word for a compression in entries.
-pub(super) fn word(compression: Compression) -> &'static str {
-    match compression {
-        Compression::Gzip => "gzip",
-        Compression::None => "none",
-    }
-}
-
 /// The compression for a word in entries.
 pub(super) fn compression(word: &str) -> Option<Compression> {
-    [Compression::Gzip, Compression::None].into_iter().find(|c| self::word(*c) == word)
+    [Compression::Gzip, Compression::None].into_iter().find(|c| c.word() == word)
 }
 
 /// Version of the entry that a file of this name is; `None` for files that are no entries.

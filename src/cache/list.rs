@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CACHE_VERSION;
 use super::entry::{self, EntryProblem, Head};
-use super::key::{self, entry_version};
+use super::key::entry_version;
 use super::store::{Cache, PREFIX, TEMPORARY};
 use crate::error::Error;
 use crate::oci::digest::Digest;
@@ -43,7 +43,7 @@ pub(super) struct Items {
 }
 
 /// All entries, the last used first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Listing {
     /// [`CACHE_REPORT_VERSION`].
@@ -115,12 +115,9 @@ impl Cache {
         let mut listing = Listing {
             version: CACHE_REPORT_VERSION,
             directory: self.directory().display().to_string(),
-            entries: Vec::new(),
-            unusable: Vec::new(),
-            other_versions: 0,
-            bytes: 0,
             temporary: items.temporary.len() as u64,
             others: items.others,
+            ..Listing::default()
         };
         let mut entries = items.entries;
         entries.sort_by(|a, b| (b.modified, &a.name).cmp(&(a.modified, &b.name)));
@@ -197,7 +194,7 @@ impl ListedEntry {
             age_seconds: age(item.modified, now).as_secs(),
             layer: head.key.layer,
             layer_size: head.key.layer_size,
-            compression: key::word(head.key.compression).to_owned(),
+            compression: head.key.compression.word().to_owned(),
             span_size: head.key.span_size,
             build_tool_identifier: head.key.build_tool_identifier,
             ztoc: head.ztoc,

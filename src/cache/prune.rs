@@ -31,7 +31,7 @@ pub struct PruneOptions {
 }
 
 /// What was (or, dry, would be) removed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pruned {
     /// [`CACHE_REPORT_VERSION`].
@@ -93,11 +93,7 @@ impl Cache {
             version: CACHE_REPORT_VERSION,
             directory: self.directory().display().to_string(),
             dry_run: options.dry_run,
-            removed: Vec::new(),
-            bytes_removed: 0,
-            kept: 0,
-            bytes_kept: 0,
-            temporary_removed: 0,
+            ..Pruned::default()
         };
         for item in &items.temporary {
             if item.is_file && age(item.modified, now) >= ABANDONED_AFTER {

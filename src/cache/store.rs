@@ -146,9 +146,7 @@ impl Cache {
         mark.settle(|| file.persist(path)).map_err(|error| error.error)?;
         Ok(head.len() as u64 + encoding.size())
     }
-}
 
-impl Cache {
     /// Makes the directory unless it is there; its mode.
     fn make(&self) -> io::Result<u32> {
         match fs::metadata(&self.directory) {

@@ -14,7 +14,7 @@ use super::store::Cache;
 use crate::error::Error;
 
 /// What was found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Checked {
     /// [`CACHE_REPORT_VERSION`].
@@ -55,10 +55,7 @@ impl Cache {
         let mut checked = Checked {
             version: CACHE_REPORT_VERSION,
             directory: self.directory().display().to_string(),
-            sound: 0,
-            bytes: 0,
-            other_versions: 0,
-            corrupt: Vec::new(),
+            ..Checked::default()
         };
         for item in self.items()?.entries {
             if cancelled() {

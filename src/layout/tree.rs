@@ -46,6 +46,11 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// The roots and all below them, parents first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.roots.iter().flat_map(Node::nodes)
+    }
+
     /// Whether `index.json` is itself the index of a multi-platform image, as apko, Bazel's rules and all others
     /// that call go-containerregistry's `layout.Write` make it, and not a list of images.
     ///
@@ -77,11 +82,6 @@ impl Tree {
         let count = platforms.len();
         let distinct: std::collections::HashSet<&Platform> = platforms.into_iter().collect();
         distinct.len() == count && (count > 1 || (count == 1 && soci))
-    }
-
-    /// All nodes, parents first.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.roots.iter().flat_map(Node::nodes)
     }
 }
 

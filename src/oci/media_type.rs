@@ -81,6 +81,16 @@ pub enum Compression {
     None,
 }
 
+impl Compression {
+    /// Its name in reports and in the cache.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What a layer's media type says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LayerKind {

@@ -9,7 +9,7 @@ use super::{DISABLE_XATTRS, IMAGE_MANIFEST_DIGEST, LAYER_DIGEST};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
-use crate::layout::tree::{Image, Node, SociIndex, Tree};
+use crate::layout::tree::{Image, Node, SociIndex};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
 use crate::oci::soci_version::IndexVersion;
@@ -39,11 +39,11 @@ pub(crate) struct SociIndexes<'a> {
 type Place<'a> = (&'a Descriptor, &'a SociIndex);
 
 impl<'a> SociIndexes<'a> {
-    pub(crate) fn of(tree: &'a Tree) -> Self {
+    /// Those below these roots.
+    pub(crate) fn below(roots: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut found = Self::default();
-        for place in tree.nodes().filter_map(Node::soci) {
-            let (descriptor, soci) = place;
-            let digest = descriptor.digest;
+        for (descriptor, soci) in roots.into_iter().flat_map(Node::nodes).filter_map(Node::soci) {
+            let (digest, place) = (descriptor.digest, (descriptor, soci));
             found.first.entry(digest).or_insert(place);
             let named = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST);
             if let Some(image) = named.and_then(|text| text.parse().ok()) {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::options::DiffOptions;
 use super::report::{
     BlobDifference, Change, Contrast, ImageDifference, LayerDifference, NameDifference,
 };
@@ -24,32 +23,16 @@ pub(super) struct Both<'a> {
 
 impl Both<'_> {
     pub(super) fn names(&self) -> Vec<NameDifference> {
-        let names = |side: &Side| {
-            let mut list: Vec<(String, String)> = Vec::new();
-            let mut known: HashMap<String, String> = HashMap::new();
-            for root in &side.found.roots {
-                for name in &root.names {
-                    if known.insert(name.clone(), root.digest.clone()).is_none() {
-                        list.push((name.clone(), root.digest.clone()));
-                    }
-                }
-            }
-            list
+        let ((in_a, a), (in_b, b)) = (names(&self.a), names(&self.b));
+        let added = in_b.iter().filter(|name| !a.contains_key(*name));
+        let difference = |name: &&str| {
+            let (a, b) = (a.get(name), b.get(name));
+            let change = Change::of(a, b, |a, b| a == b);
+            let text = |digest: Option<&&str>| digest.map(ToString::to_string);
+            NameDifference { name: (*name).to_owned(), change, a: text(a), b: text(b) }
         };
-        let (a, b) = (names(&self.a), names(&self.b));
-        let maps: [HashMap<&str, &str>; 2] =
-            [&a, &b].map(|list| list.iter().map(|(name, digest)| (&**name, &**digest)).collect());
-        let find = |side: usize, name: &str| maps[side].get(name).map(|text| (*text).to_owned());
-        let added = b.iter().filter(|(name, _)| find(0, name).is_none());
-        a.iter()
-            .chain(added)
-            .map(|(name, _)| {
-                let (a, b) = (find(0, name), find(1, name));
-                let change = Change::of(a.as_ref(), b.as_ref(), |a, b| a == b);
-                NameDifference { name: name.clone(), change, a, b }
-            })
-            .filter(|difference| difference.change != Change::Same)
-            .collect()
+        let all = in_a.iter().chain(added).map(difference);
+        all.filter(|difference| difference.change != Change::Same).collect()
     }
 
     pub(super) fn images(&self) -> Result<Vec<ImageDifference>, Error> {
@@ -81,7 +64,9 @@ impl Both<'_> {
 
     fn image(&self, a: Option<&Image>, b: Option<&Image>) -> ImageDifference {
         let mut layers = self.layers(a, b);
-        self.prefetch(&mut layers, a, b);
+        if let (Some(a), Some(b)) = (a, b) {
+            self.prefetch(&mut layers, a, b);
+        }
         let platform = a.or(b).and_then(|image| image.platform.clone());
         let (a, b) = (a.map(|a| self.a.side(a)), b.map(|b| self.b.side(b)));
         let all_same = layers.iter().all(|layer| {
@@ -92,18 +77,16 @@ impl Both<'_> {
     }
 
     fn layers(&self, a: Option<&Image>, b: Option<&Image>) -> Vec<LayerDifference> {
-        let list = |image: Option<&Image>| image.map_or(&[][..], |image| &image.layers).to_vec();
         let (old, new) = (list(a), list(b));
-        let digests = |layers: &[Layer]| layers.iter().map(|l| l.digest).collect::<Vec<_>>();
         let (old_ids, new_ids) = (
             a.map(|a| self.a.diff_ids(a)).unwrap_or_default(),
             b.map(|b| self.b.diff_ids(b)).unwrap_or_default(),
         );
-        pair::pair_layers(&digests(&old), &digests(&new))
-            .into_iter()
+        let digests = |layers: &[Layer]| layers.iter().map(|l| l.digest).collect::<Vec<_>>();
+        let pairs = pair::pair_layers(&digests(old), &digests(new)).into_iter();
+        pairs
             .map(|(i, j)| {
-                let id =
-                    |ids: &[Option<String>], at: Option<usize>| ids.get(at?).cloned().flatten();
+                let id = |ids: &[Option<String>], at: Option<usize>| ids.get(at?)?.clone();
                 let ids = (id(&old_ids, i), id(&new_ids, j));
                 let mut layer = self.layer(i.map(|i| &old[i]), j.map(|j| &new[j]));
                 layer.same_content =
@@ -111,6 +94,17 @@ impl Both<'_> {
                 layer
             })
             .collect()
+    }
+
+    /// Adds to each layer how the spans differ that are fetched ahead.
+    fn prefetch(&self, layers: &mut [LayerDifference], a: &Image, b: &Image) {
+        for layer in layers {
+            let (Some(of_a), Some(of_b)) = (&layer.a, &layer.b) else { continue };
+            let (a, b) = (self.a.prefetched(a, of_a.digest), self.b.prefetched(b, of_b.digest));
+            if a != b {
+                layer.contrasts.push(Contrast { place: "prefetch".to_owned(), a, b });
+            }
+        }
     }
 
     fn layer(&self, a: Option<&Layer>, b: Option<&Layer>) -> LayerDifference {
@@ -145,10 +139,13 @@ impl Both<'_> {
         difference
     }
 
-    pub(super) fn blobs(&self, options: &DiffOptions) -> Result<BlobDifference, Error> {
-        let platforms = !options.platforms.is_empty();
-        let a = self.a.blobs(options.ref_a.as_ref(), platforms)?;
-        let b = self.b.blobs(options.ref_b.as_ref(), platforms)?;
+    /// The blobs of what was compared: the images of these names, and whether only those for some platforms.
+    pub(super) fn blobs(
+        &self,
+        [name_a, name_b]: [Option<&String>; 2],
+        platforms: bool,
+    ) -> Result<BlobDifference, Error> {
+        let (a, b) = (self.a.blobs(name_a, platforms)?, self.b.blobs(name_b, platforms)?);
         let only = |these: &BTreeMap<Digest, u64>, others: &BTreeMap<Digest, u64>| {
             let only = these.iter().filter(|(digest, _)| !others.contains_key(digest));
             only.map(|(digest, size)| Blob { digest: *digest, size: *size }).collect::<Vec<_>>()
@@ -165,4 +162,22 @@ impl Both<'_> {
             only_b,
         })
     }
+}
+
+fn list(image: Option<&Image>) -> &[Layer] {
+    image.map_or(&[], |image| &image.layers)
+}
+
+/// The names of a side in their order, and what they name: of entries with one name the first counts.
+fn names(side: &Side) -> (Vec<&str>, HashMap<&str, &str>) {
+    let (mut order, mut digests) = (Vec::new(), HashMap::new());
+    for root in &side.found.roots {
+        for name in &root.names {
+            digests.entry(name.as_str()).or_insert_with(|| {
+                order.push(name.as_str());
+                root.digest.as_str()
+            });
+        }
+    }
+    (order, digests)
 }

@@ -8,17 +8,14 @@
 
 mod contrast;
 mod files;
-mod options;
 mod pair;
-mod prefetch;
 mod report;
 mod run;
 mod side;
 mod ztoc;
 
-pub use options::DiffOptions;
 pub use report::{
     BlobDifference, Change, Contrast, DIFFERENCE_VERSION, Difference, FileChange, FileDifference,
     ImageDifference, ImageSide, LayerDifference, NameDifference, SociRef,
 };
-pub use run::diff;
+pub use run::{DiffOptions, diff};

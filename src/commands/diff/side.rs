@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::layout::config::ImageConfig;
 use crate::layout::reach::Search;
 use crate::layout::select::ImageFilter;
-use crate::layout::tree::{self, Content, Tree};
+use crate::layout::tree::{self, Node, Tree};
 use crate::limits::{MAX_CONFIG_SIZE, MAX_ZTOC_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
@@ -28,19 +28,6 @@ pub(super) struct Side {
     pub(super) soci_indexes: HashMap<Digest, usize>,
     /// Digest and size of each image's configuration.
     configs: HashMap<Digest, (Digest, u64)>,
-}
-
-fn configs(tree: &Tree) -> HashMap<Digest, (Digest, u64)> {
-    let mut configs = HashMap::new();
-    for root in &tree.roots {
-        root.visit(&mut |node| {
-            let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
-            configs.insert(descriptor.digest, (image.config.digest, image.config.size));
-        });
-    }
-    configs
 }
 
 impl Side {
@@ -76,7 +63,10 @@ impl Side {
         };
         let places = found.images.iter().enumerate();
         let images = places.map(|(place, image)| (image.digest.to_string(), place)).collect();
-        let configs = configs(&tree);
+        let found_images = tree.nodes().filter_map(Node::image);
+        let configs = found_images
+            .map(|(manifest, image)| (manifest.digest, (image.config.digest, image.config.size)))
+            .collect();
         let places = found.soci_indexes.iter().enumerate();
         let soci_indexes = places.map(|(place, soci)| (soci.digest, place)).collect();
         Ok((Self { layout, tree, found, images, soci_indexes, configs }, missing))
@@ -118,6 +108,23 @@ impl Side {
             Err(error) => return Err(error.to_string()),
         };
         Ztoc::decode(&bytes).map_err(|error| format!("no reader takes it: {error}"))
+    }
+
+    /// The spans of the artifact that a reader takes: the first one in the first SOCI index.
+    pub(super) fn prefetched(&self, image: &Image, layer: Digest) -> String {
+        let index = image.soci_indexes.first().and_then(|digest| self.soci_indexes.get(digest));
+        let mut artifacts = index.into_iter().flat_map(|at| &self.found.soci_indexes[*at].prefetch);
+        let Some(artifact) = artifacts.find(|artifact| artifact.layer == Some(layer)) else {
+            return "nothing".to_owned();
+        };
+        if artifact.problem.is_some() {
+            return format!("{} (cannot be used)", artifact.digest);
+        }
+        let range = |(first, last): &(u64, u64)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
+        };
+        let ranges: Vec<String> = artifact.spans.iter().map(range).collect();
+        format!("spans {}", ranges.join(", "))
     }
 
     /// All blobs that what was compared leads to.

@@ -1,7 +1,6 @@
 //! How two zTOCs of one layer differ, in words: the first difference of each part, with its place.
 
 use super::report::Contrast;
-use crate::oci::media_type::Compression;
 use crate::ztoc::compare::{Field, differences};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo};
 use crate::ztoc::{Zinfo, Ztoc};
@@ -10,9 +9,9 @@ use crate::ztoc::{Zinfo, Ztoc};
 pub(super) fn contrasts(a: &Ztoc, b: &Ztoc) -> Vec<Contrast> {
     let mut list = List(Vec::new());
     list.if_not_same("build tool", &a.build_tool_identifier, &b.build_tool_identifier);
-    list.if_not_same("compression", &compression(a), &compression(b));
-    let sizes = [a, b].map(|ztoc| ztoc.compressed_archive_size);
-    list.if_not_same("compressed size", &sizes[0], &sizes[1]);
+    let words = [a, b].map(|ztoc| ztoc.zinfo.compression().word());
+    list.if_not_same("compression", &words[0], &words[1]);
+    list.if_not_same("compressed size", &a.compressed_archive_size, &b.compressed_archive_size);
     let sizes = [a, b].map(|ztoc| ztoc.uncompressed_archive_size);
     list.if_not_same("uncompressed size", &sizes[0], &sizes[1]);
     list.if_not_same("span size", &a.zinfo.span_size(), &b.zinfo.span_size());
@@ -32,13 +31,6 @@ pub(super) fn contrasts(a: &Ztoc, b: &Ztoc) -> Vec<Contrast> {
         list.add("encoding".to_owned(), &"the same values", &"in other bytes");
     }
     list.0
-}
-
-fn compression(ztoc: &Ztoc) -> &'static str {
-    match ztoc.zinfo.compression() {
-        Compression::Gzip => "gzip",
-        Compression::None => "none",
-    }
 }
 
 struct List(Vec<Contrast>);

@@ -14,16 +14,10 @@ pub(super) struct Case<'a> {
     pub(super) inspection: &'a Inspection,
     /// None when the layout cannot be indexed.
     pub(super) planned: Option<Planned<'a>>,
+    /// The images whose manifests are Docker's.
     pub(super) docker: HashSet<Digest>,
     pub(super) min_layer_size: u64,
     pub(super) commands: Commands,
-}
-
-impl Case<'_> {
-    /// Whether an image's manifest is Docker's.
-    pub(super) fn is_docker(&self, image: Digest) -> bool {
-        self.docker.contains(&image)
-    }
 }
 
 /// What an indexing run would do.

@@ -54,7 +54,7 @@ fn platform(image: &Image, findings: &mut Findings) {
 /// Docker's types in the manifest's descriptor or in its layers.
 fn types(case: &Case<'_>, image: &Image, findings: &mut Findings) {
     let docker = |layer: &Layer| oci_layer_type(&layer.media_type) != layer.media_type;
-    let sentence = match (case.is_docker(image.digest), image.layers.iter().any(docker)) {
+    let sentence = match (case.docker.contains(&image.digest), image.layers.iter().any(docker)) {
         (true, _) => {
             "it has Docker's media types: a V2 index turns it into an OCI image, and some tools do not take the mixture"
         }

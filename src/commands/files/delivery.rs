@@ -46,10 +46,9 @@ pub(super) struct Delivery<'a> {
     content: u64,
     pub(super) end: u64,
     /// Offset of the next byte that comes.
-    position: u64,
+    pub(super) position: u64,
     /// Offset of the next byte that is wanted.
     next: u64,
-    complete: bool,
     out: &'a mut dyn Write,
     failed: Option<ReadError>,
 }
@@ -66,36 +65,22 @@ impl<'a> Delivery<'a> {
             Some((start, check)) => (start, Some(check)),
             None => (content, None),
         };
-        let complete = start == end;
-        Self { header, start, content, end, position: 0, next: start, complete, out, failed: None }
-    }
-
-    pub(super) fn start(&self) -> u64 {
-        self.start
-    }
-
-    pub(super) fn position(&self) -> u64 {
-        self.position
+        Self { header, start, content, end, position: 0, next: start, out, failed: None }
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.complete && self.failed.is_none()
+        self.missing() == 0 && self.failed.is_none()
     }
 
     pub(super) fn missing(&self) -> u64 {
         self.end - self.next
     }
 
-    /// What comes next begins at `position`.
-    pub(super) fn seek(&mut self, position: u64) {
-        self.position = position;
-    }
-
     /// Takes the next bytes and tells whether more are wanted.
     pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
         let begin = self.position;
         self.position += bytes.len() as u64;
-        if self.complete || self.failed.is_some() || begin > self.next {
+        if self.missing() == 0 || self.failed.is_some() || begin > self.next {
             return false;
         }
         let part = |from: u64, to: u64| {
@@ -121,8 +106,7 @@ impl<'a> Delivery<'a> {
             return false;
         }
         self.next += body.len() as u64;
-        self.complete = self.next == self.end;
-        !self.complete
+        self.missing() > 0
     }
 
     /// What went wrong while bytes were taken.

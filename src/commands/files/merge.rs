@@ -19,22 +19,12 @@ use super::tree::{BadEntry, Directory, IMPLIED, Node, NodeId, Trees};
 impl Trees<'_> {
     /// The tree of all layers, bottom first. The error names the position of the layer.
     pub(super) fn merged(&mut self) -> Result<NodeId, (usize, BadEntry)> {
-        let mut merged = None;
+        let merged = self.root();
         for position in 0..self.tables.len() {
-            let upper = self.layer(position, merged, false).map_err(|bad| (position, bad))?;
-            match merged {
-                None => merged = Some(upper),
-                Some(lower) => self.merge(lower, upper),
-            }
+            let upper = self.layer(position, Some(merged)).map_err(|bad| (position, bad))?;
+            self.merge(merged, upper);
         }
-        match merged {
-            Some(root) => Ok(root),
-            // An image without layers has an empty root.
-            None => self.root().map_err(|error| {
-                let problem = error.to_string();
-                (0, BadEntry { name: Vec::new(), offset: 0, problem })
-            }),
-        }
+        Ok(merged)
     }
 
     /// Puts the directory `upper` on `lower`. Without recursion: a layer decides how deep it is.

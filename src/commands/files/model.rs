@@ -330,7 +330,7 @@ fn paths_lead_as_in_a_root_directory() {
 fn whiteouts_of_a_layer_alone_are_names() {
     let toc = table(&layer("f.wh.a fb/.wh..wh..opq hc=missing"));
     let mut trees = Trees::new(vec![&toc]);
-    let root = trees.layer(0, None, true).expect("nothing is unpacked");
+    let root = trees.layer(0, None).expect("nothing is unpacked");
     let found: Vec<String> = collect(&trees, root).into_keys().collect();
     assert_eq!(found, [".wh.a", "b", "b/.wh..wh..opq", "c"]);
 }

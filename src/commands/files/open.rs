@@ -110,7 +110,8 @@ impl ImageFiles {
         let selected = choose(&selection.images)?;
         let left_out = selection.images.iter().filter(|i| i.digest != selected.digest);
         let left_out = left_out.map(|image| image.image.platform.to_string()).collect();
-        let indexes = find::SociIndexes::of(&tree).distinct(selected.digest, selected.image);
+        let indexes =
+            find::SociIndexes::below(&tree.roots).distinct(selected.digest, selected.image);
         let ztocs = find::ztocs(&indexes);
         let ztoc = |layer: &Descriptor| {
             let Some(entry) = ztocs.get(&layer.digest) else { return Ok(None) };
@@ -293,13 +294,12 @@ impl<'a> Loader<'a> {
                 wanted.push((key, layer));
             }
         }
-        let mut loaded = each(threads::wanted(self.jobs), wanted.len(), |number| {
+        let loaded = each(threads::wanted(self.jobs), wanted.len(), |number| {
             let (key, layer) = wanted[number];
-            (number, key, self.layer(key, layer, image))
+            Ok((key, self.layer(key, layer, image)?))
         });
         // Of several errors the first in the order of the layers is told.
-        loaded.sort_by_key(|(number, ..)| *number);
-        loaded.into_iter().map(|(_, key, loaded)| Ok((key, loaded?))).collect()
+        loaded.into_iter().collect()
     }
 
     fn layer(&self, key: LayerKey, layer: &Descriptor, image: Digest) -> Result<Loaded, Error> {

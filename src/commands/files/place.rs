@@ -13,7 +13,9 @@ use crate::ztoc::toc::FileType;
 pub(in crate::commands) struct ContentPlace<'a> {
     /// Position of the layer, 0 at the bottom.
     pub(in crate::commands) layer: usize,
-    /// Name of the entry with the content, as the layer has it.
+    /// Position of the entry with the content in the layer's table.
+    pub(super) entry: usize,
+    /// Its name, as the layer has it.
     pub(in crate::commands) name: &'a [u8],
     /// First byte of the tar header in the uncompressed archive.
     pub(in crate::commands) header: u64,
@@ -52,21 +54,16 @@ impl<'a> Root<'a> {
         if stored.entry == IMPLIED {
             return None;
         }
-        let (layer, position) = (stored.file.0 as usize, stored.file.1 as usize);
+        let (layer, entry) = (stored.file.0 as usize, stored.file.1 as usize);
         let toc = self.trees.tables[layer];
-        let file = toc.get(position);
+        let file = toc.get(entry);
         if file.file_type() != FileType::Regular {
             return None;
         }
         let start = file.uncompressed_offset().cast_unsigned();
         let end = start.saturating_add(file.uncompressed_size().cast_unsigned());
-        Some(ContentPlace {
-            layer,
-            name: file.name(),
-            header: header::start(toc, position).min(start),
-            start,
-            end,
-        })
+        let header = header::start(toc, entry).min(start);
+        Some(ContentPlace { layer, entry, name: file.name(), header, start, end })
     }
 
     /// What a symbolic link leads to; everything else is itself.

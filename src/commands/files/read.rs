@@ -4,18 +4,18 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 
 use super::delivery::{Delivery, ReadError, Source};
-use super::header::{self, HeaderCheck};
+use super::header::HeaderCheck;
 use super::holes::Holes;
 use super::open::Index;
+use super::place::ContentPlace;
 use super::spans::{Spans, Touched};
-use super::tree::{IMPLIED, NodeId};
+use super::tree::NodeId;
 use super::view::{EntryKind, Root};
 use crate::error::Error;
 use crate::layer::ScanError;
 use crate::layer::unpack::{self, Codec};
 use crate::oci::digest::Digest;
 use crate::progress::event::Observer;
-use crate::ztoc::toc::FileType;
 
 /// What reading a file took.
 #[derive(Clone, Debug)]
@@ -57,21 +57,14 @@ impl Root<'_> {
         observer: &dyn Observer,
     ) -> Result<ReadReport, ReadError> {
         let kind = self.entry(node).kind();
-        let stored = self.trees.node(node);
-        if stored.entry == IMPLIED || matches!(kind, EntryKind::Whiteout | EntryKind::Opaque) {
-            return Err(ReadError::NotAFile(kind));
-        }
-        let (layer, position) = (stored.file.0 as usize, stored.file.1 as usize);
-        let toc = self.trees.tables[layer];
-        let file = toc.get(position);
-        if file.file_type() != FileType::Regular {
-            return Err(ReadError::NotAFile(kind));
-        }
-        let layer = &self.image.layers[layer];
+        let place = self
+            .content_place(node)
+            .filter(|_| !matches!(kind, EntryKind::Whiteout | EntryKind::Opaque))
+            .ok_or(ReadError::NotAFile(kind))?;
+        let ContentPlace { entry, header, start, end, .. } = place;
+        let layer = &self.image.layers[place.layer];
         let Some(loaded) = &layer.loaded else { return Err(ReadError::NotAFile(kind)) };
-        let size = file.uncompressed_size().cast_unsigned();
-        let content = file.uncompressed_offset().cast_unsigned();
-        let end = content + size;
+        let size = end - start;
         let blob = self.image.open_blob(layer)?;
         let mut report = ReadReport {
             layer: layer.digest,
@@ -87,19 +80,19 @@ impl Root<'_> {
         let source = Source { layer, blob: &blob, path: &path, observer };
         let touched = match &**loaded {
             Index::Ztoc(digest, ztoc) => {
-                let start = header::start(toc, position);
-                let check = HeaderCheck::new(file, (*digest, layer.digest), content - start)?;
+                let file = ztoc.toc.get(entry);
+                let check = HeaderCheck::new(file, (*digest, layer.digest), start - header)?;
                 report.ztoc = Some(*digest);
                 report.span_count = ztoc.zinfo.span_count();
-                let mut delivery = Delivery::new(Some((start, check)), content, end, out);
+                let mut delivery = Delivery::new(Some((header, check)), start, end, out);
                 Spans { source, digest: *digest, ztoc }.read(&mut delivery)?
             }
-            Index::Scanned(listing) => match listing.sparse.get(&position) {
-                None => straight(source, &mut Delivery::new(None, content, end, out))?,
+            Index::Scanned(listing) => match listing.sparse.get(&entry) {
+                None => straight(source, &mut Delivery::new(None, start, end, out))?,
                 Some(map) => {
                     let data: u64 = map.iter().map(|part| part.end - part.start).sum();
                     let mut holes = Holes::new(map, size, observer, out);
-                    let mut delivery = Delivery::new(None, content, content + data, &mut holes);
+                    let mut delivery = Delivery::new(None, start, start + data, &mut holes);
                     let touched = straight(source, &mut delivery)?;
                     holes.finish()?;
                     touched
@@ -123,7 +116,7 @@ fn straight(source: Source<'_>, delivery: &mut Delivery<'_>) -> Result<Touched, 
         Codec::Plain => (delivery.start, delivery.end),
         Codec::Gzip | Codec::Zstd => (0, layer.size),
     };
-    delivery.seek(from);
+    delivery.position = from;
     let mut part = source.part(from, to);
     let unpacked = unpack::unpack(&mut part, codec, &mut |bytes| {
         delivery.take(bytes) && !source.observer.cancelled()

@@ -38,7 +38,7 @@ impl Spans<'_> {
     /// [`Error::SpanDigest`], [`Error::BadZtoc`]; those of the delivery.
     pub(super) fn read(&self, delivery: &mut Delivery<'_>) -> Result<Touched, ReadError> {
         let mut touched = Touched::default();
-        let mut number = self.find(delivery.start())?;
+        let mut number = self.find(delivery.start)?;
         let first = number;
         loop {
             let span = self.span(number)?;
@@ -53,15 +53,11 @@ impl Spans<'_> {
             self.source.check_cancelled()?;
             number += 1;
             if number == self.ztoc.zinfo.span_count() {
-                return Err(self.wrong(
-                    Some(span.content),
-                    format!(
-                        "its last span ends {} bytes before the file's end",
-                        delivery.missing()
-                    ),
-                ));
+                let missing = delivery.missing();
+                let problem = format!("its last span ends {missing} bytes before the file's end");
+                return Err(self.wrong(Some(span.content), problem));
             }
-            self.follows(number, delivery.position(), window.as_deref())?;
+            self.follows(number, delivery.position, window.as_deref())?;
         }
     }
 
@@ -113,7 +109,7 @@ impl Spans<'_> {
         span: Span,
         delivery: &mut Delivery<'_>,
     ) -> Result<Option<Box<[u8; WINDOW_SIZE]>>, ReadError> {
-        delivery.seek(span.content);
+        delivery.position = span.content;
         let mut take = |bytes: &[u8]| delivery.take(bytes) && !self.source.observer.cancelled();
         let unpacked = match &self.ztoc.zinfo {
             Zinfo::Tar(_) => {

@@ -130,21 +130,28 @@ impl<'a> Trees<'a> {
         entry.map_or_else(|| self.get(node.file), |entry| self.get((node.layer, entry)))
     }
 
-    /// An empty directory that is its own parent.
-    pub(super) fn root(&mut self) -> Result<NodeId, LookupError> {
+    /// An empty directory that is its own parent. Roots do not count among the files: there is one for each layer.
+    pub(super) fn root(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
-        self.push(Node { directory: Some(Box::default()), ..implied(id) })
+        self.nodes.push(Node { directory: Some(Box::default()), ..implied(id) });
+        id
     }
 
-    pub(super) fn push(&mut self, node: Node<'a>) -> Result<NodeId, LookupError> {
+    /// Puts a new node into the directory that is its parent.
+    fn put(&mut self, name: &'a [u8], node: Node<'a>) -> Result<NodeId, String> {
         if self.nodes.len() >= MAX_NODES {
-            return Err(LookupError::TooMany);
+            return Err(LookupError::TooMany.to_string());
         }
+        let (id, parent) = (NodeId(self.nodes.len() as u32), node.parent);
         self.nodes.push(node);
-        Ok(NodeId(self.nodes.len() as u32 - 1))
+        if let Some(directory) = self.directory_mut(parent) {
+            directory.children.insert(name, id);
+        }
+        Ok(id)
     }
 
-    /// The tree of the layer at `position`, which is unpacked upon `lower`. With `raw`, whiteouts are names like others.
+    /// The tree of the layer at `position`, which is unpacked upon `lower`. With none, it shows the entries as they are,
+    /// among them whiteouts and what cannot be unpacked.
     ///
     /// # Errors
     /// The first entry that no runtime could unpack.
@@ -152,32 +159,19 @@ impl<'a> Trees<'a> {
         &mut self,
         position: usize,
         lower: Option<NodeId>,
-        raw: bool,
     ) -> Result<NodeId, BadEntry> {
         let toc = self.tables[position];
+        let root = self.root();
         self.last = None;
-        let bad = |file: &FileRef<'_>, problem: String| BadEntry {
-            name: file.name().to_vec(),
-            offset: file.uncompressed_offset().cast_unsigned(),
-            problem,
-        };
-        let mut root = None;
         for (number, file) in toc.iter().enumerate() {
-            let root = match root {
-                Some(root) => root,
-                None => *root.insert(self.root().map_err(|e| bad(&file, e.to_string()))?),
-            };
-            self.entry((root, lower), (position as u32, number as u32), &file, raw)
-                .map_err(|problem| bad(&file, problem))?;
+            let id = (position as u32, number as u32);
+            self.entry((root, lower), id, &file).map_err(|problem| BadEntry {
+                name: file.name().to_vec(),
+                offset: file.uncompressed_offset().cast_unsigned(),
+                problem,
+            })?;
         }
-        match root {
-            Some(root) => Ok(root),
-            None => self.root().map_err(|error| BadEntry {
-                name: Vec::new(),
-                offset: 0,
-                problem: error.to_string(),
-            }),
-        }
+        Ok(root)
     }
 
     fn entry(
@@ -185,7 +179,6 @@ impl<'a> Trees<'a> {
         (root, lower): (NodeId, Option<NodeId>),
         (layer, entry): FileId,
         file: &FileRef<'a>,
-        raw: bool,
     ) -> Result<(), String> {
         let name = file.name();
         if name.len() > MAX_PATH {
@@ -202,7 +195,7 @@ impl<'a> Trees<'a> {
             }
             return Ok(());
         };
-        if let Some(removes) = whiteout(base).filter(|_| !raw) {
+        if let Some(removes) = whiteout(base).filter(|_| lower.is_some()) {
             let Some(directory) = self.directory_mut(parent) else { return Ok(()) };
             match removes {
                 Whiteout::Opaque => directory.opaque = true,
@@ -220,23 +213,14 @@ impl<'a> Trees<'a> {
             }
             return Ok(());
         }
-        let content = match file.file_type() {
+        let target = file.linkname();
+        let content = match (file.file_type(), lower) {
             // The entries as they are include those that cannot be unpacked.
-            FileType::HardLink if raw => {
-                let found = self.link_target(root, file.linkname()).ok().flatten();
-                found.unwrap_or((layer, entry))
+            (FileType::HardLink, None) => {
+                self.link_target(&[root], target).unwrap_or((layer, entry))
             }
-            FileType::HardLink => {
-                let target = file.linkname();
-                let found = match (self.link_target(root, target)?, lower) {
-                    (None, Some(lower)) => self.link_target(lower, target)?,
-                    (found, _) => found,
-                };
-                let missing = || {
-                    let target = target.escape_ascii();
-                    format!("its hard link target \"{target}\": {}", LookupError::NotFound)
-                };
-                let found = found.ok_or_else(missing)?;
+            (FileType::HardLink, Some(lower)) => {
+                let found = self.link_target(&[root, lower], target)?;
                 if found.0 == layer {
                     self.linked.insert(found, entry);
                 }
@@ -255,11 +239,7 @@ impl<'a> Trees<'a> {
             self.last = None;
         }
         let directory = is_directory.then(Box::default);
-        let node = Node { parent, layer, entry, file: content, directory };
-        let id = self.push(node).map_err(|error| error.to_string())?;
-        if let Some(directory) = self.directory_mut(parent) {
-            directory.children.insert(base, id);
-        }
+        self.put(base, Node { parent, layer, entry, file: content, directory })?;
         Ok(())
     }
 
@@ -333,31 +313,28 @@ impl<'a> Trees<'a> {
                 ));
             }
             let directory = Some(Box::default());
-            let id = self
-                .push(Node { directory, ..implied(node) })
-                .map_err(|error| error.to_string())?;
-            if let Some(directory) = self.directory_mut(node) {
-                directory.children.insert(name, id);
-            }
-            node = id;
+            node = self.put(name, Node { directory, ..implied(node) })?;
         }
         Ok(node)
     }
 
-    /// The entry with the content of a hard link's target, if there is one.
-    fn link_target(&self, root: NodeId, target: &[u8]) -> Result<Option<FileId>, String> {
-        let quoted = || target.escape_ascii();
-        let node = match self.resolve(root, target, false) {
-            Err(LookupError::NotFound) => return Ok(None),
-            found => found,
+    /// The entry with the content of a hard link's target, in the first tree that has it.
+    fn link_target(&self, roots: &[NodeId], target: &[u8]) -> Result<FileId, String> {
+        let bad = |problem: String| {
+            format!("its hard link target \"{}\"{problem}", target.escape_ascii())
         };
-        let node =
-            node.map_err(|error| format!("its hard link target \"{}\": {error}", quoted()))?;
-        let Node { entry, file, directory, .. } = self.node(node);
-        if directory.is_some() || *entry == IMPLIED {
-            return Err(format!("its hard link target \"{}\" is a directory", quoted()));
+        let mut found = Err(LookupError::NotFound);
+        for root in roots {
+            if found == Err(LookupError::NotFound) {
+                found = self.resolve(*root, target, false);
+            }
         }
-        Ok(Some(*file))
+        let Node { entry, file, directory, .. } =
+            self.node(found.map_err(|error| bad(format!(": {error}")))?);
+        if directory.is_some() || *entry == IMPLIED {
+            return Err(bad(" is a directory".to_owned()));
+        }
+        Ok(*file)
     }
 }
 

@@ -17,8 +17,6 @@ pub struct Root<'a> {
     pub(super) image: &'a ImageFiles,
     pub(super) trees: Trees<'a>,
     pub(super) top: NodeId,
-    /// Whether entries are shown as they stand in the layer.
-    pub(super) raw: bool,
 }
 
 /// Kinds of what a name stands for.
@@ -48,14 +46,21 @@ pub enum EntryKind {
 /// What a name stands for.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// The name's own entry.
-    own: Option<FileRef<'a>>,
-    /// The entry with the content: another one for hard links in the image.
-    file: Option<FileRef<'a>>,
-    /// The one with mode, owner and times.
-    attributes: Option<FileRef<'a>>,
     kind: EntryKind,
-    layer: Option<&'a LayerFiles>,
+    /// None for a directory that only the names below it imply.
+    stored: Option<Stored<'a>>,
+}
+
+/// The entries behind a name.
+#[derive(Clone, Copy, Debug)]
+struct Stored<'a> {
+    /// The name's own entry.
+    own: FileRef<'a>,
+    /// The entry with the content: another one for hard links in the image.
+    file: FileRef<'a>,
+    /// The one with mode, owner and times.
+    attributes: FileRef<'a>,
+    layer: &'a LayerFiles,
 }
 
 impl ImageFiles {
@@ -70,12 +75,11 @@ impl ImageFiles {
             .map(|layer| layer.loaded.as_ref().map_or(&self.none, |index| index.toc()));
         let mut trees = Trees::new(tables.collect());
         let root = match self.chosen {
-            Some(position) => trees.layer(position, None, true).map_err(|bad| (position, bad)),
+            Some(position) => trees.layer(position, None).map_err(|bad| (position, bad)),
             None => trees.merged(),
         };
-        let raw = self.chosen.is_some();
         match root {
-            Ok(root) => Ok(Root { image: self, trees, top: root, raw }),
+            Ok(top) => Ok(Root { image: self, trees, top }),
             Err((position, BadEntry { name, offset, problem })) => Err(Error::UnreadableLayer {
                 digest: self.layers.get(position).map_or(self.digest, |layer| layer.digest),
                 reason: format!(
@@ -115,13 +119,14 @@ impl<'a> Root<'a> {
     pub fn entry(&self, node: NodeId) -> Entry<'a> {
         let stored = self.trees.node(node);
         if stored.entry == IMPLIED {
-            let (own, file, attributes) = (None, None, None);
-            return Entry { own, file, attributes, kind: EntryKind::Directory, layer: None };
+            return Entry { kind: EntryKind::Directory, stored: None };
         }
+        // Those of a layer alone are shown as they stand in it.
+        let raw = self.image.chosen.is_some();
         let own = self.trees.get((stored.layer, stored.entry));
-        let file = if self.raw { own } else { self.trees.get(stored.file) };
-        let attributes = if self.raw { own } else { self.trees.attributes(stored) };
-        let removes = whiteout(split(own.name()).1).filter(|_| self.raw);
+        let file = if raw { own } else { self.trees.get(stored.file) };
+        let attributes = if raw { own } else { self.trees.attributes(stored) };
+        let removes = whiteout(split(own.name()).1).filter(|_| raw);
         let kind = match file.file_type() {
             _ if removes == Some(Whiteout::Opaque) => EntryKind::Opaque,
             _ if removes.is_some() => EntryKind::Whiteout,
@@ -133,9 +138,8 @@ impl<'a> Root<'a> {
             FileType::Directory => EntryKind::Directory,
             FileType::Fifo => EntryKind::Fifo,
         };
-        let layer = self.image.layers().get(stored.layer as usize);
-        let (own, file, attributes) = (Some(own), Some(file), Some(attributes));
-        Entry { own, file, attributes, kind, layer }
+        let layer = &self.image.layers[stored.layer as usize];
+        Entry { kind, stored: Some(Stored { own, file, attributes, layer }) }
     }
 }
 
@@ -150,45 +154,44 @@ impl<'a> Entry<'a> {
     /// as runtimes make it.
     #[must_use]
     pub fn mode(&self) -> u32 {
-        self.attributes.map_or(0o755, |file| (file.mode() & 0o7777).unsigned_abs() as u32)
+        let mode = |stored: Stored<'_>| (stored.attributes.mode() & 0o7777).unsigned_abs() as u32;
+        self.stored.map_or(0o755, mode)
     }
 
     /// Owner id; 0 for an implied directory.
     #[must_use]
     pub fn uid(&self) -> u32 {
-        self.attributes.map_or(0, |file| file.uid())
+        self.stored.map_or(0, |stored| stored.attributes.uid())
     }
 
     /// Group id; 0 for an implied directory.
     #[must_use]
     pub fn gid(&self) -> u32 {
-        self.attributes.map_or(0, |file| file.gid())
+        self.stored.map_or(0, |stored| stored.attributes.gid())
     }
 
     /// Bytes of content; 0 for everything but regular files.
     #[must_use]
     pub fn size(&self) -> u64 {
-        match self.file {
-            Some(file) if file.file_type() == FileType::Regular => {
-                file.uncompressed_size().cast_unsigned()
-            }
-            _ => 0,
-        }
+        let file = self.stored.map(|stored| stored.file);
+        let file = file.filter(|file| file.file_type() == FileType::Regular);
+        file.map_or(0, |file| file.uncompressed_size().cast_unsigned())
     }
 
     /// Modification time; `None` for an implied directory.
     #[must_use]
     pub fn mod_time(&self) -> Option<ModTime> {
-        self.attributes.map(|file| file.mod_time())
+        self.stored.map(|stored| stored.attributes.mod_time())
     }
 
     /// Where a symbolic link leads; for a hard link, the file it was made from, as its layer names it.
     #[must_use]
     pub fn link_target(&self) -> Option<&'a [u8]> {
-        match (self.kind, self.file, self.own) {
+        let Stored { own, file, .. } = self.stored?;
+        match self.kind {
             // A hard link to a symbolic link is that symbolic link.
-            (EntryKind::Symlink, Some(file), _) => Some(file.linkname()),
-            (_, _, Some(own)) if own.file_type() == FileType::HardLink => Some(own.linkname()),
+            EntryKind::Symlink => Some(file.linkname()),
+            _ if own.file_type() == FileType::HardLink => Some(own.linkname()),
             _ => None,
         }
     }
@@ -196,20 +199,20 @@ impl<'a> Entry<'a> {
     /// Whether the name is a hard link in its layer.
     #[must_use]
     pub fn is_hard_link(&self) -> bool {
-        self.own.is_some_and(|own| own.file_type() == FileType::HardLink)
+        self.stored.is_some_and(|stored| stored.own.file_type() == FileType::HardLink)
     }
 
     /// Major and minor number of a device.
     #[must_use]
     pub fn device(&self) -> Option<(i64, i64)> {
-        let file = self.file?;
+        let Stored { file, .. } = self.stored?;
         matches!(self.kind, EntryKind::CharDevice | EntryKind::BlockDevice)
             .then(|| (file.devmajor(), file.devminor()))
     }
 
     /// Extended attributes, sorted by name.
     pub fn xattrs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let entries = [self.file, self.attributes].into_iter().flatten();
+        let entries = self.stored.into_iter().flat_map(|stored| [stored.file, stored.attributes]);
         // What a hard link has is added to what its file has.
         entries.flat_map(|file| file.xattrs()).collect::<BTreeMap<_, _>>().into_iter()
     }
@@ -217,6 +220,6 @@ impl<'a> Entry<'a> {
     /// The layer with the entry; `None` for an implied directory.
     #[must_use]
     pub fn layer(&self) -> Option<&'a LayerFiles> {
-        self.layer
+        self.stored.map(|stored| stored.layer)
     }
 }

@@ -46,7 +46,7 @@ impl Broken {
             Ok(Some(found)) if found == descriptor.size => return None,
             Ok(Some(found)) => Problem::Size { found },
             Ok(None) => Problem::Missing,
-            Err(error) => Problem::Unusable { reason: error.to_string() },
+            Err(error) => Problem::unusable(error),
         };
         self.add(descriptor, role, Some(referrer), problem.clone());
         Some(problem)
@@ -55,17 +55,16 @@ impl Broken {
 
 /// The head of a zTOC, or why it cannot be read.
 pub(super) fn head(layout: &Layout, ztoc: &Descriptor) -> Result<Head, Problem> {
-    let unusable = |reason: String| Problem::Unusable { reason };
     let file = match layout.open_blob(&ztoc.digest, ztoc.size) {
         Ok(Some(file)) => file,
         Ok(None) => return Err(Problem::Missing),
         Err(Error::BlobSize { found, .. }) => return Err(Problem::Size { found }),
-        Err(error) => return Err(unusable(error.to_string())),
+        Err(error) => return Err(Problem::unusable(error)),
     };
     Head::read(ztoc.size, &|offset, buffer| file.read_exact_at(buffer, offset)).map_err(|error| {
         match error {
-            HeadError::Decode(error) => unusable(format!("it is no zTOC: {error}")),
-            error => unusable(error.to_string()),
+            HeadError::Decode(error) => Problem::unusable(format!("it is no zTOC: {error}")),
+            error => Problem::unusable(error),
         }
     })
 }

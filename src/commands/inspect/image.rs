@@ -12,7 +12,7 @@ use crate::layout::select::ImageFilter;
 use crate::layout::tree::{Content, Image as Found, Node, REFERENCE_DIGEST};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{LayerKind, is_nondistributable, layer_kind};
-use crate::oci::soci_version::IndexVersion;
+use crate::soci::find::SociIndexes;
 
 /// The distinct images below `roots` that were asked for. Each SOCI index learns which images it belongs
 /// to, also those that were not asked for.
@@ -23,36 +23,37 @@ pub(super) fn find(
     soci_indexes: &mut [SociIndex],
     broken: &mut Broken,
 ) -> Vec<Image> {
-    let lookup = Lookup::new(roots, soci_indexes);
+    let lookup = SociIndexes::below(roots.iter().copied());
+    let positions = soci_indexes.iter().enumerate().map(|(place, soci)| (soci.digest, place));
+    let positions: HashMap<Digest, usize> = positions.collect();
     let attestations = attestations(roots);
     let mut images: Vec<Image> = Vec::new();
     let mut places: HashMap<Digest, Option<usize>> = HashMap::new();
     let mut named: HashSet<(usize, &str)> = HashSet::new();
     for root in roots {
         let names: Vec<&str> = root.known().into_iter().flat_map(Descriptor::names).collect();
-        root.visit(&mut |node| {
-            let (Content::Image(image), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
-            let place = *places.entry(descriptor.digest).or_insert_with(|| {
-                let own = lookup.of(descriptor.digest, image);
+        for (&Descriptor { digest, .. }, image) in root.nodes().filter_map(Node::image) {
+            let place = *places.entry(digest).or_insert_with(|| {
+                let own = lookup.distinct(digest, image);
+                let own = own.iter().map(|found| found.descriptor.digest);
+                let own: Vec<usize> =
+                    own.filter_map(|soci| positions.get(&soci)).copied().collect();
                 for place in &own {
-                    soci_indexes[*place].images.push(descriptor.digest);
+                    soci_indexes[*place].images.push(digest);
                 }
                 if !filter.wants(&image.platform) {
                     return None;
                 }
-                let look = ImageReader { layout, digest: descriptor.digest, image };
-                let mut image = look.image(&own, soci_indexes, broken);
-                image.attestations =
-                    attestations.get(&descriptor.digest).cloned().unwrap_or_default();
+                let own: Vec<&SociIndex> = own.iter().map(|place| &soci_indexes[*place]).collect();
+                let mut image = ImageReader { layout, digest, image }.image(&own, broken);
+                image.attestations = attestations.get(&digest).cloned().unwrap_or_default();
                 images.push(image);
                 Some(images.len() - 1)
             });
-            let Some(place) = place else { return };
+            let Some(place) = place else { continue };
             let new = names.iter().filter(|name| named.insert((place, *name)));
             images[place].names.extend(new.map(|name| (*name).to_owned()));
-        });
+        }
     }
     images
 }
@@ -62,65 +63,20 @@ pub(super) fn platform(image: &Found) -> Option<String> {
     (!image.platform.os.is_empty()).then(|| image.platform.to_string())
 }
 
-/// Positions of SOCI indexes, for looking them up.
-struct Lookup {
-    by_digest: HashMap<Digest, usize>,
-    /// V1 indexes by the manifests that they refer to.
-    by_subject: HashMap<Digest, Vec<usize>>,
-}
-
-impl Lookup {
-    fn new(roots: &[&Node], soci_indexes: &[SociIndex]) -> Self {
-        let places = soci_indexes.iter().enumerate();
-        let by_digest: HashMap<Digest, usize> =
-            places.map(|(place, soci)| (soci.digest, place)).collect();
-        let mut by_subject: HashMap<Digest, Vec<usize>> = HashMap::new();
-        let mut seen = HashSet::new();
-        for root in roots {
-            root.visit(&mut |node| {
-                if let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known())
-                    && soci.version == IndexVersion::V1
-                    && let (Some(subject), Some(place)) =
-                        (soci.subject, by_digest.get(&descriptor.digest))
-                    && seen.insert(*place)
-                {
-                    by_subject.entry(subject).or_default().push(*place);
-                }
-            });
-        }
-        Self { by_digest, by_subject }
-    }
-
-    /// Positions of an image's SOCI indexes, in the order in which a reader looks for them (`soci-formats`
-    /// 7.1): the one that the annotation names, then those that refer to the image.
-    fn of(&self, digest: Digest, image: &Found) -> Vec<usize> {
-        let named = image.soci_v2.as_ref().and_then(|text| text.parse::<Digest>().ok());
-        let mut own: Vec<usize> =
-            named.and_then(|named| self.by_digest.get(&named)).copied().into_iter().collect();
-        let first = own.first().copied();
-        let others = self.by_subject.get(&digest).into_iter().flatten().copied();
-        own.extend(others.filter(|place| Some(*place) != first));
-        own
-    }
-}
-
 /// Attestation manifests by their images.
 fn attestations(roots: &[&Node]) -> BTreeMap<Digest, Vec<Digest>> {
     let mut found: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
     let mut seen = HashSet::new();
-    for root in roots {
-        root.visit(&mut |node| {
-            let (Content::Attestation { .. }, Some(descriptor)) = (&node.content, node.known())
-            else {
-                return;
-            };
-            let image = descriptor.annotations.get(REFERENCE_DIGEST).and_then(|d| d.parse().ok());
-            if let Some(image) = image
-                && seen.insert((image, descriptor.digest))
-            {
-                found.entry(image).or_default().push(descriptor.digest);
-            }
-        });
+    for node in roots.iter().flat_map(|root| root.nodes()) {
+        let (Content::Attestation { .. }, Some(descriptor)) = (&node.content, node.known()) else {
+            continue;
+        };
+        let image = descriptor.annotations.get(REFERENCE_DIGEST).and_then(|d| d.parse().ok());
+        if let Some(image) = image
+            && seen.insert((image, descriptor.digest))
+        {
+            found.entry(image).or_default().push(descriptor.digest);
+        }
     }
     found
 }
@@ -132,40 +88,33 @@ struct ImageReader<'a> {
 }
 
 impl ImageReader<'_> {
-    fn image(&self, own: &[usize], soci_indexes: &[SociIndex], broken: &mut Broken) -> Image {
-        let own: Vec<&SociIndex> = own.iter().map(|position| &soci_indexes[*position]).collect();
+    /// The image, whose SOCI indexes are `own`, in the order in which a reader looks for them.
+    fn image(&self, own: &[&SociIndex], broken: &mut Broken) -> Image {
         let named = self.image.soci_v2.as_ref();
         let lost = named.filter(|text| !own.iter().any(|soci| soci.digest.to_string() == **text));
         // An annotation that leads nowhere ends the search.
         let taken = own.first().copied().filter(|_| lost.is_none());
-        let eager = match (taken, lost) {
-            (_, Some(_)) => {
-                Some("the SOCI index that its manifest names is not in index.json's tree")
-            }
-            (None, None) => Some("it has no SOCI index"),
-            (Some(_), None) => None,
+        let eager = match (taken.map(|soci| &soci.rejected), lost) {
+            (_, Some(_)) => Some(
+                "the SOCI index that its manifest names is not in index.json's tree".to_owned(),
+            ),
+            (None, None) => Some("it has no SOCI index".to_owned()),
+            (Some(Some(why)), _) => Some(format!("a reader rejects its SOCI index: {why}")),
+            (Some(None), None) => None,
         };
-        let eager = eager.map(str::to_owned).or_else(|| {
-            let why = taken?.rejected.as_ref()?;
-            Some(format!("a reader rejects its SOCI index: {why}"))
-        });
         broken.look(self.layout, &self.image.config, "configuration", self.digest);
-        let layers: Vec<Layer> = {
-            let layers = &self.image.layers;
-            // A reader takes the last entry of a layer (`soci-formats` 7.3).
-            let ztocs: HashMap<Digest, &Ztoc> = taken
-                .iter()
-                .flat_map(|soci| &soci.ztocs)
-                .filter_map(|ztoc| Some((ztoc.layer?, ztoc)))
-                .collect();
-            let indexed = layers.iter().filter(|layer| ztocs.contains_key(&layer.digest));
-            let smallest = indexed.map(|layer| layer.size).min();
-            let one = |layer: &Descriptor| {
-                let ztoc = ztocs.get(&layer.digest).copied();
-                self.layer(layer, taken, ztoc, smallest, broken)
-            };
-            layers.iter().map(one).collect()
-        };
+        // A reader takes the last entry of a layer (`soci-formats` 7.3).
+        let ztocs = taken.into_iter().flat_map(|soci| &soci.ztocs);
+        let ztocs: HashMap<Digest, &Ztoc> =
+            ztocs.filter_map(|ztoc| Some((ztoc.layer?, ztoc))).collect();
+        let layers = self.image.layers.iter();
+        let indexed = layers.clone().filter(|layer| ztocs.contains_key(&layer.digest));
+        let smallest = indexed.map(|layer| layer.size).min();
+        let layers = layers.map(|layer| {
+            let ztoc = ztocs.get(&layer.digest).copied();
+            self.layer(layer, taken, ztoc, smallest, broken)
+        });
+        let layers: Vec<Layer> = layers.collect();
         Image {
             names: Vec::new(),
             platform: platform(self.image),
@@ -197,26 +146,20 @@ impl ImageReader<'_> {
             broken.look(self.layout, layer, "layer", self.digest)
         };
         let ztoc = ztoc.map(|ztoc| fitting(ztoc, layer));
-        let usable = ztoc.as_ref().is_some_and(|ztoc| ztoc.problem.is_none());
+        let small = size < DEFAULT_MIN_LAYER_SIZE && smallest.is_none_or(|other| size < other);
         let rejected = taken.is_some_and(|soci| soci.rejected.is_some());
-        let eager = match (layer_kind(&layer.media_type), &ztoc, taken) {
-            (_, Some(_), _) if usable && !rejected => None,
-            (_, Some(_), _) if !usable => Some(Eager::BadZtoc),
-            (_, Some(_), _) => Some(Eager::IndexRejected),
-            (LayerKind::Unsupported(reason), None, _) => {
+        let eager = match (&ztoc, layer_kind(&layer.media_type), taken) {
+            (Some(Ztoc { problem: Some(_), .. }), ..) => Some(Eager::BadZtoc),
+            (Some(_), ..) => rejected.then_some(Eager::IndexRejected),
+            (None, LayerKind::Unsupported(reason), _) => {
                 Some(Eager::Unsupported { reason: reason.to_owned() })
             }
-            (_, None, None) => Some(Eager::NoIndex),
-            (_, None, Some(_))
-                if size < DEFAULT_MIN_LAYER_SIZE && smallest.is_none_or(|other| size < other) =>
-            {
-                Some(Eager::Small)
-            }
-            (_, None, Some(_)) => Some(Eager::NoZtoc),
+            (None, _, None) => Some(Eager::NoIndex),
+            (None, _, Some(_)) if small => Some(Eager::Small),
+            (None, _, Some(_)) => Some(Eager::NoZtoc),
         };
         let lazy = eager.is_none();
-        let Descriptor { digest, .. } = *layer;
-        let media_type = layer.media_type.clone();
+        let (digest, media_type) = (layer.digest, layer.media_type.clone());
         Layer { digest, media_type, size, problem, lazy, eager, ztoc }
     }
 }
@@ -228,8 +171,7 @@ fn fitting(ztoc: &Ztoc, layer: &Descriptor) -> Ztoc {
         && head.compressed_size != layer.size
     {
         let size = head.compressed_size;
-        let reason = format!("it is for a layer of {size} bytes");
-        ztoc.problem = Some(Problem::Unusable { reason });
+        ztoc.problem = Some(Problem::unusable(format!("it is for a layer of {size} bytes")));
     }
     ztoc
 }

@@ -200,6 +200,13 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    #[expect(clippy::needless_pass_by_value, reason = "for use with `map_err`")]
+    pub(super) fn unusable(reason: impl ToString) -> Self {
+        Self::Unusable { reason: reason.to_string() }
+    }
+}
+
 /// A zTOC in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -38,7 +38,7 @@ pub fn inspect(
     let tree = tree::read_all(&layout)?;
     let mut inspection = look(&layout, &tree, &options.images, observer)?;
     if let Some(link) = options.link {
-        let for_platforms = startup::for_platforms(&tree.roots.iter().collect::<Vec<_>>());
+        let for_platforms = startup::for_platforms(&tree);
         let Inspection { images, soci_indexes, .. } = &mut inspection;
         for image in images {
             image.startup = Some(startup::of(image, soci_indexes, &for_platforms, &link));
@@ -59,16 +59,9 @@ pub(crate) fn look(
     let mut broken = Broken::default();
     let mut soci_indexes = soci::find(layout, &roots, &mut broken);
     let images = image::find(layout, &roots, filter, &mut soci_indexes, &mut broken);
-    let mut platforms = Vec::new();
-    for root in &roots {
-        root.visit(&mut |node| {
-            if let Found::Image(image) = &node.content {
-                platforms.push(&image.platform);
-            }
-        });
-    }
     proceed(observer)?;
-    filter.check_platforms(&platforms)?;
+    let found = roots.iter().flat_map(|root| root.nodes()).filter_map(Node::image);
+    filter.check_platforms(&found.map(|(_, image)| &image.platform).collect::<Vec<_>>())?;
     let wanted: HashSet<_> = images.iter().map(|image| image.digest).collect();
     let narrowed = !filter.platforms.is_empty();
     if narrowed {
@@ -92,10 +85,8 @@ fn wanted_roots<'a>(tree: &'a Tree, filter: &ImageFilter) -> Result<Vec<&'a Node
         return Ok(tree.roots.iter().collect());
     };
     let is_wanted = |node: &Node| node.known().is_some_and(|d| named.contains(&d.digest));
-    let mut below = HashSet::new();
-    for root in tree.roots.iter().filter(|root| is_wanted(root)) {
-        root.visit(&mut |node| below.extend(node.known().map(|descriptor| descriptor.digest)));
-    }
+    let below = tree.roots.iter().filter(|root| is_wanted(root)).flat_map(Node::nodes);
+    let below: HashSet<_> = below.filter_map(Node::known).map(|node| node.digest).collect();
     let lists = |node: &Node| matches!(&node.content, Found::Referrers { subject, .. } if below.contains(subject));
     Ok(tree.roots.iter().filter(|root| is_wanted(root) || lists(root)).collect())
 }

@@ -10,7 +10,6 @@ use crate::layout::tree::{Content, Node, SociIndex as Found};
 use crate::limits::{MAX_MANIFEST_SIZE, MAX_PREFETCH_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::json::canonical::{self, MANIFEST};
-use crate::oci::json::members;
 use crate::oci::media_type::SOCI_PREFETCH;
 use crate::oci::soci_version::IndexVersion;
 use crate::soci::BUILD_TOOL;
@@ -28,10 +27,8 @@ pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec
         } else {
             Shape::Nested
         };
-        root.visit(&mut |node| {
-            let (Content::Soci(soci), Some(descriptor)) = (&node.content, node.known()) else {
-                return;
-            };
+        for node in root.nodes() {
+            let Some((descriptor, soci)) = node.soci() else { continue };
             let shape = if std::ptr::eq(node, *root) { Shape::Root } else { below };
             let place = *places.entry(descriptor.digest).or_insert_with(|| {
                 list.push(look.index(descriptor, soci));
@@ -41,7 +38,7 @@ pub(super) fn find(layout: &Layout, roots: &[&Node], broken: &mut Broken) -> Vec
             if !shapes.contains(&shape) {
                 shapes.push(shape);
             }
-        });
+        }
     }
     list
 }
@@ -59,9 +56,11 @@ impl IndexReader<'_> {
         let blob = self.layout.read_blob(&digest, size, MAX_MANIFEST_SIZE).ok().flatten();
         let text = String::from_utf8(blob.unwrap_or_default()).unwrap_or_default();
         let document = Object::read(&text, "a SOCI index").ok();
+        let document = document.as_ref();
         let annotations = document.and_then(|index| index.strings("annotations").ok());
         let ztocs: Vec<Ztoc> = soci.ztocs.iter().map(|ztoc| self.ztoc(ztoc, digest)).collect();
-        let prefetch = self.prefetch(&text, digest);
+        let layers = document.and_then(|index| index.value("layers")).unwrap_or("null");
+        let prefetch = self.prefetch(layers, digest);
         SociIndex {
             digest,
             size,
@@ -109,10 +108,8 @@ impl IndexReader<'_> {
         }
     }
 
-    /// The prefetch artifacts that the index's text lists.
-    fn prefetch(&mut self, text: &str, index: Digest) -> Vec<Prefetch> {
-        let object = members(text).unwrap_or_default();
-        let layers = object.iter().find(|m| m.name == "layers").map_or("null", |m| m.value);
+    /// The prefetch artifacts among the `layers` of the index.
+    fn prefetch(&mut self, layers: &str, index: Digest) -> Vec<Prefetch> {
         let list = AnyDescriptor::read_list(layers, "a SOCI index").unwrap_or_default();
         let known = list.into_iter().filter_map(AnyDescriptor::into_known);
         let artifacts = known.filter(|entry| entry.media_type == SOCI_PREFETCH);
@@ -133,18 +130,16 @@ impl IndexReader<'_> {
     }
 
     fn ranges(&self, entry: &Descriptor) -> Result<Vec<(u64, u64)>, Problem> {
-        let unusable = |reason: String| Problem::Unusable { reason };
         let bytes = match self.layout.read_blob(&entry.digest, entry.size, MAX_PREFETCH_SIZE) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(Problem::Missing),
-            Err(error) => return Err(unusable(error.to_string())),
+            Err(error) => return Err(Problem::unusable(error)),
         };
-        let ranges =
-            parse(&String::from_utf8_lossy(&bytes)).map_err(|e| unusable(e.to_string()))?;
-        let ranges = ranges.map_err(|mistake| unusable(mistake.to_string()))?;
+        let ranges = parse(&String::from_utf8_lossy(&bytes)).map_err(Problem::unusable)?;
+        let ranges = ranges.map_err(Problem::unusable)?;
         let span = |(start, end): (i64, i64)| Some((start.try_into().ok()?, end.try_into().ok()?));
         let spans: Option<Vec<(u64, u64)>> = ranges.into_iter().map(span).collect();
-        spans.ok_or_else(|| unusable("prefetch_spans: a span below 0".to_owned()))
+        spans.ok_or_else(|| Problem::unusable("prefetch_spans: a span below 0"))
     }
 }
 

@@ -5,21 +5,15 @@ use std::collections::HashSet;
 use super::report::{Image, Layer, Prefetch, SociIndex, SociVersion};
 use crate::commands::link::Link;
 use crate::commands::startup::{LazyLayer, Startup, StartupImage, StartupLayer, estimate};
-use crate::layout::tree::Node;
+use crate::layout::tree::{Node, Tree};
 use crate::oci::digest::Digest;
 
 /// The digests that are entries for a platform that clients pull.
-pub(super) fn for_platforms(roots: &[&Node]) -> HashSet<Digest> {
-    let mut found = HashSet::new();
-    for root in roots {
-        root.visit(&mut |node| {
-            let known = node.known().filter(|descriptor| {
-                descriptor.platform.as_ref().is_some_and(|platform| platform.os != "unknown")
-            });
-            found.extend(known.map(|descriptor| descriptor.digest));
-        });
-    }
-    found
+pub(super) fn for_platforms(tree: &Tree) -> HashSet<Digest> {
+    let entries = tree.nodes().filter_map(Node::known);
+    let pulled = entries
+        .filter(|entry| entry.platform.as_ref().is_some_and(|platform| platform.os != "unknown"));
+    pulled.map(|entry| entry.digest).collect()
 }
 
 /// The estimate for one image. Heads of zTOCs do not say how long each span is: those that are listed have the usual length.

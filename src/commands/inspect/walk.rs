@@ -19,14 +19,8 @@ pub(super) fn entries(
     wanted: Option<&HashSet<Digest>>,
     broken: &mut Broken,
 ) -> Vec<Entry> {
-    let mut images = HashSet::new();
-    for root in roots {
-        root.visit(&mut |node| {
-            if let (Found::Image(_), Some(descriptor)) = (&node.content, node.known()) {
-                images.insert(descriptor.digest);
-            }
-        });
-    }
+    let images = roots.iter().flat_map(|root| root.nodes()).filter_map(Node::image);
+    let images = images.map(|(descriptor, _)| descriptor.digest).collect();
     let mut walk = Walk { images, wanted, broken };
     roots.iter().filter_map(|root| walk.entry(root, None)).collect()
 }
@@ -41,46 +35,29 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn entry(&mut self, node: &Node, parent: Option<Digest>) -> Option<Entry> {
         let content = self.content(node, parent)?;
-        let entry = match &node.descriptor {
+        let (mut names, digest, media_type, size): (Vec<String>, _, _, _) = match &node.descriptor {
             AnyDescriptor::Known(descriptor) => {
-                let mut names: Vec<String> = Vec::new();
-                if parent.is_none() {
-                    for name in descriptor.names() {
-                        if !names.iter().any(|known| known == name) {
-                            names.push(name.to_owned());
-                        }
-                    }
-                }
-                Entry {
-                    names,
-                    digest: descriptor.digest.to_string(),
-                    media_type: descriptor.media_type.clone(),
-                    size: descriptor.size,
-                    content,
-                }
+                let names = descriptor.names().map(str::to_owned).collect();
+                let digest = descriptor.digest.to_string();
+                (names, digest, descriptor.media_type.clone(), descriptor.size)
             }
             AnyDescriptor::Foreign { text, digest } => {
                 let object = Object::read(text, "an entry").ok();
-                let text = |name| object.as_ref().and_then(|object| object.text(name).ok());
-                let annotations =
-                    object.as_ref().and_then(|object| object.strings("annotations").ok());
-                let mut names: Vec<String> = Vec::new();
-                if let (None, Some(annotations)) = (parent, annotations) {
-                    let name = |key: &&str| annotations.get(*key).cloned();
-                    names.extend([REF_NAME, IMAGE_NAME].iter().filter_map(name));
-                    names.dedup();
-                }
-                let size = object.as_ref().and_then(|object| object.get("size").ok().flatten());
-                Entry {
-                    names,
-                    digest: digest.clone(),
-                    media_type: text("mediaType").unwrap_or_default(),
-                    size: size.unwrap_or_default(),
-                    content,
-                }
+                let object = object.as_ref();
+                let annotations = object.and_then(|object| object.strings("annotations").ok());
+                let name = |key: &&str| annotations.as_ref()?.get(*key).cloned();
+                let names = [REF_NAME, IMAGE_NAME].iter().filter_map(name).collect();
+                let media_type = object.and_then(|object| object.text("mediaType").ok());
+                let size = object.and_then(|object| object.get("size").ok().flatten());
+                let media_type = media_type.unwrap_or_default();
+                (names, digest.clone(), media_type, size.unwrap_or_default())
             }
         };
-        Some(entry)
+        names.dedup();
+        if parent.is_some() {
+            names.clear();
+        }
+        Some(Entry { names, digest, media_type, size, content })
     }
 
     fn entries(&mut self, children: &[Node], parent: &Node) -> Vec<Entry> {
@@ -158,8 +135,7 @@ impl Walk<'_> {
             }
             Found::Unreadable { problem } => {
                 if let Some(descriptor) = node.known() {
-                    let problem = Problem::Unusable { reason: problem.clone() };
-                    self.broken.add(descriptor, "document", parent, problem);
+                    self.broken.add(descriptor, "document", parent, Problem::unusable(problem));
                 }
                 Content::Unreadable { problem: problem.clone() }
             }

@@ -1,7 +1,7 @@
 //! A TOC against what the archive's headers say.
 
 use super::Findings;
-use super::finding::Consequence;
+use super::finding::Consequence::{self, IoError, LayerEager, Misleading, WrongBytes};
 use crate::layer::tar::dangling;
 use crate::oci::digest::Digest;
 use crate::ztoc::compare::{Field, differences};
@@ -9,42 +9,31 @@ use crate::ztoc::toc::{FileRef, FileType, Toc};
 
 /// Compares the TOC of the zTOC `name` with the right one.
 pub(super) fn compare(name: Digest, stored: &Toc, right: &Toc, findings: &mut Findings) {
-    let blob = Some(name);
     let mut differs = stored.len() != right.len();
     if stored.len() != right.len() {
-        let place = "the number of entries";
-        let consequence = Consequence::WrongBytes;
-        findings.add(consequence, blob, place, None, right.len(), stored.len());
+        findings.add(WrongBytes, name, "the number of entries", right.len(), stored.len());
     }
     let (mut header, mut right_header) = (0, 0);
     for (number, (stored, right)) in stored.iter().zip(right.iter()).enumerate() {
         let place = |field: &str| format!("{field} of entry {number} ({})", text(right.name()));
-        let offset = Some(right.uncompressed_offset().cast_unsigned());
+        let offset = right.uncompressed_offset().cast_unsigned();
         for field in differences(&Field::ALL, &stored, &right) {
             differs = true;
             let (consequence, place) = (consequence(field, &stored, &right), place(field.name()));
-            findings.add(
-                consequence,
-                blob,
-                &place,
-                offset,
-                field.text(&right),
-                field.text(&stored),
-            );
+            let (expected, found) = (field.text(&right), field.text(&stored));
+            findings.add_at(offset, consequence, name, place, expected, found);
         }
         // The reader looks for the header of a file where the entry before it ends.
         if header != right_header && is_read(&stored) {
-            let error = Consequence::IoError;
-            findings.add(error, blob, &place("header"), offset, right_header, header);
+            findings.add_at(offset, IoError, name, place("header"), right_header, header);
         }
         (header, right_header) = (end(&stored), end(&right));
     }
     if differs && let Some(number) = dangling(stored) {
         let link = stored.get(number);
         let place = format!("linkname of entry {number} ({})", text(link.name()));
-        let eager = Consequence::LayerEager;
         let expected = "a name among the entries before it";
-        findings.add(eager, blob, &place, None, expected, text(link.linkname()));
+        findings.add(LayerEager, name, place, expected, text(link.linkname()));
     }
 }
 
@@ -66,7 +55,6 @@ fn is_read(file: &FileRef<'_>) -> bool {
 /// takes the two names, all else from the target (`soci-formats` 7.3; `metadata/reader.go`,
 /// `fs/reader/reader.go`).
 fn consequence(field: Field, stored: &FileRef<'_>, right: &FileRef<'_>) -> Consequence {
-    use Consequence::{IoError, Misleading, WrongBytes};
     let kind = stored.file_type();
     match field {
         // The file is not found under its own name.
@@ -77,14 +65,8 @@ fn consequence(field: Field, stored: &FileRef<'_>, right: &FileRef<'_>) -> Conse
             _ if is_read(stored) => IoError,
             _ => WrongBytes,
         },
-        Field::Offset => {
-            if is_read(stored) {
-                IoError
-            } else {
-                Misleading
-            }
-        }
-        Field::Uname | Field::Gname | Field::Pax => Misleading,
+        Field::Offset if is_read(stored) => IoError,
+        Field::Offset | Field::Uname | Field::Gname | Field::Pax => Misleading,
         Field::Linkname if kind == FileType::HardLink => WrongBytes,
         _ => match kind {
             FileType::Regular => IoError,

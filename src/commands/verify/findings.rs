@@ -14,13 +14,25 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    #[expect(clippy::needless_pass_by_value, reason = "texts and numbers, made for this call")]
     pub(super) fn add(
         &mut self,
         consequence: Consequence,
-        blob: Option<Digest>,
-        place: &str,
-        offset: Option<u64>,
+        blob: impl Into<Option<Digest>>,
+        place: impl Into<String>,
+        expected: impl ToString,
+        found: impl ToString,
+    ) {
+        self.add_at(None, consequence, blob, place, expected, found);
+    }
+
+    /// As [`Self::add`], at an offset in the blob.
+    #[expect(clippy::needless_pass_by_value, reason = "texts and numbers, made for this call")]
+    pub(super) fn add_at(
+        &mut self,
+        offset: impl Into<Option<u64>>,
+        consequence: Consequence,
+        blob: impl Into<Option<Digest>>,
+        place: impl Into<String>,
         expected: impl ToString,
         found: impl ToString,
     ) {
@@ -28,15 +40,9 @@ impl Findings {
             self.more += 1;
             return;
         }
+        let (blob, place, offset) = (blob.into(), place.into(), offset.into());
         let (expected, found) = (expected.to_string(), found.to_string());
-        self.list.push(Finding {
-            consequence,
-            blob,
-            place: place.to_owned(),
-            offset,
-            expected,
-            found,
-        });
+        self.list.push(Finding { consequence, blob, place, offset, expected, found });
     }
 
     pub(super) fn extend(&mut self, other: Self) {
@@ -59,8 +65,7 @@ impl Findings {
 
     /// A zTOC that cannot be mounted is not read: whatever else is wrong with it, the layer is pulled.
     pub(super) fn settle(&mut self, ztoc: Digest) {
-        let ours = || self.list.iter().filter(|finding| finding.blob == Some(ztoc));
-        if !ours().any(|finding| finding.consequence == Consequence::LayerEager) {
+        if !self.has_eager(ztoc) {
             return;
         }
         for finding in self.list.iter_mut().filter(|finding| finding.blob == Some(ztoc)) {

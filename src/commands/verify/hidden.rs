@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use super::finding::Consequence;
+use super::finding::Consequence::{Misleading, WrongBytes};
 use crate::commands::parents::{Attributes, Hidden, Seen, Stack, Watched, hidden};
 use crate::limits::MAX_WATCHED_SIZE;
 use crate::oci::digest::Digest;
@@ -18,14 +18,14 @@ pub(super) fn check(
         let place = "directories that lazy layers have no entry for";
         let expected = format!("what can be held in {MAX_WATCHED_SIZE} bytes");
         let found = "more: whether they hide a lower layer's attributes was not checked";
-        findings.add(Consequence::Misleading, None, place, None, expected, found);
+        findings.add(Misleading, None, place, expected, found);
         return;
     };
     for Hidden { image, layer, path, lower, attributes } in found {
         let place = format!("directory {path}, which it has no entry for, in image {image}");
         let expected = format!("{attributes}, as in layer {lower}");
         let found = format!("{}, which the reader makes up", Attributes::MADE_UP);
-        findings.add(Consequence::WrongBytes, Some(layer), &place, None, expected, found);
+        findings.add(WrongBytes, layer, place, expected, found);
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
         };
         assert_eq!(told(1 << 20), []);
         let [only] = told(200).try_into().expect("one finding");
-        assert_eq!(only.consequence, Consequence::Misleading);
+        assert_eq!(only.consequence, Misleading);
         assert!(only.found.contains("not checked"), "{}", only.found);
     }
 }

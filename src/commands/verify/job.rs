@@ -1,21 +1,19 @@
 //! The work: one zTOC at a time with the layers that it is for, or a layer without one.
 
-use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Findings;
 use super::document::{self, Entry};
-use super::finding::Consequence;
-use super::layer::{self, Compared, Subject};
+use super::finding::Consequence::{
+    self, IoError, LayerEager, Misleading, Rejected, Unpullable, WrongBytes,
+};
+use super::layer::{self, Compared, Layer, Work};
 use super::prefetch;
-use crate::commands::parents::Watched;
 use crate::error::Error;
 use crate::layer::eager::{ABSENT, EagerCause};
 use crate::layer::unpack::Codec;
 use crate::layer::{ScanError, list};
-use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::oci::digest::Digest;
@@ -27,18 +25,8 @@ use crate::progress::steps::{BlobProgress, Steps};
 use crate::soci::find::disables_xattrs;
 use crate::soci::prefetched::Range;
 use crate::soci::{DISABLE_XATTRS, SPAN_SIZE};
-use crate::threads::{self, Slots, each};
+use crate::threads::{Slots, each};
 use crate::ztoc::{self, DecodeError, ZTOC_VERSION, Ztoc};
-
-/// A layer of the images.
-#[derive(Clone, Debug)]
-pub(super) struct Layer<'a> {
-    /// Its number among the layers of the run.
-    pub(super) at: usize,
-    pub(super) descriptor: &'a Descriptor,
-    /// By the configurations of its images.
-    pub(super) diff_ids: BTreeSet<Digest>,
-}
 
 /// One piece of work.
 #[derive(Debug, Default)]
@@ -64,31 +52,25 @@ impl Claim {
     }
 
     fn check(&self, ztoc: &Ztoc, findings: &mut Findings) {
-        let stored = |name: &str| self.entry.descriptor.annotations.get(name);
-        let index = Some(self.index);
+        let (index, entry) = (self.index, &self.entry);
         let right = ztoc.zinfo.span_size().to_string();
-        if let Some(found) = stored(SPAN_SIZE)
-            && *found != right
-        {
-            let place = self.entry.annotation(SPAN_SIZE);
-            findings.add(Consequence::Misleading, index, &place, None, right, found);
+        let (place, found) = entry.annotation(SPAN_SIZE);
+        if entry.descriptor.annotations.contains_key(SPAN_SIZE) && found != right {
+            findings.add(Misleading, index, place, right, found);
         }
-        let Some(found) = stored(DISABLE_XATTRS) else { return };
-        let place = self.entry.annotation(DISABLE_XATTRS);
-        match disables_xattrs(&self.entry.descriptor) {
-            None => {
-                findings.add(Consequence::Misleading, index, &place, None, "true or none", found);
-            }
+        let (place, found) = entry.annotation(DISABLE_XATTRS);
+        match disables_xattrs(&entry.descriptor) {
+            None => findings.add(Misleading, index, place, "true or none", found),
             Some(true) if !ztoc.can_disable_xattrs() => {
                 let right = "none: the layer has extended attributes or opaque directories";
-                findings.add(Consequence::WrongBytes, index, &place, None, right, found);
+                findings.add(WrongBytes, index, place, right, found);
             }
             Some(_) => {}
         }
     }
 }
 
-/// Does all jobs, each on one of `threads` threads that has a second one to read and hash. As many zTOCs are
+/// Does all jobs, each on a thread that has a second one to read and hash. As many zTOCs are
 /// in memory at a time as there are threads.
 ///
 /// # Errors
@@ -96,11 +78,9 @@ impl Claim {
 pub(super) fn run(
     work: &Work<'_>,
     jobs: &[Job<'_>],
-    threads: Option<NonZeroUsize>,
     findings: &mut Findings,
 ) -> Result<Compared, Error> {
-    let steps = work.steps;
-    let threads = threads::wanted(threads);
+    let &Work { steps, threads, .. } = work;
     let planned: Vec<Arc<Step>> = jobs.iter().map(|job| job.announce(steps)).collect();
     // The largest first, so that none of them is left alone at the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
@@ -109,8 +89,8 @@ pub(super) fn run(
     let mut results = each(threads, jobs.len(), |position| {
         let number = order[position];
         let (step, failed) = (&planned[number], &failed);
-        let worker = Worker { work, step, threads, failed, slots: &slots };
-        let result = if worker.cancelled() {
+        let worker = Worker { work, step, failed, slots: &slots };
+        let result = if failed.load(Ordering::Relaxed) || steps.cancelled() {
             Err(Error::Cancelled)
         } else {
             let work = || Ok((worker.job(&jobs[number])?, Outcome::Done));
@@ -163,30 +143,16 @@ impl Job<'_> {
     }
 }
 
-/// What all threads work with.
-#[derive(Clone, Copy)]
-pub(super) struct Work<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) steps: &'a Steps<'a>,
-    /// Directories that are looked after in every layer.
-    pub(super) watched: &'a Watched,
-}
-
 /// What one thread works with.
 struct Worker<'a> {
     work: &'a Work<'a>,
     step: &'a Step,
-    threads: usize,
     /// Whether another job has failed.
     failed: &'a AtomicBool,
     slots: &'a Slots,
 }
 
 impl Worker<'_> {
-    fn cancelled(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || self.work.steps.cancelled()
-    }
-
     fn job(&self, job: &Job<'_>) -> Result<(Compared, Findings), Error> {
         let (mut compared, mut findings) = (Compared::default(), Findings::default());
         let ztoc = match job.ztoc {
@@ -223,8 +189,7 @@ impl Worker<'_> {
         let bytes = match document::read(self.work.layout, digest, size, MAX_ZTOC_SIZE)? {
             Ok(bytes) => bytes,
             Err((expected, found)) => {
-                let rejected = Consequence::Rejected;
-                findings.add(rejected, Some(digest), place, None, expected, found);
+                findings.add(Rejected, digest, place, expected, found);
                 return Ok(None);
             }
         };
@@ -232,18 +197,13 @@ impl Worker<'_> {
             && version != ZTOC_VERSION.as_bytes()
         {
             let found = version.escape_ascii();
-            let misleading = Consequence::Misleading;
-            findings.add(misleading, Some(digest), "its version", None, ZTOC_VERSION, found);
+            findings.add(Misleading, digest, "its version", ZTOC_VERSION, found);
         }
-        match Ztoc::decode(&bytes) {
-            Ok(ztoc) => Ok(Some(ztoc)),
-            Err(error) => {
-                let expected = "a zTOC that the reference's reader takes";
-                let consequence = refused(&error);
-                findings.add(consequence, Some(digest), place, None, expected, error);
-                Ok(None)
-            }
-        }
+        let decoded = Ztoc::decode(&bytes).inspect_err(|error| {
+            let expected = "a zTOC that the reference's reader takes";
+            findings.add(refused(error), digest, place, expected, error);
+        });
+        Ok(decoded.ok())
     }
 
     fn layer(
@@ -253,8 +213,8 @@ impl Worker<'_> {
         findings: &mut Findings,
     ) -> Result<Compared, Error> {
         let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
-        let Work { layout, watched, .. } = *self.work;
-        let (steps, step, failed) = (self.work.steps, self.step, Some(self.failed));
+        let &Work { layout, steps, .. } = self.work;
+        let (step, failed) = (self.step, Some(self.failed));
         let progress = BlobProgress { steps, step, size, failed, slots: Some(self.slots) };
         let mut compared = Compared::default();
         // Such layers stay with their owner; a layout need not have them.
@@ -271,11 +231,7 @@ impl Worker<'_> {
             // Such an entry is not among an image's layers.
             LayerKind::NotALayer => return Ok(compared),
         };
-        let diff_ids = &layer.diff_ids;
-        let threads = self.threads;
-        let at = layer.at;
-        let subject = Subject { at, digest, size, compression, diff_ids, ztoc, threads, watched };
-        layer::verify(layout, &subject, &progress, findings)
+        layer::verify(self.work, (layer, compression), ztoc, &progress, findings)
     }
 
     /// A layer that has no zTOC by its type must be whole, and what it holds that of its diff ID. It can be below
@@ -287,18 +243,16 @@ impl Worker<'_> {
         progress: &BlobProgress<'_>,
         findings: &mut Findings,
     ) -> Result<Compared, Error> {
-        let Work { layout, watched, .. } = *self.work;
+        let &Work { layout, watched, .. } = self.work;
         let Descriptor { digest, size, ref media_type, .. } = *layer.descriptor;
         if !layout.has_sound_blob(&digest, size)? {
-            let place = "the layer's blob";
-            let broken = Consequence::Unpullable;
-            findings.add(broken, Some(digest), place, None, "its content", "another one");
+            findings.add(Unpullable, digest, "the layer's blob", "its content", "another one");
             return Ok(compared);
         }
         if is_encrypted(media_type) {
             return Ok(compared);
         }
-        layer::unpacked_diff_ids(layout, (digest, size), &layer.diff_ids, progress, findings)?;
+        layer::unpacked_diff_ids(layout, layer, progress, findings)?;
         if watched.is_empty() || !is_zstd(media_type) {
             return Ok(compared);
         }
@@ -318,21 +272,19 @@ impl Worker<'_> {
 fn refused(error: &DecodeError) -> Consequence {
     match error {
         // Taken for a regular file.
-        DecodeError::FileType { .. } => Consequence::WrongBytes,
+        DecodeError::FileType { .. } => WrongBytes,
         // A span size of 0 is divided by, which ends the snapshotter; sizes that are negative are read. Others
         // are taken for no time or no digest, which nothing is equal to.
         DecodeError::Number { .. }
         | DecodeError::ModTime { .. }
-        | DecodeError::SpanDigest { .. } => Consequence::IoError,
-        DecodeError::Identifier | DecodeError::Shared | DecodeError::Full(_) => {
-            Consequence::Misleading
-        }
+        | DecodeError::SpanDigest { .. } => IoError,
+        DecodeError::Identifier | DecodeError::Shared | DecodeError::Full(_) => Misleading,
         DecodeError::OutOfBounds { .. }
         | DecodeError::Missing(_)
         | DecodeError::Algorithm(_)
         | DecodeError::Overlap { .. }
         | DecodeError::Zinfo(_)
         | DecodeError::SpanCount { .. }
-        | DecodeError::SpanOrder(_) => Consequence::LayerEager,
+        | DecodeError::SpanOrder(_) => LayerEager,
     }
 }

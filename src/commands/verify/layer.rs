@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::Consequence;
+use super::finding::Consequence::{IoError, LayerEager, Misleading, Unpullable, WrongBytes};
 use super::{Findings, entries};
 use crate::commands::parents::{Seen, Watched};
 use crate::error::Error;
@@ -11,28 +11,33 @@ use crate::layer::eager::{EagerCause, EagerReason};
 use crate::layer::probe::{self, ProbedLayer, Truth};
 use crate::layer::{ScanError, ScanObserver, fidelity};
 use crate::layout::Layout;
+use crate::layout::descriptor::Descriptor;
 use crate::layout::opened::OpenBlob;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Compression;
+use crate::progress::steps::Steps;
 use crate::threads::each;
 use crate::ztoc::toc::{FileType, Toc};
 use crate::ztoc::zinfo::{Checkpoint, GzipZinfo, WINDOW_SIZE};
 use crate::ztoc::{Zinfo, Ztoc};
 
-/// A layer that is to be verified.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'a> {
+/// A layer of the images.
+#[derive(Clone, Debug)]
+pub(super) struct Layer<'a> {
     /// Its number among the layers of the run.
     pub(super) at: usize,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) compression: Compression,
+    pub(super) descriptor: &'a Descriptor,
     /// By the configurations of its images.
-    pub(super) diff_ids: &'a BTreeSet<Digest>,
-    /// The zTOC blob and what it says.
-    pub(super) ztoc: Option<(Digest, &'a Ztoc)>,
+    pub(super) diff_ids: BTreeSet<Digest>,
+}
+
+/// What all threads work with.
+pub(super) struct Work<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) steps: &'a Steps<'a>,
     /// How many there may be.
     pub(super) threads: usize,
+    /// Directories that are looked after in every layer.
     pub(super) watched: &'a Watched,
 }
 
@@ -69,102 +74,85 @@ impl Compared {
 /// # Errors
 /// [`Error::Cancelled`], [`Error::Io`] and [`Error::BlobType`]; everything else is a finding.
 pub(super) fn verify(
-    layout: &Layout,
-    subject: &Subject<'_>,
+    work: &Work<'_>,
+    (layer, compression): (&Layer<'_>, Compression),
+    ztoc: Option<(Digest, &Ztoc)>,
     observer: &dyn ScanObserver,
     findings: &mut Findings,
 ) -> Result<Compared, Error> {
-    let Subject { digest, size, .. } = *subject;
-    let layer = Some(digest);
-    let missing = |findings: &mut Findings, found: String| {
-        findings.add(Consequence::Unpullable, layer, "the layer's blob", None, size, found);
+    let &Work { layout, threads, watched, .. } = work;
+    let Descriptor { digest, size, .. } = *layer.descriptor;
+    let missing = |findings: &mut Findings, found: &dyn ToString| {
+        findings.add(Unpullable, digest, "the layer's blob", size, found.to_string());
+        Ok(Compared::default())
     };
     let mut blob = match layout.open_blob(&digest, size) {
         Ok(Some(blob)) => blob,
-        Ok(None) => {
-            missing(findings, "no such blob".to_owned());
-            return Ok(Compared::default());
-        }
-        Err(Error::BlobSize { found, .. }) => {
-            missing(findings, found.to_string());
-            return Ok(Compared::default());
-        }
+        Ok(None) => return missing(findings, &"no such blob"),
+        Err(Error::BlobSize { found, .. }) => return missing(findings, &found),
         Err(error) => return Err(error),
     };
-    let ztoc = subject.ztoc.map(|(_, ztoc)| ztoc);
-    let second_thread = subject.threads > 1;
-    let probed = ProbedLayer { size, compression: subject.compression, ztoc, second_thread };
+    let second_thread = threads > 1;
+    let probed = ProbedLayer { size, compression, ztoc: ztoc.map(|(_, ztoc)| ztoc), second_thread };
     let truth = match probe::straight(&mut blob, &probed, observer) {
         Ok(truth) => truth,
-        Err(ScanError::Cancelled) => return Err(Error::Cancelled),
-        Err(ScanError::Read(source)) => {
-            return Err(Error::io("read", &layout.blob_path(&digest))(source));
+        Err(error @ (ScanError::Cancelled | ScanError::Read(_))) => {
+            return Err(Error::scan(error, layout.blob_path(&digest), digest, size));
         }
-        Err(error) => {
-            missing(findings, error.to_string());
-            return Ok(Compared::default());
-        }
+        Err(error) => return missing(findings, &error),
     };
     if truth.blob != digest {
-        let place = "the layer's blob";
-        findings.add(Consequence::Unpullable, layer, place, None, digest, truth.blob);
+        findings.add(Unpullable, digest, "the layer's blob", digest, truth.blob);
         // Nothing of what follows could be held against the zTOC.
         return Ok(Compared::default());
     }
     let mut compared = Compared::default();
     let mislabelled = matches!(&truth.tar, Err(reason) if reason.cause == EagerCause::Mislabelled);
     match &truth.tar {
-        Err(reason) if subject.ztoc.is_some() => {
-            let (place, error) = ("the layer's content", Consequence::IoError);
-            findings.add(error, layer, place, None, "a layer that can be read", reason);
+        Err(reason) if ztoc.is_some() => {
+            let expected = "a layer that can be read";
+            findings.add(IoError, digest, "the layer's content", expected, reason);
         }
-        Err(reason) => {
-            compared.eager.insert(subject.at, reason.clone());
-        }
-        Ok(_) => {}
+        Err(reason) => drop(compared.eager.insert(layer.at, reason.clone())),
+        Ok(archive) => drop(compared.seen.insert(digest, watched.look(&archive.toc))),
     }
     if mislabelled {
-        unpacked_diff_ids(layout, (digest, size), subject.diff_ids, observer, findings)?;
+        unpacked_diff_ids(layout, layer, observer, findings)?;
     } else if truth.whole {
-        diff_ids(digest, subject.diff_ids, truth.diff_id, findings);
+        diff_ids(layer, truth.diff_id, findings);
     }
-    if let Ok(archive) = &truth.tar {
-        compared.seen.insert(digest, subject.watched.look(&archive.toc));
-    }
-    let Some((name, ztoc)) = subject.ztoc else { return Ok(compared) };
+    let Some((name, ztoc)) = ztoc else { return Ok(compared) };
     compared.largest.insert(name, ztoc.largest_span());
-    sizes(name, subject, ztoc, &truth, findings);
+    sizes(name, (size, compression), ztoc, &truth, findings);
     spans(name, ztoc, &truth, findings);
     if let Zinfo::Gzip(gzip) = &ztoc.zinfo {
         header(name, gzip, &truth, findings);
         let spans = Spans { name, blob: &blob, size, gzip, ztoc, truth: &truth };
-        spans.checkpoints(subject.threads, findings);
+        spans.checkpoints(threads, findings);
         compared.checkpoints = gzip.len() as u64;
     }
     if let Ok(archive) = &truth.tar {
         entries::compare(name, &ztoc.toc, &archive.toc, findings);
-        unlike_unpacked(layer, &archive.toc, findings);
+        unlike_unpacked(digest, &archive.toc, findings);
         compared.files = ztoc.toc.len() as u64;
     }
     Ok(compared)
 }
 
 /// What a lazy mount shows otherwise than unpacking, although the zTOC is right.
-fn unlike_unpacked(layer: Option<Digest>, toc: &Toc, findings: &mut Findings) {
+fn unlike_unpacked(layer: Digest, toc: &Toc, findings: &mut Findings) {
     if let Some(difference) = fidelity::difference(toc) {
-        let file = toc.get(difference.entry);
-        let place = difference.to_string();
-        let offset = Some(file.uncompressed_offset().cast_unsigned());
+        let offset = toc.get(difference.entry).uncompressed_offset().cast_unsigned();
         let expected = "a lazy mount that shows what unpacking gives";
         let found = "the reference's reader shows something else";
-        findings.add(Consequence::WrongBytes, layer, &place, offset, expected, found);
+        findings.add_at(offset, WrongBytes, layer, difference.to_string(), expected, found);
     }
 }
 
-fn diff_ids(layer: Digest, stated: &BTreeSet<Digest>, right: Digest, findings: &mut Findings) {
-    for diff_id in stated.iter().filter(|diff_id| **diff_id != right) {
-        let (place, broken) = ("its diff ID in the image's configuration", Consequence::Unpullable);
-        findings.add(broken, Some(layer), place, None, right, diff_id);
+fn diff_ids(layer: &Layer<'_>, right: Digest, findings: &mut Findings) {
+    for diff_id in layer.diff_ids.iter().filter(|diff_id| **diff_id != right) {
+        let place = "its diff ID in the image's configuration";
+        findings.add(Unpullable, layer.descriptor.digest, place, right, diff_id);
     }
 }
 
@@ -175,31 +163,34 @@ fn diff_ids(layer: Digest, stated: &BTreeSet<Digest>, right: Digest, findings: &
 /// [`Error::Cancelled`], [`Error::Io`] and [`Error::BlobType`].
 pub(super) fn unpacked_diff_ids(
     layout: &Layout,
-    (layer, size): (Digest, u64),
-    stated: &BTreeSet<Digest>,
+    layer: &Layer<'_>,
     observer: &dyn ScanObserver,
     findings: &mut Findings,
 ) -> Result<(), Error> {
-    let Some(mut blob) = layout.open_blob(&layer, size)?.filter(|_| !stated.is_empty()) else {
-        return Ok(());
-    };
+    let Descriptor { digest, size, .. } = *layer.descriptor;
+    let blob = layout.open_blob(&digest, size)?.filter(|_| !layer.diff_ids.is_empty());
+    let Some(mut blob) = blob else { return Ok(()) };
     match content::diff_id(&mut blob, observer) {
-        Ok(Some(right)) => diff_ids(layer, stated, right, findings),
-        Err(ScanError::Cancelled) => return Err(Error::Cancelled),
-        Err(ScanError::Read(source)) => {
-            return Err(Error::io("read", &layout.blob_path(&layer))(source));
+        Ok(Some(right)) => diff_ids(layer, right, findings),
+        Err(error @ (ScanError::Cancelled | ScanError::Read(_))) => {
+            return Err(Error::scan(error, layout.blob_path(&digest), digest, size));
         }
         Ok(None) | Err(_) => {}
     }
     Ok(())
 }
 
-fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {
-    let blob = Some(name);
+/// Sizes and compression; those of the layer are known.
+fn sizes(
+    name: Digest,
+    (size, compression): (u64, Compression),
+    ztoc: &Ztoc,
+    truth: &Truth,
+    findings: &mut Findings,
+) {
     let found = ztoc.compressed_archive_size;
-    if found != subject.size {
-        let place = "compressed_archive_size";
-        findings.add(Consequence::IoError, blob, place, None, subject.size, found);
+    if found != size {
+        findings.add(IoError, name, "compressed_archive_size", size, found);
     }
     let found = ztoc.uncompressed_archive_size;
     // The reference stores where the archive ends; its reader takes the whole length as well.
@@ -208,19 +199,17 @@ fn sizes(name: Digest, subject: &Subject<'_>, ztoc: &Ztoc, truth: &Truth, findin
         // Behind its end the reader waits for content for ever; in front of it, it takes files to be cut off.
         let last = truth.tar.as_ref().map_or(truth.output, |archive| last_byte(&archive.toc));
         let harmless = (last..=truth.output).contains(&found);
-        let consequence = if harmless { Consequence::Misleading } else { Consequence::IoError };
-        findings.add(consequence, blob, "uncompressed_archive_size", None, ends, found);
+        let consequence = if harmless { Misleading } else { IoError };
+        findings.add(consequence, name, "uncompressed_archive_size", ends, found);
     }
     if let Zinfo::Tar(tar) = &ztoc.zinfo
-        && tar.size != subject.size
+        && tar.size != size
     {
-        let place = "the size in its span table";
-        findings.add(Consequence::IoError, blob, place, None, subject.size, tar.size);
+        findings.add(IoError, name, "the size in its span table", size, tar.size);
     }
-    if ztoc.zinfo.compression() != subject.compression {
-        let expected = format!("that of the layer ({:?})", subject.compression);
-        let place = "the compression algorithm";
-        findings.add(Consequence::IoError, blob, place, None, expected, "the other one");
+    if ztoc.zinfo.compression() != compression {
+        let expected = format!("that of the layer ({compression:?})");
+        findings.add(IoError, name, "the compression algorithm", expected, "the other one");
     }
 }
 
@@ -239,8 +228,7 @@ fn header(name: Digest, gzip: &GzipZinfo, truth: &Truth, findings: &mut Findings
         && start < end
     {
         let place = "checkpoint 0, the gzip header in front of it";
-        let offset = Some(start);
-        findings.add(Consequence::LayerEager, Some(name), place, offset, end, start);
+        findings.add_at(start, LayerEager, name, place, end, start);
     }
 }
 
@@ -249,12 +237,10 @@ fn spans(name: Digest, ztoc: &Ztoc, truth: &Truth, findings: &mut Findings) {
         let place = format!("digest of span {number}");
         match truth.spans.get(number) {
             Some(right) if right == stored => {}
-            Some(right) => {
-                findings.add(Consequence::IoError, Some(name), &place, None, right, stored);
-            }
+            Some(right) => findings.add(IoError, name, place, right, stored),
             None => {
                 let expected = "no span: the layer ends before it";
-                findings.add(Consequence::IoError, Some(name), &place, None, expected, stored);
+                findings.add(IoError, name, place, expected, stored);
             }
         }
     }
@@ -286,13 +272,12 @@ impl Spans<'_> {
         };
         let doubtful: Vec<usize> =
             (0..self.gzip.len()).filter(|number| !proven(*number) || !ends(*number)).collect();
-        let mut found = each(threads, doubtful.len(), |position| {
-            let (number, mut findings) = (doubtful[position], Findings::default());
-            self.checkpoint(number, &mut findings);
-            (number, findings)
+        let found = each(threads, doubtful.len(), |position| {
+            let mut findings = Findings::default();
+            self.checkpoint(doubtful[position], &mut findings);
+            findings
         });
-        found.sort_by_key(|(number, _)| *number);
-        for (_, more) in found {
+        for more in found {
             findings.extend(more);
         }
     }
@@ -301,28 +286,27 @@ impl Spans<'_> {
         let Self { name, blob, size, gzip, ztoc, truth } = *self;
         let checkpoint = gzip.checkpoint(number);
         let Checkpoint { compressed_offset, uncompressed_offset, bits } = checkpoint;
-        let error = Consequence::IoError;
         let place = format!("checkpoint {number}");
         let Some(right) = truth.places.get(number) else {
             let expected = format!("an uncompressed offset up to {}", truth.output);
-            findings.add(error, Some(name), &place, None, expected, uncompressed_offset);
+            findings.add(IoError, name, place, expected, uncompressed_offset);
             return;
         };
         let span = ztoc.zinfo.span(number as u64, size);
-        let offset = Some(compressed_offset);
+        let offset = compressed_offset;
         let mut byte = [0];
         let readable = span.lies_inside(size)
             && (bits == 0 || blob.read_exact_at(&mut byte, span.start()).is_ok());
         if !readable {
             let expected = "a place inside the blob";
             let end = span.end;
-            let found = format!("offset {compressed_offset}, {bits} bits, next span at {end}");
-            findings.add(error, Some(name), &place, offset, expected, found);
+            let found = format!("offset {offset}, {bits} bits, next span at {end}");
+            findings.add_at(offset, IoError, name, place, expected, found);
             return;
         }
         // A reader compares the digest first, and then does not inflate.
         let fetched = truth.spans.get(number) == ztoc.span_digests.get(number);
-        let wrong = if fetched { Consequence::WrongBytes } else { error };
+        let wrong = if fetched { WrongBytes } else { IoError };
         let mut span = blob.part(compressed_offset, span.end);
         let inflated =
             probe::resume(&checkpoint, byte[0], gzip.window(number), right.length, &mut span);
@@ -330,29 +314,28 @@ impl Spans<'_> {
             matches!(&inflated, Ok((crc, length)) if *crc == right.crc && *length == right.length);
         if let Some((at, stored, right)) = right.window {
             let place = format!("window of checkpoint {number}, byte {at}");
-            let offset = Some(uncompressed_offset.saturating_sub((WINDOW_SIZE - at) as u64));
+            let offset = uncompressed_offset.saturating_sub((WINDOW_SIZE - at) as u64);
             // No part of the span may refer to that byte.
-            let consequence = if same { Consequence::Misleading } else { wrong };
-            findings.add(consequence, Some(name), &place, offset, hex(right), hex(stored));
+            let consequence = if same { Misleading } else { wrong };
+            findings.add_at(offset, consequence, name, place, hex(right), hex(stored));
         }
         match inflated {
             _ if same => {}
             Err(problem) => {
                 let expected = "deflate data from here to the next checkpoint";
-                findings.add(error, Some(name), &place, offset, expected, problem);
+                findings.add_at(offset, IoError, name, place, expected, problem);
             }
             Ok((crc, length)) => {
                 if length != right.length {
                     // Too little, and the reader waits for more for ever; of too much it takes what it needs.
-                    let few = length < right.length;
-                    let consequence = if few { error } else { Consequence::Misleading };
+                    let consequence = if length < right.length { IoError } else { Misleading };
                     let expected = format!("{} bytes of content", right.length);
                     let found = format!("{length} bytes");
-                    findings.add(consequence, Some(name), &place, offset, expected, found);
+                    findings.add_at(offset, consequence, name, &place, expected, found);
                 }
                 if crc != right.crc && length >= right.length {
                     let expected = format!("content with CRC-32 {:08x}", right.crc);
-                    findings.add(wrong, Some(name), &place, offset, expected, format!("{crc:08x}"));
+                    findings.add_at(offset, wrong, name, place, expected, format!("{crc:08x}"));
                 }
             }
         }

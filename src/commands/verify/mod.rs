@@ -7,10 +7,9 @@
 //!
 //! [`workload`] reads the documents, [`job`] works off one zTOC with its layer after the other, several at a
 //! time, [`hidden`] holds the layers of an image against each other, [`eager`] tells the layers that are pulled
-//! whole, and [`others`] verifies what is left
-//! read by then. Every blob is read once, but zTOCs twice; no more of them are in memory than threads work.
+//! whole, and [`others`] verifies what is left. Every blob is read once, but zTOCs twice; no more of them are in
+//! memory than threads work.
 
-mod absent;
 pub(in crate::commands) mod document;
 mod eager;
 mod entries;
@@ -22,8 +21,6 @@ mod layer;
 mod others;
 mod prefetch;
 mod run;
-mod unclassified;
-mod unnamed;
 mod workload;
 
 pub use finding::{

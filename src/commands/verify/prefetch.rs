@@ -5,7 +5,7 @@
 
 use super::Findings;
 use super::document;
-use super::finding::Consequence;
+use super::finding::Consequence::{IoError, Misleading, Rejected};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::layout::descriptor::Descriptor;
@@ -20,26 +20,23 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Result<Vec<Range>, Error> {
     let Descriptor { digest, size, .. } = *artifact;
-    let blob = Some(digest);
     let bytes = match document::read(layout, digest, size, MAX_MANIFEST_SIZE)? {
         Ok(bytes) => bytes,
         Err((expected, found)) => {
             // All that the index lists is fetched, or the index is not taken.
-            let rejected = Consequence::Rejected;
-            findings.add(rejected, blob, "the prefetch artifact", None, expected, found);
+            findings.add(Rejected, digest, "the prefetch artifact", expected, found);
             return Ok(Vec::new());
         }
     };
-    let unused = Consequence::Misleading;
     Ok(match parse(&String::from_utf8_lossy(&bytes))? {
         Ok(ranges) => {
             if ranges.is_empty() {
-                findings.add(unused, blob, "prefetch_spans", None, "at least one range", "none");
+                findings.add(Misleading, digest, "prefetch_spans", "at least one range", "none");
             }
             ranges
         }
         Err(Mistake { place, offset, expected, found }) => {
-            findings.add(unused, blob, &place, offset, expected, found);
+            findings.add_at(offset, Misleading, digest, place, expected, found);
             Vec::new()
         }
     })
@@ -48,35 +45,32 @@ pub(super) fn read(
 /// Checks the ranges of an artifact against the number of its layer's spans.
 pub(super) fn check(artifact: Digest, ranges: &[Range], spans: u64, findings: &mut Findings) {
     let last = i64::try_from(spans).unwrap_or(i64::MAX) - 1;
+    let numbers = format!("spans from 0 to {last}");
     let mut before = -1;
     for (number, (start, end)) in ranges.iter().enumerate() {
         let behind = before;
         before = behind.max(*end);
         let endless = *end == i64::from(i32::MAX) && start <= end;
-        let consequence = if endless || (*start < 0 && start <= end) {
+        let (consequence, expected) = if endless || (*start < 0 && start <= end) {
             // The first span that is not there ends the snapshotter; counting to the last number never does.
-            Consequence::IoError
+            (IoError, numbers.as_str())
         } else if start > end || *start > last || *end > last.saturating_add(1) {
-            Consequence::Misleading
+            (Misleading, numbers.as_str())
         } else if *start <= behind {
-            let place = format!("prefetch_spans[{number}]");
-            let expected = "a range behind the one before it, as every tool writes them";
-            let found = format!("{start} to {end}");
-            findings.add(Consequence::Misleading, Some(artifact), &place, None, expected, found);
-            continue;
+            (Misleading, "a range behind the one before it, as every tool writes them")
         } else {
             // The reference itself writes one span too many where a file ends with the archive.
             continue;
         };
         let place = format!("prefetch_spans[{number}]");
-        let (expected, found) = (format!("spans from 0 to {last}"), format!("{start} to {end}"));
-        findings.add(consequence, Some(artifact), &place, None, expected, found);
+        findings.add(consequence, artifact, place, expected, format!("{start} to {end}"));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::verify::Consequence;
 
     /// The consequence for a layer of ten spans.
     fn checked(start: i64, end: i64) -> Option<Consequence> {

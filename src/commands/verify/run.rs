@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::finding::{VERIFICATION_VERSION, Verification};
 use super::findings::Findings;
-use super::job::{self, Work};
+use super::layer::Work;
 use super::workload::Workload;
-use super::{absent, document, eager, hidden, others, unclassified, unnamed};
+use super::{document, eager, hidden, job, others};
 use crate::commands::parents;
 use crate::error::Error;
 use crate::layout::Layout;
@@ -19,6 +19,7 @@ use crate::progress::event::Observer;
 use crate::progress::steps::Steps;
 #[cfg(feature = "registry")]
 use crate::registry::{Reference, RegistryOptions, RemoteImage, with_client};
+use crate::threads;
 use crate::ztoc::Ztoc;
 
 /// What to verify.
@@ -77,20 +78,21 @@ fn verify_layout(
     let tree = tree::read(layout)?;
     let selection = select(&tree, &options.images, shown)?;
     let mut findings = Findings::default();
-    absent::check(&tree, &selection, &options.images, &mut findings);
+    others::absent(&tree, &selection, &options.images, &mut findings);
     let mut workload = Workload::make(layout, &tree, &selection, &mut findings)?;
     let ztoc = |(digest, size)| {
         let bytes = document::read(layout, digest, size, MAX_ZTOC_SIZE)?;
         Ok(bytes.ok().and_then(|bytes| Ztoc::decode(&bytes).ok()))
     };
     let watched = parents::watch(&workload.stacks, &ztoc, options.jobs, steps)?;
-    let work = Work { layout, steps, watched: &watched };
-    let compared = job::run(&work, &workload.jobs, options.jobs, &mut findings)?;
+    let threads = threads::wanted(options.jobs);
+    let work = Work { layout, steps, threads, watched: &watched };
+    let compared = job::run(&work, &workload.jobs, &mut findings)?;
     eager::tell(&mut workload, &compared);
     hidden::check(&workload.stacks, &watched, &compared.seen, &mut findings);
-    unnamed::check(&tree, &selection, &mut findings);
-    unclassified::check(layout, &tree, &mut findings);
-    others::check(layout, &tree, &workload, &mut findings)?;
+    others::unnamed(&tree, &selection, &mut findings);
+    others::unclassified(layout, &tree, &mut findings);
+    others::blobs(layout, &tree, &workload, &mut findings)?;
     Ok(Verification {
         version: VERIFICATION_VERSION,
         images: workload.images,

@@ -3,11 +3,14 @@
 //! Only documents are read here. What needs a zTOC is noted for its [`Job`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::Findings;
-use super::document::{self, Documents, Entry};
-use super::finding::{Consequence, VerifiedImage};
-use super::job::{Claim, Job, Layer};
+use super::document::{self, Entry};
+use super::finding::Consequence::{LayerEager, Misleading, Rejected, Unpullable};
+use super::finding::VerifiedImage;
+use super::job::{Claim, Job};
+use super::layer::Layer;
 use super::prefetch;
 use crate::commands::parents::{Stack, StackLayer, ZtocKey};
 use crate::commands::share::Share;
@@ -16,17 +19,17 @@ use crate::layout::Layout;
 use crate::layout::config::ImageConfig;
 use crate::layout::descriptor::Descriptor;
 use crate::layout::select::{SelectedImage, Selection};
-use crate::layout::tree::{Content, Image, SociIndex, Tree};
-use crate::limits::MAX_CONFIG_SIZE;
+use crate::layout::tree::{Image, Node, SociIndex, Tree};
+use crate::limits::{MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::oci::digest::Digest;
 use crate::oci::media_type::{
     LayerKind, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH, ZTOC, layer_kind,
 };
 use crate::oci::soci_version::IndexVersion;
-use crate::soci::{IMAGE_MANIFEST_DIGEST, find};
+use crate::soci::{IMAGE_MANIFEST_DIGEST, LAYER_DIGEST, find};
 
 /// The images and what is to be done for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Workload<'a> {
     pub(super) images: Vec<VerifiedImage>,
     /// In the order in which they are found.
@@ -50,22 +53,20 @@ impl<'a> Workload<'a> {
         let mut collector = Collector {
             layout,
             tree,
-            soci: find::SociIndexes::of(tree),
-            documents: Documents::default(),
+            soci: find::SociIndexes::below(&tree.roots),
+            documents: BTreeMap::new(),
             layers: Vec::new(),
             layer_at: BTreeMap::new(),
             named: named(tree),
             ztocs: Vec::new(),
             ztoc_at: BTreeMap::new(),
-            read: BTreeSet::new(),
-            stacks: Vec::new(),
-            positions: Vec::new(),
+            workload: Workload::default(),
         };
-        let mut images = Vec::new();
         for selected in &selection.images {
-            images.push(collector.image(selected, findings)?);
+            let image = collector.image(selected, findings)?;
+            collector.workload.images.push(image);
         }
-        Ok(collector.finish(images))
+        Ok(collector.finish())
     }
 }
 
@@ -80,16 +81,16 @@ struct Collector<'a> {
     layout: &'a Layout,
     tree: &'a Tree,
     soci: find::SociIndexes<'a>,
-    documents: Documents,
+    /// The entries of the SOCI indexes that were read. Several images can have the same one.
+    documents: BTreeMap<Digest, Rc<[Entry]>>,
     layers: Vec<Layer<'a>>,
     layer_at: BTreeMap<(Digest, LayerKind), usize>,
     /// The images that the descriptors of a SOCI index name.
     named: BTreeMap<Digest, BTreeSet<String>>,
     ztocs: Vec<Used<'a>>,
     ztoc_at: BTreeMap<ZtocKey, usize>,
-    read: BTreeSet<Digest>,
-    stacks: Vec<Stack>,
-    positions: Vec<Vec<usize>>,
+    /// What is ready.
+    workload: Workload<'a>,
 }
 
 impl<'a> Collector<'a> {
@@ -115,8 +116,8 @@ impl<'a> Collector<'a> {
             ztoc: lazy.get(at).copied(),
         };
         let layers = image.layers.iter().zip(&positions).map(stacked).collect();
-        self.stacks.push(Stack { image: selected.digest, layers });
-        self.positions.push(positions.clone());
+        self.workload.stacks.push(Stack { image: selected.digest, layers });
+        self.workload.positions.push(positions.clone());
         for (position, diff_id) in positions.iter().zip(self.diff_ids(image, findings)?) {
             self.layers[*position].diff_ids.extend(diff_id);
         }
@@ -138,19 +139,14 @@ impl<'a> Collector<'a> {
         if !selected.image.platform.is_incomplete() {
             return;
         }
-        let mut listed = false;
-        for root in &self.tree.roots {
-            root.visit(&mut |node| {
-                listed |= node.known().is_some_and(|descriptor| {
-                    descriptor.digest == selected.digest && descriptor.platform.is_some()
-                });
-            });
-        }
+        let mut descriptors = self.tree.nodes().filter_map(Node::known);
+        let listed = descriptors.any(|descriptor| {
+            descriptor.digest == selected.digest && descriptor.platform.is_some()
+        });
         if listed {
             let what = "platform in the image index";
-            let (expected, found) = ("an operating system and an architecture", "none");
-            let blob = Some(selected.digest);
-            findings.add(Consequence::Unpullable, blob, what, None, expected, found);
+            let expected = "an operating system and an architecture";
+            findings.add(Unpullable, selected.digest, what, expected, "none");
         }
     }
 
@@ -166,9 +162,8 @@ impl<'a> Collector<'a> {
                 self.back_reference(place.descriptor, digest, findings);
                 if place.soci.version == IndexVersion::V1 {
                     let what = "config.mediaType of an index that an annotation names";
-                    let unseen = Consequence::Misleading;
-                    let blob = Some(place.descriptor.digest);
-                    findings.add(unseen, blob, what, None, SOCI_INDEX_V2, SOCI_INDEX_V1);
+                    let blob = place.descriptor.digest;
+                    findings.add(Misleading, blob, what, SOCI_INDEX_V2, SOCI_INDEX_V1);
                 }
             }
         }
@@ -179,7 +174,7 @@ impl<'a> Collector<'a> {
         {
             let expected = "a SOCI index that index.json leads to, so that it is pushed";
             let place = "the manifest's annotation com.amazon.soci.index-digest";
-            findings.add(Consequence::Rejected, Some(digest), place, None, expected, text);
+            findings.add(Rejected, digest, place, expected, text);
         }
         found.iter().map(|index| (index.descriptor.digest, index.soci)).collect()
     }
@@ -190,8 +185,7 @@ impl<'a> Collector<'a> {
         let named = self.named.get(&descriptor.digest);
         if named.is_none_or(|images| !images.contains(&image.to_string())) {
             let place = format!("its descriptor's annotation {IMAGE_MANIFEST_DIGEST}");
-            let blob = Some(descriptor.digest);
-            findings.add(Consequence::Misleading, blob, &place, None, image, text);
+            findings.add(Misleading, descriptor.digest, place, image, text);
         }
     }
 
@@ -202,8 +196,8 @@ impl<'a> Collector<'a> {
         (image, own): (&Image, &BTreeSet<usize>),
         findings: &mut Findings,
     ) -> Result<BTreeMap<usize, ZtocKey>, Error> {
-        let first = self.read.insert(digest);
-        let entries = self.documents.entries(self.layout, digest, findings)?;
+        let first = self.workload.read.insert(digest);
+        let entries = self.entries(digest, findings)?;
         let by_digest = |at: &usize| (self.layers[*at].descriptor.digest, *at);
         // An image can have one blob under two media types.
         let mut own_layers: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
@@ -234,22 +228,27 @@ impl<'a> Collector<'a> {
                     let named = |layer: &&Descriptor| entry.layer() == Some(layer.digest);
                     let descriptors: Vec<&Descriptor> = image.layers.iter().filter(named).collect();
                     document::layer_entry(digest, entry, &descriptors, findings);
-                    self.read.insert(blob.digest);
+                    self.workload.read.insert(blob.digest);
                     let ztoc = self.ztoc((blob.digest, blob.size));
                     if first {
                         ztoc.job.claims.push(Claim::new(digest, entry));
                     }
                 }
                 SOCI_PREFETCH if first => {
-                    self.read.insert(blob.digest);
+                    self.workload.read.insert(blob.digest);
                     let spans = prefetch::read(self.layout, blob, findings)?;
                     let taken = *prefetched.entry(entry.layer()).or_insert(blob.digest);
                     if taken != blob.digest {
-                        document::second_prefetch(digest, entry, taken, findings);
+                        let place = format!("layers[{}].digest", entry.number);
+                        let expected = format!("{taken}, which readers take");
+                        findings.add(Misleading, digest, place, expected, blob.digest);
                     }
-                    match layers.iter().find_map(|layer| used.get(layer)) {
-                        Some(ztoc) => self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans)),
-                        None => document::no_use(digest, entry, findings),
+                    if let Some(ztoc) = layers.iter().find_map(|layer| used.get(layer)) {
+                        self.ztoc(*ztoc).job.prefetch.push((blob.digest, spans));
+                    } else {
+                        let (place, found) = entry.annotation(LAYER_DIGEST);
+                        let expected = "a layer of the image that has a zTOC";
+                        findings.add(Misleading, digest, place, expected, found);
                     }
                 }
                 SOCI_PREFETCH => {}
@@ -262,6 +261,29 @@ impl<'a> Collector<'a> {
         Ok(used)
     }
 
+    /// The entries of a SOCI index, which is checked when it is met for the first time.
+    fn entries(&mut self, digest: Digest, findings: &mut Findings) -> Result<Rc<[Entry]>, Error> {
+        if let Some(known) = self.documents.get(&digest) {
+            return Ok(Rc::clone(known));
+        }
+        let layout = self.layout;
+        let size = layout.blob_size(&digest)?.unwrap_or_default();
+        let mut entries = Vec::new();
+        match document::read(layout, digest, size, MAX_MANIFEST_SIZE)? {
+            Ok(bytes) => {
+                entries = document::text(digest, &bytes, findings, &mut |config| {
+                    Ok(layout.blob_size(config)?.is_some())
+                })?;
+            }
+            Err((expected, found)) => {
+                findings.add(Unpullable, digest, "a SOCI index", expected, found);
+            }
+        }
+        let entries: Rc<[Entry]> = entries.into();
+        self.documents.insert(digest, Rc::clone(&entries));
+        Ok(entries)
+    }
+
     /// An entry that no reader knows is fetched all the same. `without`: its layer has no zTOC.
     fn unknown(
         &mut self,
@@ -271,21 +293,19 @@ impl<'a> Collector<'a> {
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let Descriptor { digest, size, .. } = entry.descriptor;
-        if self.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
-            let rejected = Consequence::Rejected;
+        if self.workload.read.insert(digest) && !self.layout.has_sound_blob(&digest, size)? {
             let place = "a blob that the SOCI index lists";
-            findings.add(rejected, Some(digest), place, None, "its content", "none or another one");
+            findings.add(Rejected, digest, place, "its content", "none or another one");
         }
-        let consequence = if without { Consequence::LayerEager } else { Consequence::Misleading };
+        let consequence = if without { LayerEager } else { Misleading };
         let place = format!("layers[{}].mediaType", entry.number);
-        let found = &entry.descriptor.media_type;
-        findings.add(consequence, Some(index), &place, None, ZTOC, found);
+        findings.add(consequence, index, place, ZTOC, &entry.descriptor.media_type);
         Ok(())
     }
 
     /// The position of a layer.
     fn layer(&mut self, descriptor: &'a Descriptor) -> usize {
-        self.read.insert(descriptor.digest);
+        self.workload.read.insert(descriptor.digest);
         let key = (descriptor.digest, layer_kind(&descriptor.media_type));
         *self.layer_at.entry(key).or_insert_with(|| {
             let at = self.layers.len();
@@ -310,15 +330,14 @@ impl<'a> Collector<'a> {
         findings: &mut Findings,
     ) -> Result<Vec<Option<Digest>>, Error> {
         let Descriptor { digest, size, .. } = image.config;
-        let place = "the image's configuration";
-        let broken = Consequence::Unpullable;
-        let first = self.read.insert(digest);
+        let first = self.workload.read.insert(digest);
         let read = document::read(self.layout, digest, size, MAX_CONFIG_SIZE)?;
         let bytes = match read {
             Ok(bytes) => bytes,
             Err((expected, found)) => {
                 if first {
-                    findings.add(broken, Some(digest), place, None, expected, found);
+                    let place = "the image's configuration";
+                    findings.add(Unpullable, digest, place, expected, found);
                 }
                 return Ok(Vec::new());
             }
@@ -329,26 +348,24 @@ impl<'a> Collector<'a> {
             && !platform.os.is_empty()
         {
             let place = "its platform in the image index";
-            let consequence = Consequence::Misleading;
-            findings.add(consequence, Some(digest), place, None, platform, &image.platform);
+            findings.add(Misleading, digest, place, platform, &image.platform);
         }
         let ids: Vec<Option<Digest>> = diff_ids.iter().map(|id| id.parse().ok()).collect();
         let entries = image.entries.len();
         if first && ids.len() != entries {
-            let place = "the number of its diff IDs";
-            findings.add(broken, Some(digest), place, None, entries, ids.len());
+            findings.add(Unpullable, digest, "the number of its diff IDs", entries, ids.len());
         }
         for (at, (id, text)) in ids.iter().zip(&diff_ids).enumerate() {
             if first && id.is_none() {
                 let (place, expected) = (format!("rootfs.diff_ids[{at}]"), "a digest of sha256");
-                findings.add(broken, Some(digest), &place, None, expected, format!("{text:?}"));
+                findings.add(Unpullable, digest, place, expected, format!("{text:?}"));
             }
         }
         Ok(by_position(&image.entries, &image.layers, ids))
     }
 
-    fn finish(self, images: Vec<VerifiedImage>) -> Workload<'a> {
-        let mut jobs = Vec::new();
+    fn finish(mut self) -> Workload<'a> {
+        let jobs = &mut self.workload.jobs;
         let mut covered = BTreeSet::new();
         for Used { mut job, layers } in self.ztocs {
             job.layers = layers.iter().map(|position| self.layers[*position].clone()).collect();
@@ -357,8 +374,7 @@ impl<'a> Collector<'a> {
         }
         let bare = self.layers.into_iter().enumerate().filter(|(at, _)| !covered.contains(at));
         jobs.extend(bare.map(|(_, layer)| Job { layers: vec![layer], ..Job::default() }));
-        let (stacks, positions) = (self.stacks, self.positions);
-        Workload { images, jobs, stacks, positions, read: self.read }
+        self.workload
     }
 }
 
@@ -384,21 +400,10 @@ fn by_position(
 /// is then listed once for each of them.
 fn named(tree: &Tree) -> BTreeMap<Digest, BTreeSet<String>> {
     let mut named: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-    for root in &tree.roots {
-        root.visit(&mut |node| {
-            if let (Content::Soci(_), Some(descriptor)) = (&node.content, node.known())
-                && let Some(image) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST)
-            {
-                named.entry(descriptor.digest).or_default().insert(image.clone());
-            }
-        });
+    for (descriptor, _) in tree.nodes().filter_map(Node::soci) {
+        if let Some(image) = descriptor.annotations.get(IMAGE_MANIFEST_DIGEST) {
+            named.entry(descriptor.digest).or_default().insert(image.clone());
+        }
     }
     named
-}
-
-impl Entry {
-    /// The layer that it is said to be for.
-    pub(super) fn layer(&self) -> Option<Digest> {
-        find::layer_of(&self.descriptor)
-    }
 }
