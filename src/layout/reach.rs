@@ -84,9 +84,7 @@ impl<'a> Search<'a> {
 
     /// Also from what was read of the documents.
     pub(crate) fn tree(mut self, tree: &Tree) -> Self {
-        for root in &tree.roots {
-            root.visit(&mut |node| self.node(node));
-        }
+        tree.nodes().for_each(|node| self.node(node));
         self
     }
 

@@ -150,21 +150,15 @@ pub(crate) fn select_any<'a>(
             let referrer = "index.json".to_owned();
             return Err(Error::BlobMissing { digest: descriptor.digest, referrer });
         }
-        let mut found: Vec<(&Descriptor, &Image)> = Vec::new();
-        let mut missing = Vec::new();
-        root.visit(&mut |node| match (&node.content, node.known()) {
-            (Content::Image(image), Some(descriptor)) => found.push((descriptor, image)),
-            (Content::Missing, Some(descriptor)) => missing.push(descriptor),
-            _ => {}
-        });
-        for descriptor in missing {
+        let missing = root.nodes().filter(|node| matches!(node.content, Content::Missing));
+        for descriptor in missing.filter_map(Node::known) {
             absent.push(descriptor.digest);
             let platform =
                 descriptor.platform.as_ref().map_or_else(String::new, |p| format!(" ({p})"));
             let digest = descriptor.digest;
             left_alone.add(|| format!("left alone: {digest}{platform} is not in the layout"));
         }
-        for (descriptor, image) in found {
+        for (descriptor, image) in root.nodes().filter_map(Node::image) {
             platforms.push(&image.platform);
             if !filter.wants(&image.platform) {
                 continue;
@@ -196,12 +190,12 @@ pub(crate) fn name(descriptor: &Descriptor) -> Option<&str> {
 }
 
 fn has_image(root: &Node) -> bool {
-    root.any(&|node| matches!(node.content, Content::Image(_)))
+    root.nodes().any(|node| matches!(node.content, Content::Image(_)))
 }
 
 /// Whether an image is meant by naming the root, be it that its manifest is absent.
 fn is_image(root: &Node) -> bool {
-    has_image(root) || root.any(&|node| matches!(node.content, Content::Missing))
+    root.nodes().any(|node| matches!(node.content, Content::Image(_) | Content::Missing))
 }
 
 fn wanted_roots(tree: &Tree, filter: &ImageFilter) -> Result<Vec<bool>, Error> {

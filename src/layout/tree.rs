@@ -219,16 +219,6 @@ impl Node {
             Some(node)
         })
     }
-
-    /// Calls `visit` for this node and all below it, parents first.
-    pub(crate) fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
-        self.nodes().for_each(visit);
-    }
-
-    /// Whether one of this node and all below it `is_it`.
-    pub(crate) fn any(&self, is_it: &dyn Fn(&Self) -> bool) -> bool {
-        self.nodes().any(is_it)
-    }
 }
 
 impl Descriptor {

@@ -123,12 +123,12 @@ impl RemoteImage {
 /// What a run over the tree looks for.
 fn blobs_of(tree: &Tree) -> Vec<Digest> {
     let mut found = BTreeSet::new();
-    for root in &tree.roots {
-        root.visit(&mut |node: &Node| match &node.content {
+    for node in tree.nodes() {
+        match &node.content {
             Content::Image(image) => found.extend(image.layers.iter().map(|blob| blob.digest)),
             Content::Soci(soci) => found.extend(soci.ztocs.iter().map(|blob| blob.digest)),
             _ => {}
-        });
+        }
     }
     found.into_iter().collect()
 }
@@ -151,18 +151,11 @@ impl Keeping<'_> {
         root: &Fetched,
         name: Option<&str>,
     ) -> Result<String, Error> {
-        let mut images = Vec::new();
-        for node in &tree.roots {
-            node.visit(&mut |node: &Node| match (&node.content, node.known()) {
-                (Content::Image(image), Some(found)) if image.soci_v2.is_none() => {
-                    images.push(found.digest);
-                }
-                _ => {}
-            });
-        }
         let mut lists = Vec::new();
         let repository = self.source.repository();
-        for image in images {
+        let images = tree.nodes().filter_map(Node::image);
+        for (found, _) in images.filter(|(_, image)| image.soci_v2.is_none()) {
+            let image = found.digest;
             let found = first_v1(&repository.referrers(&image)?, repository.reference())?;
             if let Some(first) = found {
                 self.document(&first)?;

@@ -296,7 +296,13 @@ fn prefetch_artifacts() {
     assert_eq!(soci.prefetch[0].layer, Some(digest(text(&layer))));
     let shown = stdout(run("inspect", &[&context.layout()]));
     assert!(shown.contains("5 spans (0-3, 7) of layer 2"), "{shown}");
-    fs::remove_file(context.blob_path(&Digest::of(artifact).to_string())).unwrap();
+    let file = context.blob_path(&Digest::of(artifact).to_string());
+    fs::write(&file, [artifact, &b"\n"[..]].concat()).unwrap();
+    let found = look(&context);
+    let longer = Problem::Size { found: artifact.len() as u64 + 1 };
+    assert_eq!(found.soci_indexes[0].prefetch[0].problem, Some(longer));
+    assert!(found.images[0].eager.is_some());
+    fs::remove_file(file).unwrap();
     let found = look(&context);
     assert_eq!(found.soci_indexes[0].prefetch[0].problem, Some(Problem::Missing));
     assert!(found.images[0].eager.is_some());

@@ -53,14 +53,19 @@ impl Broken {
     }
 }
 
+/// What was found of a blob, or why it is of no use.
+pub(super) fn there<T>(found: Result<Option<T>, Error>) -> Result<T, Problem> {
+    match found {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(Problem::Missing),
+        Err(Error::BlobSize { found, .. }) => Err(Problem::Size { found }),
+        Err(error) => Err(Problem::unusable(error)),
+    }
+}
+
 /// The head of a zTOC, or why it cannot be read.
 pub(super) fn head(layout: &Layout, ztoc: &Descriptor) -> Result<Head, Problem> {
-    let file = match layout.open_blob(&ztoc.digest, ztoc.size) {
-        Ok(Some(file)) => file,
-        Ok(None) => return Err(Problem::Missing),
-        Err(Error::BlobSize { found, .. }) => return Err(Problem::Size { found }),
-        Err(error) => return Err(Problem::unusable(error)),
-    };
+    let file = there(layout.open_blob(&ztoc.digest, ztoc.size))?;
     Head::read(ztoc.size, &|offset, buffer| file.read_exact_at(buffer, offset)).map_err(|error| {
         match error {
             HeadError::Decode(error) => Problem::unusable(format!("it is no zTOC: {error}")),

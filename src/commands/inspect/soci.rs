@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::blobs::{Broken, head};
+use super::blobs::{Broken, head, there};
 use super::report::{Prefetch, Problem, Shape, SociIndex, SociVersion, Ztoc, ZtocHead};
 use crate::layout::Layout;
 use crate::layout::descriptor::{AnyDescriptor, Descriptor, Object};
@@ -130,11 +130,7 @@ impl IndexReader<'_> {
     }
 
     fn ranges(&self, entry: &Descriptor) -> Result<Vec<(u64, u64)>, Problem> {
-        let bytes = match self.layout.read_blob(&entry.digest, entry.size, MAX_PREFETCH_SIZE) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(Problem::Missing),
-            Err(error) => return Err(Problem::unusable(error)),
-        };
+        let bytes = there(self.layout.read_blob(&entry.digest, entry.size, MAX_PREFETCH_SIZE))?;
         let ranges = parse(&String::from_utf8_lossy(&bytes)).map_err(Problem::unusable)?;
         let ranges = ranges.map_err(Problem::unusable)?;
         let span = |(start, end): (i64, i64)| Some((start.try_into().ok()?, end.try_into().ok()?));
