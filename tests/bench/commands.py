@@ -27,7 +27,7 @@ def ours(layers: list, *options, writes: bool = True) -> Command:
 
 
 def index(layout, *options) -> list:
-    return [OURS, "index", layout, "--progress", "quiet", "--min-layer-size", "0", *options]
+    return [OURS, "index", layout, "--progress", "quiet", "--min-layer-size", "0", "--min-saving", "0", *options]
 
 
 def gain(before: dict, layout, writes: bool) -> dict:
