@@ -396,8 +396,8 @@ impl<'a> Reader<'a> {
         self.check_kept(place)?;
         let blob = match self.documents.and_then(|new| new.get(&descriptor.digest)) {
             Some(bytes) => {
-                let place = format_args!("blob {}", descriptor.digest);
-                within(MAX_MANIFEST_SIZE, size, "its size in bytes", place)
+                let digest = descriptor.digest;
+                within(MAX_MANIFEST_SIZE, size, "its size in bytes", format_args!("blob {digest}"))
                     .map(|()| Some(bytes.clone()))
             }
             None => self.source.document(descriptor),
