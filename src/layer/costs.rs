@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::ScanRequest;
+use super::buffer::Buffer;
 use super::gzip::{Ahead, HeaderPattern, Origin, ReadAhead};
 use super::inflate::{Finder, Start};
 use super::span::BlobHasher;
@@ -82,7 +83,7 @@ fn of_each_chunk() {
     let mut walker = LayerWalker::new(&request);
     walker.set_ahead(Box::new(Handle(Arc::clone(&waiting))));
     let (mut finder, mut hasher) = (Finder::new(), BlobHasher::default());
-    let (mut begin, mut starts, mut buffer) = (0, Vec::new(), vec![0; 256 << 10]);
+    let (mut begin, mut starts, mut buffer) = (0, Vec::new(), Buffer::new(256 << 10));
     let mut before = 0..0;
     let (mut stride, mut start) = (SPLIT.block_gap, None);
     let mut out = std::io::stdout().lock();
